@@ -1,0 +1,38 @@
+"""`dashcam`, the command-line program: the same functions as the Makefile's targets.
+
+A command lives beside what it drives and is imported only when it is called, so that
+`dashcam --help` stays quick and a broken part does not take the others along.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+COMMANDS = {
+    "up": "observability.stack.commands:up",
+    "down": "observability.stack.commands:down",
+    "status": "observability.stack.commands:status",
+}
+"""The subcommands, as `name: module:attribute`."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="dashcam", prog_name="dashcam")
+def main() -> None:
+    """Find out what broke, where and why: traces, metrics and logs of the running stack."""

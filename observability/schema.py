@@ -1,0 +1,161 @@
+"""Every metric, span attribute and log field that Dashcam emits, declared before it is emitted.
+
+Names follow the OpenTelemetry semantic conventions; metrics are in their Prometheus spelling
+(dots become underscores, the unit is a suffix, a counter ends in `_total`). A contract test compares
+what is emitted with what is declared here; dashboards, rules and diagnosis use only these names.
+
+Declared here are the families the services expose on `/metrics`. What `prometheus-client` itself adds
+(`process_*`, `python_*`) is listed in :data:`RUNTIME`, because its names are the client's, not ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["counter", "gauge", "histogram", "info"]
+
+UNMATCHED_ROUTE = "unmatched"
+"""The one `http_route` value of every request that no route answers."""
+
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Seconds. The boundaries that the HTTP semantic conventions advise."""
+
+DB_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
+"""Seconds. The boundaries that the database semantic conventions advise."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric family. `name` is the family's name without `_total`, `_bucket`, `_sum` or `_count`."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def sample(self) -> str:
+        """The name to query: a counter's ends in `_total`, a histogram's in `_count`, an info's in `_info`."""
+        suffix = {"counter": "_total", "histogram": "_count", "info": "_info", "gauge": ""}
+        return self.name + suffix[self.kind]
+
+
+# -- HTTP and database, by the semantic conventions ---------------------------------------------
+
+HTTP_SERVER_DURATION = Metric(
+    "http_server_request_duration_seconds",
+    "histogram",
+    "Duration of HTTP server requests.",
+    ("http_request_method", "http_route", "http_response_status_code"),
+    "s",
+    LATENCY_BUCKETS,
+)
+HTTP_SERVER_ACTIVE = Metric(
+    "http_server_active_requests",
+    "gauge",
+    "HTTP server requests in flight.",
+    ("http_request_method",),
+    "{request}",
+)
+HTTP_CLIENT_DURATION = Metric(
+    "http_client_request_duration_seconds",
+    "histogram",
+    "Duration of HTTP client requests; error_type names what kept an answer from coming.",
+    ("http_request_method", "server_address", "server_port", "http_response_status_code", "error_type"),
+    "s",
+    LATENCY_BUCKETS,
+)
+DB_CLIENT_DURATION = Metric(
+    "db_client_operation_duration_seconds",
+    "histogram",
+    "Duration of database client operations.",
+    ("db_system_name", "db_operation_name", "db_collection_name", "error_type"),
+    "s",
+    DB_BUCKETS,
+)
+
+# -- the service ---------------------------------------------------------------------------------
+
+TARGET = Metric(
+    "target",
+    "info",
+    "The resource attributes of this target (OpenTelemetry, Prometheus compatibility).",
+    ("service_name", "service_version", "service_instance_id", "deployment_environment_name"),
+)
+BUILD = Metric("dashcam_build", "info", "What was built: version and revision.", ("version", "revision"))
+SERVER_THREADS = Metric(
+    "dashcam_server_threads",
+    "gauge",
+    "Threads that can answer requests; active requests over this is the saturation.",
+    unit="{thread}",
+)
+LOG_RECORDS = Metric("log_records", "counter", "Log lines written, by severity.", ("severity",), "{record}")
+LOG_RECORDS_LOST = Metric(
+    "log_records_lost",
+    "counter",
+    "Log lines that could not be written to stdout.",
+    ("error_type",),
+    "{record}",
+)
+DEPENDENCY_UP = Metric(
+    "dashcam_dependency_up",
+    "gauge",
+    "1 while the readiness check of a dependency passes, 0 while it fails.",
+    ("dependency",),
+)
+CIRCUIT_OPEN = Metric(
+    "dashcam_circuit_open",
+    "gauge",
+    "1 while calls to a dependency are refused because it kept failing, else 0.",
+    ("dependency",),
+)
+
+# -- the telemetry's own, by the semantic conventions for SDKs ------------------------------------
+
+SPAN_QUEUE_SIZE = Metric(
+    "otel_sdk_processor_span_queue_size", "gauge", "Spans waiting for export.", unit="{span}"
+)
+SPAN_QUEUE_CAPACITY = Metric(
+    "otel_sdk_processor_span_queue_capacity", "gauge", "Spans the queue can hold.", unit="{span}"
+)
+SPANS_PROCESSED = Metric(
+    "otel_sdk_processor_span_processed",
+    "counter",
+    "Spans that left the processor; error_type queue_full and already_shutdown count the dropped ones.",
+    ("error_type",),
+    "{span}",
+)
+SPANS_EXPORTED = Metric(
+    "otel_sdk_exporter_span_exported",
+    "counter",
+    "Spans whose export ended; error_type names why it failed and is empty where it did not.",
+    ("error_type",),
+    "{span}",
+)
+EXPORT_DURATION = Metric(
+    "otel_sdk_exporter_operation_duration_seconds",
+    "histogram",
+    "Duration of export requests.",
+    ("error_type",),
+    "s",
+    LATENCY_BUCKETS,
+)
+
+# -- the domain of the example services ----------------------------------------------------------
+
+QUOTES = Metric(
+    "car_quotes",
+    "counter",
+    "Quotes asked for, by outcome: ok, rejected or unavailable.",
+    ("outcome",),
+    "{quote}",
+)
+
+METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+"""Every declared metric family, in the order of this page."""
+
+RUNTIME = ("process_", "python_")
+"""Prefixes of the families that prometheus-client's own collectors add."""
