@@ -38,7 +38,7 @@ class Metric:
 
     @property
     def sample(self) -> str:
-        """The name to query: a counter's ends in `_total`, a histogram's in `_count`, an info's in `_info`."""
+        """The name to query: `_total` ends a counter's, `_count` a histogram's, `_info` an info's."""
         suffix = {"counter": "_total", "histogram": "_count", "info": "_info", "gauge": ""}
         return self.name + suffix[self.kind]
 
