@@ -1,0 +1,228 @@
+"""One request through `web`, found again in every signal: the claim of the whole stack, on real programs.
+
+The stack is started on free ports by the functions behind `make up`, with real Prometheus. What is asserted
+is what a person would look up: Jaeger's query API, the log search, Prometheus' HTTP API.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from polling import until
+
+SEARCHABLE = 2.0
+"""Seconds within which what a request leaves must be searchable."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request that was sent, and the trace id its response named."""
+
+    trace_id: str
+    response: httpx.Response
+
+
+@pytest.fixture(scope="module")
+def quote(stack: Any) -> Sent:
+    """A page whose quote crosses all three services."""
+    response = httpx.get(f"{stack.web}/cars/bentz/e-class", params={"discount": "500"}, timeout=10)
+    return Sent(trace_id_of(response), response)
+
+
+@pytest.fixture(scope="module")
+def trace(stack: Any, quote: Sent) -> dict[str, Any]:
+    return until(
+        lambda: complete_trace(stack, quote.trace_id), "the trace of the quote in Jaeger's query API"
+    )
+
+
+def trace_id_of(response: httpx.Response) -> str:
+    match = re.fullmatch(r"00-([0-9a-f]{32})-[0-9a-f]{16}-01", response.headers["traceresponse"])
+    assert match, response.headers["traceresponse"]
+    return match[1]
+
+
+def complete_trace(stack: Any, trace_id: str) -> dict[str, Any] | None:
+    """The trace in Jaeger's JSON once it holds a server span of every service."""
+    answer = httpx.get(f"{stack.console}/api/traces/{trace_id}", timeout=5)
+    if answer.status_code == 404:
+        return None
+    trace: dict[str, Any] = answer.raise_for_status().json()["data"][0]
+    servers = {service_of(trace, span) for span in trace["spans"] if tags(span).get("span.kind") == "server"}
+    return trace if servers == {"web", "car", "minus"} else None
+
+
+def tags(span: dict[str, Any]) -> dict[str, Any]:
+    return {tag["key"]: tag["value"] for tag in span["tags"]}
+
+
+def service_of(trace: dict[str, Any], span: dict[str, Any]) -> str:
+    name: str = trace["processes"][span["processID"]]["serviceName"]
+    return name
+
+
+def ancestry(trace: dict[str, Any], span: dict[str, Any]) -> list[str]:
+    """From the span up to the root, as `service kind`."""
+    by_id = {each["spanID"]: each for each in trace["spans"]}
+    path = []
+    current: dict[str, Any] | None = span
+    while current:
+        path.append(f"{service_of(trace, current)} {tags(current).get('span.kind', 'internal')}")
+        parents = [ref["spanID"] for ref in current["references"] if ref["refType"] == "CHILD_OF"]
+        current = by_id[parents[0]] if parents else None
+    return path
+
+
+def query(stack: Any, promql: str) -> list[dict[str, Any]]:
+    answer = httpx.get(
+        f"{stack.prometheus}/api/v1/query", params={"query": promql}, timeout=5
+    ).raise_for_status()
+    result: list[dict[str, Any]] = answer.json()["data"]["result"]
+    return result
+
+
+def test_the_page_shows_the_quote(quote: Sent) -> None:
+    assert quote.response.status_code == 200
+    assert re.search(r"61[,.\u202f\u00a0 ]?500", quote.response.text), "62000 less 500 is not on the page"
+
+
+def test_one_trace_holds_the_spans_of_all_three_services_in_their_order(trace: dict[str, Any]) -> None:
+    minus = [
+        span
+        for span in trace["spans"]
+        if service_of(trace, span) == "minus" and tags(span)["span.kind"] == "server"
+    ]
+    assert len(minus) == 1
+    assert ancestry(trace, minus[0]) == [
+        "minus server",
+        "car client",
+        "car server",
+        "web client",
+        "web server",
+    ]
+
+
+def test_the_database_statement_is_a_client_span_below_the_car_server_and_shows_no_values(
+    trace: dict[str, Any],
+) -> None:
+    statements = [span for span in trace["spans"] if "db.query.text" in tags(span)]
+    assert statements
+    for span in statements:
+        assert ancestry(trace, span)[:2] == ["car client", "car server"]
+        assert tags(span)["db.system.name"] == "sqlite"
+        assert "e-class" not in tags(span)["db.query.text"]
+
+
+def test_server_spans_carry_the_stable_http_conventions(trace: dict[str, Any]) -> None:
+    for span in trace["spans"]:
+        if tags(span).get("span.kind") == "server":
+            assert tags(span)["http.request.method"] == "GET"
+            assert tags(span)["http.response.status_code"] == 200
+            assert tags(span)["http.route"].startswith("/")
+
+
+def test_the_trace_and_the_lines_of_all_three_services_are_searchable_within_two_seconds(stack: Any) -> None:
+    response = httpx.get(f"{stack.web}/cars/bentz/e-class", params={"discount": "1"}, timeout=10)
+    trace_id = trace_id_of(response)
+    until(lambda: complete_trace(stack, trace_id), "the trace", within=SEARCHABLE)
+    until(
+        lambda: services_of_lines(stack, trace_id) == {"web", "car", "minus"},
+        "the log lines",
+        within=SEARCHABLE,
+    )
+
+
+def services_of_lines(stack: Any, trace_id: str) -> set[str]:
+    return {line["service"] for line in lines(stack, trace_id=trace_id)}
+
+
+def lines(stack: Any, **params: str) -> list[dict[str, Any]]:
+    answer = httpx.get(f"{stack.console}/api/logs", params=params, timeout=5).raise_for_status()
+    found: list[dict[str, Any]] = answer.json()["logs"]
+    return found
+
+
+def test_a_log_line_names_a_span_of_the_trace(stack: Any, quote: Sent, trace: dict[str, Any]) -> None:
+    until(
+        lambda: services_of_lines(stack, quote.trace_id) == {"web", "car", "minus"}, "lines of all services"
+    )
+    spans = {span["spanID"] for span in trace["spans"]}
+    for line in lines(stack, trace_id=quote.trace_id):
+        assert line["span_id"] in spans
+        assert {"timestamp", "severity", "message", "service"} <= line.keys()
+
+
+@pytest.mark.parametrize("service", ["web", "car", "minus"])
+def test_an_exemplar_in_prometheus_leads_to_a_trace_of_the_service(stack: Any, service: str) -> None:
+    """Prometheus keeps the newest exemplar of each bucket, so requests are sent until one of ours is the newest."""
+    sent: set[str] = set()
+
+    def ours() -> str | None:
+        response = httpx.get(f"{stack.web}/cars/bentz/e-class", params={"discount": "2"}, timeout=10)
+        sent.add(trace_id_of(response))
+        answer = httpx.get(
+            f"{stack.prometheus}/api/v1/query_exemplars",
+            params={
+                "query": f'http_server_request_duration_seconds_bucket{{job="{service}"}}',
+                "start": stack.started,
+                "end": stack.started + 86400,
+            },
+            timeout=5,
+        ).raise_for_status()
+        found = {
+            exemplar["labels"]["trace_id"]
+            for series in answer.json()["data"]
+            for exemplar in series["exemplars"]
+        }
+        return next(iter(sent & found), None)
+
+    trace_id = until(
+        ours, f"an exemplar of {service} with the trace id of a request sent", every=0.5, within=30
+    )
+    trace = until(lambda: complete_trace(stack, trace_id), "the exemplar's trace")
+    assert service in {service_of(trace, span) for span in trace["spans"]}
+
+
+def test_the_counters_equal_the_requests_sent(stack: Any) -> None:
+    """An unusual method and route combination that nothing else sends, counted by hand."""
+    selector = '{job="minus",http_route="/minus",http_response_status_code="400"}'
+    counter = f"sum(http_server_request_duration_seconds_count{selector})"
+
+    def value() -> float:
+        result = query(stack, counter)
+        return float(result[0]["value"][1]) if result else 0.0
+
+    before = value()
+    for _ in range(17):
+        assert httpx.get(f"{stack.minus}/minus", params={"x": "five", "y": "3"}, timeout=5).status_code == 400
+    until(lambda: value() == before + 17, lambda: f"{before} + 17 in {counter}, now {value()}", within=20)
+
+
+def test_a_failure_is_found_by_the_trace_id_its_problem_names(stack: Any) -> None:
+    nothing = secrets.token_hex(4)
+    answer = httpx.get(f"{stack.car}/cars/nobody/{nothing}", timeout=5)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    trace_id = answer.json()["trace_id"]
+    assert trace_id == trace_id_of(answer)
+    found = until(lambda: lines(stack, trace_id=trace_id), "the access line of the failure")
+    assert any(line.get("http.response.status_code") == 404 for line in found)
+
+
+def test_health_and_metrics_leave_no_traces_no_lines_and_no_samples(stack: Any) -> None:
+    for _ in range(5):
+        for path in ("/livez", "/readyz", "/metrics"):
+            assert httpx.get(f"{stack.car_admin}{path}", timeout=5).status_code == 200
+    marker = trace_id_of(httpx.get(f"{stack.car}/cars/bentz/e-class", timeout=5))
+    until(lambda: lines(stack, trace_id=marker), "a line written after the probes")
+    operations = httpx.get(f"{stack.console}/api/services/car/operations", timeout=5).json()["data"]
+    assert not [name for name in operations if re.search("livez|readyz|metrics", name)]
+    assert not lines(stack, service="car", q="livez")
+    exposition = httpx.get(f"{stack.car_admin}/metrics", timeout=5).text
+    assert "livez" not in exposition
+    assert "readyz" not in exposition
