@@ -159,7 +159,7 @@ def test_a_log_line_names_a_span_of_the_trace(stack: Any, quote: Sent, trace: di
 
 @pytest.mark.parametrize("service", ["web", "car", "minus"])
 def test_an_exemplar_in_prometheus_leads_to_a_trace_of_the_service(stack: Any, service: str) -> None:
-    """Prometheus keeps the newest exemplar of each bucket, so requests are sent until one of ours is the newest."""
+    """A bucket shows its newest exemplar at each scrape, so requests are sent until one of ours is it."""
     sent: set[str] = set()
 
     def ours() -> str | None:
