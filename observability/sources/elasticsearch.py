@@ -1,0 +1,125 @@
+"""The log search over Elasticsearch: `_search` with a bool query, newest first by `@timestamp`.
+
+Fluent Bit may have written a field's dots as underscores, and an index without a template maps text with a
+`.keyword` beside it; a field is therefore looked for under each of these spellings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from observability.sources.logs import SEVERITIES, LogBucket, LogLine, LogPage, LogQuery
+from observability.sources.transport import JsonSource, Transport
+
+TEXT_FIELDS = ("message", "exception.message", "exception.type", "exception.stacktrace")
+MOST_LINES = 10_000
+"""`index.max_result_window` of a default index: more in one answer is an error there."""
+
+
+class ElasticsearchLogs(JsonSource):
+    """A client of Elasticsearch's search. Every method raises SourceError when it cannot answer."""
+
+    name = "Log search"
+
+    def __init__(self, transport: Transport, address: str, index: str) -> None:
+        super().__init__(transport, address)
+        self._path = f"/{quote(index, safe='*,-_.')}/_search"
+
+    def search(self, query: LogQuery) -> LogPage:
+        """The newest lines that match."""
+        body = {
+            "size": min(query.limit, MOST_LINES),
+            "track_total_hits": True,
+            "query": _bool(query),
+            "sort": [{"@timestamp": {"order": "desc", "unmapped_type": "date"}}],
+        }
+        answer = self.ask(self._path, {"ignore_unavailable": "true"}, json=body)
+        try:
+            lines = [LogLine(_line(hit["_source"])) for hit in answer["hits"]["hits"]]
+            return LogPage(lines, int(answer["hits"]["total"]["value"]))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self.unreadable("its search answer has another shape") from error
+
+    def histogram(self, query: LogQuery, buckets: int) -> list[LogBucket]:
+        """How many lines match in each of `buckets` equal parts of the query's time."""
+        if query.start is None or query.end is None:
+            raise ValueError("a histogram needs a start and an end")
+        width = max(1000, -(-(query.end - query.start) // buckets) // 1000 * 1000)
+        ranges = [
+            {"from": (query.start + n * width) // 1000, "to": (query.start + (n + 1) * width) // 1000}
+            for n in range(buckets)
+        ]
+        filters = {name: _either("severity", name) for name in SEVERITIES}
+        aggregation = {
+            "date_range": {"field": "@timestamp", "format": "epoch_millis", "ranges": ranges},
+            "aggs": {"severity": {"filters": {"filters": filters}}},
+        }
+        body = {"size": 0, "query": _bool(query), "aggs": {"time": aggregation}}
+        answer = self.ask(self._path, {"ignore_unavailable": "true"}, json=body)
+        try:
+            return [
+                LogBucket(int(row["from"]) * 1000, width, _counts(row["severity"]["buckets"]))
+                for row in answer["aggregations"]["time"]["buckets"]
+            ]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self.unreadable("its histogram has another shape") from error
+
+
+def _counts(buckets: Mapping[str, Any]) -> dict[str, int]:
+    return {name: int(row["doc_count"]) for name, row in buckets.items() if row["doc_count"]}
+
+
+def _bool(query: LogQuery) -> dict[str, Any]:
+    """The query in Elasticsearch's language; every part is a filter, so nothing is scored."""
+    exact = {"service": query.service, "trace_id": query.trace_id, "span_id": query.span_id}
+    wanted = {name: value for name, value in exact.items() if value} | dict(query.fields)
+    filters = [_either(name, value) for name, value in wanted.items()]
+    if query.level:
+        severe = SEVERITIES[SEVERITIES.index(query.level) :]
+        filters.append(_any([_either("severity", name) for name in severe]))
+    if query.text:
+        spelled = [name for field in TEXT_FIELDS for name in dict.fromkeys((field, field.replace(".", "_")))]
+        filters.append(
+            {"multi_match": {"query": query.text, "type": "phrase", "fields": spelled, "lenient": True}}
+        )
+    if query.start is not None or query.end is not None:
+        filters.append({"range": {"@timestamp": _range(query)}})
+    return {"bool": {"filter": filters}}
+
+
+def _range(query: LogQuery) -> dict[str, Any]:
+    bounds: dict[str, Any] = {"format": "epoch_millis"}
+    if query.start is not None:
+        bounds["gte"] = query.start // 1000
+    if query.end is not None:
+        bounds["lte"] = query.end // 1000
+    return bounds
+
+
+def _either(name: str, value: str) -> dict[str, Any]:
+    """A field that has this value under any of the spellings an index may have for it."""
+    spellings = dict.fromkeys((name, name.replace(".", "_")))
+    return _any([{"term": {f"{spelled}{end}": value}} for spelled in spellings for end in ("", ".keyword")])
+
+
+def _any(clauses: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"bool": {"should": clauses, "minimum_should_match": 1}}
+
+
+def _line(source: Mapping[str, Any]) -> dict[str, Any]:
+    """The document as the flat line that the service wrote."""
+    fields = dict(_flat("", source))
+    fields.setdefault("timestamp", fields.pop("@timestamp", ""))
+    return fields
+
+
+def _flat(prefix: str, value: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            found += _flat(f"{prefix}{name}.", inner)
+        else:
+            found.append((prefix + name, inner))
+    return found

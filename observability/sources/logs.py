@@ -1,0 +1,189 @@
+"""A log search: what is asked, what comes back, and the interface that both adapters keep.
+
+A line is the JSON object that a service wrote, field by field; times are microseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Protocol
+
+import orjson
+
+SEVERITIES = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+"""From the least to the most severe."""
+
+SHOWN_APART = frozenset({"timestamp", "severity", "message", "service", "trace_id", "span_id"})
+"""Fields that a view shows in places of their own."""
+
+
+@dataclass(frozen=True)
+class LogQuery:
+    """A search. Every part that is empty matches everything; `level` is the least severity."""
+
+    service: str = ""
+    trace_id: str = ""
+    span_id: str = ""
+    level: str = ""
+    text: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    start: int | None = None
+    end: int | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line with all its fields."""
+
+    fields: Mapping[str, Any]
+
+    @cached_property
+    def time(self) -> int:
+        """Microseconds since the epoch; 0 where the line has no readable timestamp."""
+        text = str(self.fields.get("timestamp") or self.fields.get("@timestamp") or "")
+        return microseconds(text) or 0
+
+    @property
+    def severity(self) -> str:
+        return str(self.fields.get("severity", "")).upper()
+
+    @property
+    def message(self) -> str:
+        return str(self.fields.get("message", ""))
+
+    @property
+    def service(self) -> str:
+        return str(self.fields.get("service", ""))
+
+    @property
+    def trace_id(self) -> str:
+        return str(self.fields.get("trace_id") or "")
+
+    @property
+    def span_id(self) -> str:
+        return str(self.fields.get("span_id") or "")
+
+    @cached_property
+    def attributes(self) -> Mapping[str, Any]:
+        """The fields beside those that every line has, by name."""
+        return {name: self.fields[name] for name in sorted(self.fields.keys() - SHOWN_APART)}
+
+    @cached_property
+    def identity(self) -> bytes:
+        """Equal for the same line read twice."""
+        return orjson.dumps(dict(self.fields), option=orjson.OPT_SORT_KEYS)
+
+
+@dataclass(frozen=True)
+class LogPage:
+    """Lines newest first, at most the limit asked for; `total` is how many match in the store."""
+
+    lines: Sequence[LogLine]
+    total: int
+
+
+@dataclass(frozen=True)
+class LogBucket:
+    """How many lines of each severity began in [start, start + width), in microseconds."""
+
+    start: int
+    width: int
+    counts: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+class LogSearch(Protocol):
+    """What the console and the command line need of a store of log lines. Raises SourceError."""
+
+    name: str
+    address: str
+
+    def search(self, query: LogQuery) -> LogPage:
+        """The newest lines that match."""
+
+    def histogram(self, query: LogQuery, buckets: int) -> list[LogBucket]:
+        """How many lines match over the query's time, which must have a start and an end."""
+
+
+class Follower:
+    """Yields each line once while the store grows.
+
+    Lines of several services arrive with different delays, so a line can turn up with an earlier time than
+    one already shown. Each :meth:`poll` therefore reads the last `overlap` microseconds again and leaves out
+    what it has given already, counting equal lines, so that nothing is lost and nothing is doubled.
+    """
+
+    PAGE = 1000
+
+    def __init__(self, logs: LogSearch, query: LogQuery, start: int, overlap: int = 30_000_000) -> None:
+        self._logs = logs
+        self._query = replace(query, limit=self.PAGE, end=None)
+        self._start = start
+        self._from = start
+        self._overlap = overlap
+        self._given: dict[bytes, tuple[int, int]] = {}
+
+    def poll(self) -> list[LogLine]:
+        """The lines that came since the last call, oldest first."""
+        lines = list(self._window())
+        fresh = list(self._unseen(lines))
+        newest = max((line.time for line in lines), default=self._from)
+        self._from = max(self._start, self._from, newest - self._overlap)
+        self._given = {key: seen for key, seen in self._given.items() if seen[1] >= self._from}
+        return sorted(fresh, key=lambda line: line.time)
+
+    def _window(self) -> Iterator[LogLine]:
+        """Every line from where the overlap begins, page by page from the newest back."""
+        end: int | None = None
+        while True:
+            page = self._logs.search(replace(self._query, start=self._from, end=end))
+            oldest = min((line.time for line in page.lines), default=0)
+            if len(page.lines) < self.PAGE or (end is not None and oldest >= end):
+                yield from page.lines
+                return
+            # The oldest moment of a full page may be cut in two: it is read again with the next page.
+            yield from (line for line in page.lines if line.time > oldest)
+            end = oldest
+
+    def _unseen(self, lines: Iterable[LogLine]) -> Iterator[LogLine]:
+        seen: Counter[bytes] = Counter()
+        for line in lines:
+            seen[line.identity] += 1
+            if seen[line.identity] > self._given.get(line.identity, (0, 0))[0]:
+                self._given[line.identity] = (seen[line.identity], line.time)
+                yield line
+
+
+def buckets_of(lines: Iterable[LogLine], start: int, end: int, buckets: int) -> list[LogBucket]:
+    """Count lines into `buckets` equal parts of [start, end]."""
+    width = max(1, -(-(end - start) // buckets))
+    counts: list[Counter[str]] = [Counter() for _ in range(buckets)]
+    for line in lines:
+        place = (line.time - start) // width
+        if 0 <= place < buckets:
+            counts[place][line.severity] += 1
+    return [LogBucket(start + place * width, width, dict(count)) for place, count in enumerate(counts)]
+
+
+def microseconds(timestamp: str) -> int | None:
+    """RFC 3339 to microseconds since the epoch; None for anything else."""
+    head, dot, tail = timestamp.partition(".")
+    if dot:
+        digits = len(tail) - len(tail.lstrip("0123456789"))
+        timestamp = f"{head}.{tail[: min(digits, 6)].ljust(6, '0')}{tail[digits:]}"
+    try:
+        moment = datetime.fromisoformat(timestamp)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    whole = int(moment.replace(microsecond=0).timestamp())
+    return whole * 1_000_000 + moment.microsecond
