@@ -41,3 +41,11 @@ lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+.PHONY: dashboards check-generated dashboards-preview
+
+dashboards: $(VENV)/.dev ## Write dashboards/generated from its sources
+	$(BIN)/python -m dashboards.src
+
+check-generated: $(VENV)/.dev ## Fail when dashboards/generated is not what its sources give
+	$(BIN)/python -m dashboards.src --check

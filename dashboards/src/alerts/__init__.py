@@ -1,0 +1,16 @@
+"""The alerts beside the objectives' own, a module for each part that can break."""
+
+from __future__ import annotations
+
+from dashboards.src.alerts import kubernetes, services, telemetry
+from dashboards.src.rules import Group
+from dashboards.src.slos import Objectives
+
+
+def files(objectives: Objectives) -> dict[str, list[Group]]:
+    """The groups by the name of the rule file that holds them."""
+    return {
+        "services": services.groups(objectives),
+        "telemetry": telemetry.groups(),
+        "kubernetes": kubernetes.groups(),
+    }

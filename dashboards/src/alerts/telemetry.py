@@ -1,0 +1,164 @@
+"""Alerts about the telemetry: what is dropped, and whether the watchers themselves work.
+
+`Watchdog` always fires. Whoever is told of nothing for long knows by its absence that the chain is broken.
+"""
+
+from __future__ import annotations
+
+from dashboards.src.rules import Alert, Group
+from observability import schema
+
+_PROCESSED = schema.SPANS_PROCESSED.sample
+_EXPORTED = schema.SPANS_EXPORTED.sample
+
+
+def groups() -> list[Group]:
+    """The groups of the services' own telemetry, of its carriers, and of the watchers."""
+    return [
+        Group("telemetry-of-services", _services()),
+        Group("telemetry-carriers", _carriers()),
+        Group("telemetry-watchers", _watchers()),
+    ]
+
+
+def _services() -> list[Alert]:
+    return [
+        Alert(
+            name="SpansDropped",
+            severity="ticket",
+            expr=f'sum by (job) (increase({_PROCESSED}{{error_type!=""}}[10m])) > 0',
+            service="{{ $labels.job }}",
+            summary="{{ $labels.job }} dropped {{ $value | humanize }} spans in ten minutes.",
+            description="Its export queue was full or already closed: traces of this time have holes.",
+        ),
+        Alert(
+            name="SpanExportFailing",
+            severity="ticket",
+            expr=(
+                f'sum by (job) (increase({_EXPORTED}{{error_type!=""}}[5m]))\n'
+                f"/ sum by (job) (increase({_EXPORTED}[5m])) > 0.05"
+            ),
+            hold="2m",
+            service="{{ $labels.job }}",
+            summary=(
+                "{{ $value | humanizePercentage }} of the spans of {{ $labels.job }} could not be delivered."
+            ),
+            description=(
+                "The OTLP endpoint refuses them or does not answer; what cannot be delivered is lost."
+            ),
+        ),
+        Alert(
+            name="SpanQueueFilling",
+            severity="ticket",
+            expr=(
+                f"max by (job, instance) ({schema.SPAN_QUEUE_SIZE.sample})\n"
+                f"/ min by (job, instance) ({schema.SPAN_QUEUE_CAPACITY.sample} > 0) > 0.8"
+            ),
+            hold="1m",
+            service="{{ $labels.job }}",
+            summary=(
+                "The span queue of {{ $labels.job }} on {{ $labels.instance }} is "
+                "{{ $value | humanizePercentage }} full."
+            ),
+            description="Spans come faster than they are taken; when the queue is full they are dropped.",
+        ),
+        Alert(
+            name="LogLinesLost",
+            severity="ticket",
+            expr=f"sum by (job) (increase({schema.LOG_RECORDS_LOST.sample}[10m])) > 0",
+            service="{{ $labels.job }}",
+            summary="{{ $labels.job }} could not write {{ $value | humanize }} log lines in ten minutes.",
+            description=(
+                "Its standard output is closed or its disk is full; the service goes on without those lines."
+            ),
+        ),
+    ]
+
+
+def _carriers() -> list[Alert]:
+    collector = "\nor\n".join(
+        f"sum by (job) (increase(otelcol_{name}_spans_total[10m])) > 0"
+        for name in ("exporter_send_failed", "exporter_enqueue_failed", "receiver_refused")
+    )
+    fluentbit = "\nor\n".join(
+        f"sum by (job) (increase(fluentbit_output_{name}_total[10m])) > 0"
+        for name in ("dropped_records", "retries_failed")
+    )
+    return [
+        Alert(
+            name="CollectorLosingSpans",
+            severity="ticket",
+            expr=collector,
+            service="{{ $labels.job }}",
+            summary="{{ $labels.job }} lost or refused {{ $value | humanize }} spans in ten minutes.",
+            description="The Collector, or Jaeger behind it, cannot pass on what it is given.",
+        ),
+        Alert(
+            name="FluentBitLosingLines",
+            severity="ticket",
+            expr=fluentbit,
+            service="{{ $labels.job }}",
+            summary="Fluent Bit gave up on {{ $value | humanize }} records or chunks in ten minutes.",
+            description="Elasticsearch refused them, or was away for longer than Fluent Bit's buffer lasts.",
+        ),
+        Alert(
+            name="ElasticsearchRed",
+            severity="ticket",
+            expr='max by (job, cluster) (elasticsearch_cluster_health_status{color="red"}) == 1',
+            hold="2m",
+            service="{{ $labels.job }}",
+            summary="Elasticsearch is red: traces and logs are partly unreadable and may be refused.",
+            description="At least one primary shard is missing. Metrics and alerts do not depend on it.",
+        ),
+        Alert(
+            name="ElasticsearchRejectingWrites",
+            severity="ticket",
+            expr=(
+                "sum by (job, cluster) "
+                '(increase(elasticsearch_thread_pool_rejected_count{type="write"}[10m])) > 0'
+            ),
+            service="{{ $labels.job }}",
+            summary="Elasticsearch rejected {{ $value | humanize }} write requests in ten minutes.",
+            description=(
+                "Its write queue is full: it is too small, too slow, or short of disk for this much "
+                "telemetry."
+            ),
+        ),
+    ]
+
+
+def _watchers() -> list[Alert]:
+    return [
+        Alert(
+            name="RuleEvaluationFailing",
+            severity="ticket",
+            expr="sum by (job, rule_group) (increase(prometheus_rule_evaluation_failures_total[10m])) > 0",
+            service="{{ $labels.job }}",
+            summary="Prometheus could not evaluate rules of {{ $labels.rule_group }}.",
+            description="Alerts of this group are blind until it is repaired.",
+        ),
+        Alert(
+            name="NotificationsFailing",
+            severity="ticket",
+            expr=(
+                "sum by (job) (increase(alertmanager_notifications_failed_total[10m])) > 0\n"
+                "or\nsum by (job) (increase(prometheus_notifications_dropped_total[10m])) > 0"
+            ),
+            service="{{ $labels.job }}",
+            summary=(
+                "{{ $labels.job }} could not deliver {{ $value | humanize }} notifications in ten minutes."
+            ),
+            description="Someone who should have been told of an alert was not.",
+        ),
+        Alert(
+            name="Watchdog",
+            severity="none",
+            expr="vector(1)",
+            service="prometheus",
+            summary="This alert always fires.",
+            description=(
+                "It proves that Prometheus evaluates, Alertmanager routes and the receiver hears. Its "
+                "absence is the alarm."
+            ),
+        ),
+    ]

@@ -1,0 +1,76 @@
+"""All generated files, as `{path below dashboards/generated: text}`: the same input gives the same bytes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dashboards.src import alertmanager, alerts, slo_rules
+from dashboards.src.rules import Group, rule_file
+from dashboards.src.slos import HERE, Objectives, load
+from dashboards.src.yaml_text import dump
+
+GENERATED = HERE / "generated"
+
+
+def rule_groups(objectives: Objectives) -> dict[str, list[Group]]:
+    """Every rule group, by the name of its rule file."""
+    return {"slo": slo_rules.groups(objectives), **alerts.files(objectives)}
+
+
+def rules(objectives: Objectives, scale: Fraction = Fraction(1)) -> dict[str, str]:
+    """The rule files. `scale` shortens every window, wait and interval, and nothing else, for a live test."""
+    sources = {"slo": "dashboards/slos.yaml"}
+    return {
+        f"rules/{name}.yml": dump(
+            rule_file([group.scaled(scale) for group in groups], objectives.runbooks),
+            _header(sources.get(name, f"dashboards/src/alerts/{name}.py")),
+        )
+        for name, groups in rule_groups(objectives).items()
+    }
+
+
+def receivers(path: Path = HERE / "receivers.yaml") -> dict[str, Any]:
+    """receivers.yaml, which names the integrations of Alertmanager's three receivers."""
+    page: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return page
+
+
+def files() -> dict[str, str]:
+    """Everything that belongs below dashboards/generated."""
+    objectives = load()
+    routing = dump(
+        alertmanager.configuration(objectives, receivers()),
+        _header("dashboards/src/alertmanager.py, slos.yaml and receivers.yaml"),
+    )
+    return {**rules(objectives), "alertmanager.yml": routing}
+
+
+def _header(source: str) -> str:
+    return f"Generated from {source} by `make dashboards`. Do not edit."
+
+
+def write(folder: Path = GENERATED) -> list[Path]:
+    """Write all files below `folder`, and delete what is there and no longer generated."""
+    texts = files()
+    for old in sorted(folder.rglob("*")):
+        if old.is_file() and old.relative_to(folder).as_posix() not in texts:
+            old.unlink()
+    for name, text in texts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
+
+
+def differences(folder: Path = GENERATED) -> list[str]:
+    """The files below `folder` that are missing, stale or no longer generated; empty when all is well."""
+    texts = files()
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    stale = [
+        name for name in texts if name in there and (folder / name).read_text(encoding="utf-8") != texts[name]
+    ]
+    return sorted([*stale, *(texts.keys() - there), *(there - texts.keys())])

@@ -1,0 +1,156 @@
+"""Objectives to recording rules and burn-rate alerts.
+
+Recorded for each objective, as `slo`, `service` and `sli`:
+  slo:events:increase<window>     events in the window
+  slo:failures:increase<window>   the bad ones among them; 0, not absent, while all is well
+  slo:failures:ratio<window>      bad over all; absent, not 0/0, while there is no traffic
+  slo:objective:ratio, slo:budget_left:ratio
+
+Windows up to six hours are counted from the services' own series. A day and more would read millions of raw
+samples each time, so these windows add up the recorded five-minute counts, one every five minutes. Where
+Prometheus holds less than a window (a laptop, a fresh start), the window is what it holds.
+"""
+
+from __future__ import annotations
+
+from dashboards.src.durations import milliseconds
+from dashboards.src.rules import Alert, Group, Recording
+from dashboards.src.slos import BurnRate, Objectives, Slo
+from observability import schema
+
+BASE = "5m"
+RAW_UP_TO = milliseconds("6h")
+EVERYTHING = 0.999
+"""A ratio from which on "all failed" holds: sums of floats do not always reach 1."""
+
+
+def groups(objectives: Objectives) -> list[Group]:
+    """The rule groups of all objectives."""
+    return [
+        *(Group(f"slo-{slo.name}", _counts(slo, objectives), "15s") for slo in objectives.slos),
+        Group("slo-ratios", _ratios(objectives), "15s"),
+        Group("slo-long-windows", _long_windows(objectives), "1m"),
+        Group("slo-burn", [alert for slo in objectives.slos for alert in _alerts(slo, objectives)], "15s"),
+    ]
+
+
+def windows(objectives: Objectives) -> list[str]:
+    """The windows that the burn rates need, shortest first."""
+    rates = [rate for group in objectives.burn_rates.values() for rate in group]
+    return sorted({BASE} | {window for rate in rates for window in (rate.long, rate.short)}, key=milliseconds)
+
+
+def _raw(window: str) -> bool:
+    return milliseconds(window) <= RAW_UP_TO
+
+
+def _selector(slo: Slo, *more: str) -> str:
+    route = f'http_route=~"{slo.route}"' if slo.route else f'http_route!="{schema.UNMATCHED_ROUTE}"'
+    return "{" + ",".join([f'job="{slo.service}"', route, *more]) + "}"
+
+
+def events(slo: Slo, window: str) -> str:
+    """PromQL that counts the events of the window. Errors have no latency worth an objective."""
+    good = 'http_response_status_code!~"5.."'
+    selector = _selector(slo, good) if slo.sli == "latency" else _selector(slo)
+    return f"sum(increase({schema.HTTP_SERVER_DURATION.sample}{selector}[{window}]))"
+
+
+def failures(slo: Slo, window: str) -> str:
+    """PromQL that counts the bad events of the window: 0 where there are none."""
+    every = events(slo, window)
+    if slo.sli == "latency":
+        fast = _selector(slo, 'http_response_status_code!~"5.."', f'le="{slo.threshold}"')
+        return f"{every}\n- sum(increase({schema.HTTP_SERVER_DURATION.name}_bucket{fast}[{window}]))"
+    bad = _selector(slo, 'http_response_status_code=~"5.."')
+    return f"sum(increase({schema.HTTP_SERVER_DURATION.sample}{bad}[{window}]))\nor 0 * {every}"
+
+
+def _labels(slo: Slo) -> dict[str, str]:
+    return {"slo": slo.name, "service": slo.service, "sli": slo.sli}
+
+
+def _counts(slo: Slo, objectives: Objectives) -> list[Recording]:
+    labels = _labels(slo)
+    recorded = [Recording("slo:objective:ratio", f"vector({slo.objective / 100:.6g})", labels)]
+    for window in filter(_raw, windows(objectives)):
+        recorded += [
+            Recording(f"slo:events:increase{window}", events(slo, window), labels),
+            Recording(f"slo:failures:increase{window}", failures(slo, window), labels),
+        ]
+    return recorded
+
+
+def _ratio(window: str) -> Recording:
+    return Recording(
+        f"slo:failures:ratio{window}", f"slo:failures:increase{window} / (slo:events:increase{window} > 0)"
+    )
+
+
+def _ratios(objectives: Objectives) -> list[Recording]:
+    return [_ratio(window) for window in windows(objectives) if _raw(window)]
+
+
+def _long_windows(objectives: Objectives) -> list[Recording]:
+    long = [window for window in windows(objectives) if not _raw(window)]
+    recorded = []
+    for window in [*long, objectives.period]:
+        recorded += [
+            Recording(
+                f"slo:{what}:increase{window}", f"sum_over_time(slo:{what}:increase{BASE}[{window}:{BASE}])"
+            )
+            for what in ("events", "failures")
+        ]
+        recorded.append(_ratio(window))
+    left = f"1 - slo:failures:ratio{objectives.period} / (1 - slo:objective:ratio)"
+    return [*recorded, Recording("slo:budget_left:ratio", left)]
+
+
+def _burning(slo: Slo, rate: BurnRate, min_failures: int) -> str:
+    this = f'{{slo="{slo.name}"}}'
+    limit = f"{rate.factor:g} * {slo.budget:g}"
+    return (
+        f"(\n    slo:failures:ratio{rate.long}{this} > {limit}\n"
+        f"  and\n    slo:failures:ratio{rate.short}{this} > {limit}\n"
+        f"  and\n    slo:failures:increase{rate.long}{this} >= {min_failures}\n)"
+    )
+
+
+def _nothing_succeeds(slo: Slo, objectives: Objectives) -> str:
+    this = f'{{slo="{slo.name}"}}'
+    return (
+        f"(\n    slo:failures:ratio1h{this} > {EVERYTHING}\n"
+        f"  and\n    slo:failures:increase1h{this} >= {objectives.min_all_failed}\n)"
+    )
+
+
+_WORDS = {
+    "availability": ("fail", "Availability"),
+    "latency": ("are too slow", "Latency"),
+}
+
+
+def _alerts(slo: Slo, objectives: Objectives) -> list[Alert]:
+    verb, prefix = _WORDS[slo.sli]
+    limit = f" (the limit is {slo.threshold:g} s)" if slo.threshold else ""
+    promise = f"{slo.about} {slo.objective:g} % of the time, over {objectives.period}."
+    alerts = []
+    for severity, speed in (("page", "Fast"), ("ticket", "Slow")):
+        arms = [_burning(slo, rate, objectives.min_failures) for rate in objectives.burn_rates[severity]]
+        if severity == "page" and slo.sli == "availability":
+            arms.append(_nothing_succeeds(slo, objectives))
+        rates = objectives.burn_rates[severity]
+        alerts.append(
+            Alert(
+                name=f"{prefix}Burn{speed}",
+                labels=_labels(slo),
+                severity=severity,  # type: ignore[arg-type]  # the loop's two literals
+                expr="\nor\n".join(arms),
+                summary=f"{{{{ $value | humanizePercentage }}}} of the requests of {slo.name} {verb}{limit}.",
+                description=(
+                    f"Promised: {promise} At this rate the error budget is used up at least "
+                    f"{min(rate.factor for rate in rates):g} times too fast, and it is still going on."
+                ),
+            )
+        )
+    return alerts
