@@ -1,0 +1,187 @@
+"""What runs: each program's command, its environment, and how one knows that it is ready."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+
+from observability.stack.prerequisites import ALERTMANAGER, PROMETHEUS, Need
+from observability.stack.settings import ROOT, Settings
+
+HERE = Path(__file__).parent
+LOOPBACK = "127.0.0.1"
+
+BACKEND, SERVICES, TRAFFIC = "backend", "services", "traffic"
+GROUPS = (BACKEND, SERVICES, TRAFFIC)
+"""The order of starting. Stopping is the reverse, so that what the services flush at the end is taken in."""
+
+
+class MissingProgram(RuntimeError):
+    """A binary that the stack runs is not on this machine."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One supervised process.
+
+    `ready` is the URL that answers 200 once it works; without one, running is being ready.
+    `address` is where a person finds it. `stop_seconds` is how long it may take to end after SIGTERM.
+    """
+
+    name: str
+    group: str
+    command: tuple[str, ...]
+    environ: dict[str, str] = field(default_factory=dict)
+    ready: str | None = None
+    address: str = ""
+    about: str = ""
+    stop_seconds: int = 20
+
+
+def programs(settings: Settings) -> list[Program]:
+    """Everything that `make up` starts under `settings`, in the order it is shown."""
+    parts = [*_services(settings), *_backend(settings), *_metrics(settings)]
+    return [*parts, _traffic(settings)] if settings.traffic else parts
+
+
+def common_environ(settings: Settings) -> dict[str, str]:
+    """What every program finds in its environment beside its own: where the others are."""
+    return {
+        **settings.as_environ(),
+        "HOST": LOOPBACK,
+        "OTEL_EXPORTER_PROMETHEUS_HOST": LOOPBACK,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": url(settings.otlp_http_port),
+        "WEB_URL": url(settings.web_port),
+        "CAR_URL": url(settings.car_port),
+        "MINUS_URL": url(settings.minus_port),
+        "CONSOLE_URL": url(settings.console_port),
+        "PROMETHEUS_URL": url(settings.prometheus_port),
+        "ALERTMANAGER_URL": url(settings.alertmanager_port),
+    }
+
+
+def url(port: int | None, path: str = "") -> str:
+    """The address of a port of this machine; numeric, since `localhost` may mean ::1 first."""
+    return f"http://{LOOPBACK}:{port}{path}"
+
+
+def write_configurations(settings: Settings) -> None:
+    """Write what Prometheus and Alertmanager read into the state folder.
+
+    The rules and the routing come from dashboards/generated where that exists.
+    """
+    rules = str(ROOT / "dashboards" / "generated" / "rules" / "*.yml")
+    template = Template((HERE / "prometheus.yml").read_text())
+    # A JSON string is a YAML string, whatever the checkout's path holds.
+    filled = template.substitute(settings.as_environ(), rules=json.dumps(rules, ensure_ascii=False))
+    _write(settings.state_dir / "prometheus" / "prometheus.yml", filled)
+    generated = ROOT / "dashboards" / "generated" / "alertmanager.yml"
+    routing = generated if generated.exists() else HERE / "alertmanager.yml"
+    _write(settings.state_dir / "alertmanager" / "alertmanager.yml", routing.read_text())
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def _services(settings: Settings) -> list[Program]:
+    return [
+        _service(settings, "web", "the catalogue's pages"),
+        _service(settings, "car", "the REST catalogue", "/cars"),
+        _service(settings, "minus", "subtracts", "/minus?x=5&y=3"),
+    ]
+
+
+def _service(settings: Settings, name: str, about: str, path: str = "") -> Program:
+    port = getattr(settings, f"{name}_port")
+    admin = getattr(settings, f"{name}_admin_port")
+    return Program(
+        name,
+        SERVICES,
+        (sys.executable, "-m", f"services.{name}"),
+        {"PORT": str(port), "OTEL_EXPORTER_PROMETHEUS_PORT": str(admin)},
+        ready=url(admin, "/readyz"),
+        address=url(port, path),
+        about=f"{about}; admin port {admin}",
+    )
+
+
+def _backend(settings: Settings) -> list[Program]:
+    return [
+        Program(
+            "receiver",
+            BACKEND,
+            (sys.executable, "-m", "observability.local.receiver"),
+            ready=url(settings.otlp_http_port, "/readyz"),
+            address=url(settings.otlp_http_port),
+            about=f"takes OTLP over HTTP, over gRPC on {settings.otlp_grpc_port}; tails the logs",
+        ),
+        Program(
+            "console",
+            BACKEND,
+            (sys.executable, "-m", "observability.local.query"),
+            ready=url(settings.console_port, "/readyz"),
+            address=url(settings.console_port),
+            about="traces and logs; Jaeger's query API",
+        ),
+    ]
+
+
+def _metrics(settings: Settings) -> list[Program]:
+    state = settings.state_dir
+    return [
+        Program(
+            "prometheus",
+            BACKEND,
+            (
+                _binary(PROMETHEUS),
+                f"--config.file={state / 'prometheus' / 'prometheus.yml'}",
+                f"--storage.tsdb.path={state / 'prometheus' / 'data'}",
+                f"--storage.tsdb.retention.time={settings.prometheus_retention_time}",
+                f"--storage.tsdb.retention.size={settings.prometheus_retention_size}",
+                f"--web.listen-address={LOOPBACK}:{settings.prometheus_port}",
+                f"--web.external-url={url(settings.prometheus_port)}",
+                "--enable-feature=exemplar-storage",
+            ),
+            ready=url(settings.prometheus_port, "/-/ready"),
+            address=url(settings.prometheus_port),
+            about="metrics and rules",
+        ),
+        Program(
+            "alertmanager",
+            BACKEND,
+            (
+                _binary(ALERTMANAGER),
+                f"--config.file={state / 'alertmanager' / 'alertmanager.yml'}",
+                f"--storage.path={state / 'alertmanager' / 'data'}",
+                f"--web.listen-address={LOOPBACK}:{settings.alertmanager_port}",
+                f"--web.external-url={url(settings.alertmanager_port)}",
+                "--cluster.listen-address=",  # alone: else it listens on all addresses
+            ),
+            ready=url(settings.alertmanager_port, "/-/ready"),
+            address=url(settings.alertmanager_port),
+            about="alerts",
+        ),
+    ]
+
+
+def _traffic(settings: Settings) -> Program:
+    return Program(
+        "traffic",
+        TRAFFIC,
+        (
+            *(sys.executable, "-m", "locust", "--headless", "--only-summary", "--loglevel", "WARNING"),
+            *("--locustfile", str(ROOT / "traffic" / "locustfile.py"), "--users", "2"),
+        ),
+        about=f"about {settings.traffic_rate:g} requests a second",
+    )
+
+
+def _binary(need: Need) -> str:
+    if path := need.path():
+        return path
+    raise MissingProgram(f"{need.name} is not installed: {need.purpose}. `make prerequisites` gets it.")

@@ -1,0 +1,131 @@
+"""The settings of the local stack: one folder of state, one variable for every port, the traffic."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from observability.settings import PORT, SettingError, between, from_environ, setting
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout."""
+
+ADMIN_OFFSET = 10000
+"""A service's admin port, unless set, is its port plus this."""
+
+_UNSPEAKABLE = frozenset('"\\\n\r')
+
+
+def _check_folder(path: Path) -> str | None:
+    # The folder's name goes through supervisord's configuration, which has no way to write these.
+    found = _UNSPEAKABLE & set(str(path))
+    return "give a folder without quotes, backslashes or line ends in its name" if found else None
+
+
+def _admin(service: str) -> Any:
+    name = service.upper()
+    text = f"Port of {service}'s /metrics, /livez and /readyz; {name}_PORT + {ADMIN_OFFSET} by default."
+    return setting(f"{name}_ADMIN_PORT", None, check=PORT, help=text)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `make up` reads. Every port listens on 127.0.0.1 only; 0 takes a free one."""
+
+    state_dir: Path = setting(  # noqa: RUF009 - it answers a dataclass field, as for the others
+        "DASHCAM_STATE_DIR",
+        Path(".dashcam"),
+        parse=Path,
+        check=_check_folder,
+        help="Folder of everything a running stack keeps; relative to the checkout.",
+    )
+    web_port: int = setting("WEB_PORT", 5000, check=PORT, help="Port of web.")
+    car_port: int = setting("CAR_PORT", 5001, check=PORT, help="Port of car.")
+    minus_port: int = setting("MINUS_PORT", 8000, check=PORT, help="Port of minus.")
+    web_admin_port: int | None = _admin("web")
+    car_admin_port: int | None = _admin("car")
+    minus_admin_port: int | None = _admin("minus")
+    otlp_grpc_port: int = setting("OTLP_GRPC_PORT", 4317, check=PORT, help="Port that takes OTLP over gRPC.")
+    otlp_http_port: int = setting("OTLP_HTTP_PORT", 4318, check=PORT, help="Port that takes OTLP over HTTP.")
+    console_port: int = setting(
+        "CONSOLE_PORT", 16686, check=PORT, help="Port of the console, Jaeger's query API and /api/logs."
+    )
+    prometheus_port: int = setting("PROMETHEUS_PORT", 9090, check=PORT, help="Port of Prometheus.")
+    alertmanager_port: int = setting("ALERTMANAGER_PORT", 9093, check=PORT, help="Port of Alertmanager.")
+    traffic: bool = setting("TRAFFIC", True, help="Whether example traffic runs: on or off.")
+    traffic_rate: float = setting(
+        "TRAFFIC_RATE",
+        3.0,
+        check=between(0.1, 100),
+        help="Requests a second that the example traffic sends, about.",
+    )
+    prometheus_retention_time: str = setting(
+        "PROMETHEUS_RETENTION_TIME", "7d", help="Age at which Prometheus deletes what it has stored."
+    )
+    prometheus_retention_size: str = setting(
+        "PROMETHEUS_RETENTION_SIZE", "512MB", help="Size at which Prometheus deletes its oldest data."
+    )
+    start_timeout: float = setting(
+        "STACK_START_TIMEOUT",
+        120.0,
+        check=between(1, 3600),
+        help="Seconds that `make up` waits for every part to be ready before it gives up.",
+    )
+
+    def ports(self) -> dict[str, int | None]:
+        """Every port, by the name of its variable."""
+        fields = {field.name: field.metadata["env"] for field in dataclasses.fields(self)}
+        return {env: getattr(self, name) for name, env in fields.items() if name.endswith("_port")}
+
+    def as_environ(self) -> dict[str, str]:
+        """The settings as environment variables; reading them back gives equal settings."""
+        values = {field.metadata["env"]: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {env: _as_text(value) for env, value in values.items() if value is not None}
+
+
+def _as_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """The settings of the environment, with the folder absolute and the admin ports filled in.
+
+    Raises SettingError for a value that cannot be used, and for two variables that name one port.
+    """
+    settings = from_environ(Settings, environ, **overrides)
+    filled: dict[str, Any] = {"state_dir": (ROOT / settings.state_dir.expanduser()).resolve()}
+    for service in ("web", "car", "minus"):
+        port = getattr(settings, f"{service}_port")
+        if getattr(settings, f"{service}_admin_port") is None:
+            filled[f"{service}_admin_port"] = _default_admin_port(service, port)
+    settings = dataclasses.replace(settings, **filled)
+    if complaint := _check_folder(settings.state_dir):
+        raise SettingError(f"DASHCAM_STATE_DIR={str(settings.state_dir)!r} cannot be used: {complaint}")
+    _refuse_duplicates(settings)
+    return settings
+
+
+def _default_admin_port(service: str, port: int) -> int:
+    if port == 0:
+        return 0
+    if port + ADMIN_OFFSET > 65535:
+        name = service.upper()
+        raise SettingError(
+            f"{name}_PORT={port} leaves no port for its admin side ({port} + {ADMIN_OFFSET} is above 65535): "
+            f"set {name}_ADMIN_PORT too"
+        )
+    return port + ADMIN_OFFSET
+
+
+def _refuse_duplicates(settings: Settings) -> None:
+    users: dict[int, list[str]] = {}
+    for variable, port in settings.ports().items():
+        if port:
+            users.setdefault(port, []).append(variable)
+    if shared := [
+        f"{' and '.join(names)} are both {port}" for port, names in users.items() if len(names) > 1
+    ]:
+        raise SettingError(f"{'; '.join(shared)}: give each a port of its own")

@@ -1,0 +1,31 @@
+"""A tiny program for the stack's tests: answers 200 on every path of a port, until SIGTERM.
+
+`standin.py PORT [failing|stubborn|unready]`: `failing` ends at once with a message on stderr, `stubborn` ignores
+SIGTERM, `unready` answers 503.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = json.dumps(dict(os.environ)).encode()
+        self.send_response(503 if "unready" in sys.argv else 200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        print(json.dumps({"message": format % args}), flush=True)
+
+
+if "failing" in sys.argv:
+    sys.exit("the disk of the moon is full")
+if "stubborn" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
