@@ -1,41 +1,93 @@
 # `make help` lists the targets. The two that matter on a fresh machine: `make up` and `make test`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-PYTHON ?= python3
+# The first Python on PATH that is new enough; `make PYTHON=/path/to/python3.12 up` names another.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-UV := UV_LINK_MODE=copy VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
+UV := UV_LINK_MODE=copy VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
 LOCKS := requirements.txt requirements-dev.txt requirements-uv.txt \
 	services/car/requirements.txt services/minus/requirements.txt services/web/requirements.txt
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links
+STATE := $(or $(DASHCAM_STATE_DIR),.dashcam)
+PREREQUISITES := $(PYTHON) -P observability/stack/prerequisites.py
 
 $(BIN)/uv: requirements-uv.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@$(MAKE) --no-print-directory python
+	@echo "making $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@touch $@
 
 $(VENV)/.run: $(BIN)/uv requirements.txt pyproject.toml
-	$(UV) pip install --quiet --require-hashes -r requirements.txt
-	$(UV) pip install --quiet --no-deps --no-build-isolation -e .
-	touch $@
+	@echo "installing the locked packages"
+	@$(UV) pip install --quiet --require-hashes -r requirements.txt
+	@$(UV) pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
-	$(UV) pip install --quiet --require-hashes -r requirements-dev.txt
-	touch $@
+	@echo "installing the locked tools for tests"
+	@$(UV) pip install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@
 
-.PHONY: help venv dev lock lint
+.PHONY: help python prerequisites prerequisites-test venv dev lock lint
+.PHONY: up down restart status logs test test-unit test-contract test-local test-browser
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+up: ## Install what is missing, start everything in the background, wait until it is ready
+	@$(MAKE) --no-print-directory prerequisites venv
+	@$(BIN)/dashcam up
+
+down: $(VENV)/.run ## End everything that `make up` started
+	@$(BIN)/dashcam down
+
+restart: down up ## The two in turn
+
+status: $(VENV)/.run ## What is up, since when, where; fails unless every part is ready
+	@$(BIN)/dashcam status
+
+logs: ## Follow what the programs write, until Ctrl-C
+	@test -d "$(STATE)/logs" || { echo "there are no logs in $(STATE): \`make up\` starts the stack" >&2; exit 1; }
+	@tail -n 5 -F "$(STATE)"/logs/*.log
+
+python:
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed, and none is on PATH as python3 or python3.N." >&2; \
+		echo "Install one (Debian 12: apt-get install python3; macOS: brew install python), or name it: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: $(PYTHON) is no Python 3.11 or newer ($$($(PYTHON) --version 2>&1)); name another: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+	@# An environment whose Python is gone, or that was made in another folder, does not work: make it anew.
+	@if test -e $(VENV) && ! { $(BIN)/python -c '' && grep -qF "$(CURDIR)/$(VENV)" $(BIN)/activate; } 2>/dev/null; \
+		then echo "$(VENV) is not usable any more and is made anew"; rm -rf $(VENV); fi
+
+prerequisites: python ## What `make up` needs of the machine: installed (Debian, as root) or named
+	@$(PREREQUISITES) up
+
+prerequisites-test: python ## What `make test` needs of the machine
+	@$(PREREQUISITES) test
 
 venv: $(VENV)/.run ## The locked environment of the stack, in .venv
+	@:
 
 dev: $(VENV)/.dev ## The same with linters and test tools
+	@:
 
 lock: $(BIN)/uv ## Resolve every requirements.in again into its hashed requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	for name in requirements requirements-uv services/car/requirements services/minus/requirements services/web/requirements; do \
 		$(COMPILE) $$name.in -c requirements-dev.txt -o $$name.txt; done
+
+test: ## Everything that CI runs: lint, generated files, and all tests
+	@$(MAKE) --no-print-directory prerequisites-test dev
+	@$(MAKE) --no-print-directory lint check-generated
+	$(BIN)/pytest --durations=15
+
+test-unit: $(VENV)/.dev ## One folder of the tests; likewise test-contract, test-local, test-browser
+test-unit test-contract test-local test-browser: test-%: $(VENV)/.dev
+	$(BIN)/pytest --durations=5 tests/$*
 
 lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff check .
