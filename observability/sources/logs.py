@@ -74,6 +74,11 @@ class LogLine:
         return {name: self.fields[name] for name in sorted(self.fields.keys() - SHOWN_APART)}
 
     @cached_property
+    def identifiers(self) -> Mapping[str, Any]:
+        """Its trace and span, where it has them."""
+        return {name: self.fields[name] for name in ("trace_id", "span_id") if self.fields.get(name)}
+
+    @cached_property
     def identity(self) -> bytes:
         """Equal for the same line read twice."""
         return orjson.dumps(dict(self.fields), option=orjson.OPT_SORT_KEYS)

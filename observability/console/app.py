@@ -1,0 +1,131 @@
+"""Mounting the pages: the blueprint, its security headers and its error pages."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask, Response, current_app, render_template, url_for
+
+from observability.console import filters
+from observability.console.gather import Gatherer
+from observability.console.parameters import BadParameter
+from observability.console.settings import ConsoleSettings
+from observability.settings import from_environ
+from observability.sources import SourceError, Sources, connect
+
+PAGES = ("overview", "search", "trace", "logs")
+"""The modules under `pages/`; each has `routes(blueprint)`."""
+
+NAVIGATION = (
+    ("console.overview", "Overview"),
+    ("console.search", "Traces"),
+    ("console.logs", "Logs"),
+    ("console.monitor", "Metrics"),
+    ("console.alerts", "Alerts"),
+)
+"""The pages that every page links to."""
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""Nothing inline and nothing from elsewhere: markup that came in as telemetry has nothing to run with."""
+
+
+@dataclass(frozen=True)
+class Console:
+    """What the pages work with; kept in the application's extensions."""
+
+    settings: ConsoleSettings
+    sources: Sources
+    gatherer: Gatherer
+
+
+def console() -> Console:
+    """The console of the application that answers the current request."""
+    found: Console = current_app.extensions["dashcam_console"]
+    return found
+
+
+def register(app: Flask, settings: ConsoleSettings | None = None, sources: Sources | None = None) -> None:
+    """Mount the console on `app`.
+
+    An application that answers `/api/traces` itself is asked in this process for whatever no setting places
+    elsewhere. `sources` replaces what the settings would connect to.
+    """
+    settings = settings or from_environ(ConsoleSettings)
+    answers_queries = any(rule.rule == "/api/traces" for rule in app.url_map.iter_rules())
+    sources = sources or connect(settings, here=app.wsgi_app if answers_queries else None)
+    app.extensions["dashcam_console"] = Console(settings, sources, Gatherer(settings.source_timeout))
+    filters.install(app)
+    app.register_blueprint(_blueprint())
+
+
+def create_app(settings: ConsoleSettings | None = None, sources: Sources | None = None) -> Flask:
+    """An application of the console alone, against sources elsewhere."""
+    app = Flask("observability.console", static_folder=None)
+    register(app, settings, sources)
+    return app
+
+
+def _blueprint() -> Blueprint:
+    blueprint = Blueprint(
+        "console",
+        __name__,
+        template_folder="templates",
+        static_folder="static",
+        static_url_path="/console/static",
+    )
+    for name in PAGES:
+        import_module(f"observability.console.pages.{name}").routes(blueprint)
+    blueprint.after_request(_headers)
+    blueprint.register_error_handler(BadParameter, _bad_parameter)
+    blueprint.register_error_handler(SourceError, _source_error)
+    blueprint.context_processor(_context)
+    return blueprint
+
+
+def _headers(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"
+    if "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _bad_parameter(error: BadParameter) -> tuple[str, int]:
+    return render_template(
+        "console/message.html", title="That cannot be searched for", problem=str(error)
+    ), 400
+
+
+def _source_error(error: SourceError) -> tuple[str, int]:
+    return render_template("console/message.html", title="A source did not answer", away=error), 503
+
+
+def _context() -> dict[str, Any]:
+    endpoints = current_app.view_functions
+    navigation = [(endpoint, label) for endpoint, label in NAVIGATION if endpoint in endpoints]
+    return {"asset": _asset, "navigation": navigation, "endpoints": endpoints}
+
+
+def _asset(name: str) -> str:
+    """The address of a static file; it changes with the content, so that browsers may keep it for good."""
+    digests = current_app.extensions.setdefault("dashcam_console_assets", {})
+    if name not in digests:
+        content = (Path(__file__).parent / "static" / name).read_bytes()
+        digests[name] = hashlib.sha256(content).hexdigest()[:12]
+    return url_for("console.static", filename=name, v=digests[name])

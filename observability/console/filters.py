@@ -1,0 +1,140 @@
+"""How values read on a page: durations, rates, ratios, sizes, times. Installed as template filters."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+
+PALETTE = 12
+"""How many colours services are told apart with."""
+
+NONE = "\N{EN DASH}"
+
+
+def duration(us: float | None) -> str:
+    """Microseconds with three digits and a fitting unit."""
+    if us is None or math.isnan(us):
+        return NONE
+    for factor, unit in ((1.0, "µs"), (1e3, "ms"), (1e6, "s")):
+        if abs(us) < 999.5 * factor or (unit == "s" and abs(us) < 1e8):
+            return f"{_three(us / factor)} {unit}"
+    minutes, seconds = divmod(round(us / 1e6), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+def seconds(value: float | None) -> str:
+    """Seconds, as `duration` writes them."""
+    return NONE if value is None else duration(value * 1e6)
+
+
+def rate(value: float | None) -> str:
+    """Something per second."""
+    return NONE if value is None or math.isnan(value) else f"{_three(value)}/s"
+
+
+def ratio(value: float | None) -> str:
+    """A share as a percentage."""
+    if value is None or math.isnan(value):
+        return NONE
+    return "0%" if value == 0 else f"{_three(value * 100)}%"
+
+
+def size(value: float | None) -> str:
+    """Bytes in binary units."""
+    if value is None or math.isnan(value):
+        return NONE
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024 or unit == "GiB":
+            return f"{_three(value)} {unit}"
+        value /= 1024
+    raise AssertionError("unreachable")
+
+
+def count(value: float | None) -> str:
+    """A number of things; thousands are separated by a thin space."""
+    if value is None or math.isnan(value):
+        return NONE
+    return f"{round(value):,}".replace(",", "\u202f")
+
+
+def number(value: float | None) -> str:
+    """Any value of a metric."""
+    if value is None or math.isnan(value):
+        return NONE
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    return f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.4g}"
+
+
+def _three(value: float) -> str:
+    """Three significant digits, without an exponent or trailing zeros behind the point."""
+    if value == 0:
+        return "0"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    text = f"{value:.{min(digits, 4)}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+def moment(us: int) -> datetime:
+    """Microseconds since the epoch as a time in UTC."""
+    return datetime.fromtimestamp(us // 1_000_000, UTC).replace(microsecond=us % 1_000_000)
+
+
+def clock(us: int) -> str:
+    """The time of day with milliseconds."""
+    return moment(us).strftime("%H:%M:%S.") + f"{us % 1_000_000 // 1000:03d}"
+
+
+def date(us: int) -> str:
+    """Date and time to the second."""
+    return moment(us).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def iso(us: int) -> str:
+    """RFC 3339."""
+    return moment(us).isoformat().replace("+00:00", "Z")
+
+
+def field_time(us: int) -> str:
+    """As the value of a form's date and time field."""
+    return moment(us).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def ago(us: int, at: int) -> str:
+    """How long before `at`, in words."""
+    past = max(0, at - us) / 1e6
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if past >= length:
+            return f"{int(past // length)} {unit} ago"
+    return f"{int(past)} s ago"
+
+
+def colours(services: Iterable[str]) -> dict[str, int]:
+    """A colour number for each service: the same on every page, and apart from the others on this one."""
+    taken: dict[str, int] = {}
+    for service in sorted(set(services)):
+        colour = zlib.crc32(service.encode(errors="replace")) % PALETTE
+        if len(taken) < PALETTE:
+            while colour in taken.values():
+                colour = (colour + 1) % PALETTE
+        taken[service] = colour
+    return taken
+
+
+def clipped(value: Any, length: int = 2000) -> str:
+    """Text for a page, bounded; what is left out is said."""
+    text = value if isinstance(value, str) else str(value)
+    return text if len(text) <= length else f"{text[:length]}… ({len(text) - length} more characters)"
+
+
+def install(app: Flask) -> None:
+    """Make these the template filters of `app`."""
+    for function in (duration, seconds, rate, ratio, size, count, number, clock, date, iso, field_time, ago):
+        app.jinja_env.filters[f"as_{function.__name__}"] = function
+    app.jinja_env.filters["clipped"] = clipped

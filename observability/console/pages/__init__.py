@@ -1,0 +1,1 @@
+"""One module for each page; each mounts its routes on the console's blueprint."""

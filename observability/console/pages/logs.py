@@ -1,0 +1,123 @@
+"""`/logs`: search, a histogram over time, paging backwards and live follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, render_template, request
+
+from observability.console import parameters
+from observability.console.app import console
+from observability.console.filters import colours
+from observability.console.histogram import columns
+from observability.sources import LogPage, LogQuery
+from observability.sources.logs import SEVERITIES
+
+LIMIT = 100
+COLUMNS = 50
+LIVE_LINES = 200
+"""The most lines that one poll of a live log brings."""
+
+
+def routes(blueprint: Blueprint) -> None:
+    blueprint.add_url_rule("/logs", view_func=logs)
+    blueprint.add_url_rule("/logs/live", view_func=live)
+
+
+@dataclass(frozen=True)
+class Form:
+    """The search form, with the names of `/api/logs`; `level` is the least severity."""
+
+    service: str
+    trace_id: str
+    span_id: str
+    level: str
+    text: str
+    fields: Mapping[str, str]
+    window: parameters.Window
+    limit: int
+
+    @classmethod
+    def read(cls, args: Mapping[str, str]) -> Form:
+        trace = args.get("trace_id", "").strip()
+        # A trace may be older than the hour that is looked at otherwise.
+        default = "7d" if trace else "1h"
+        return cls(
+            service=args.get("service", "").strip(),
+            trace_id=parameters.trace_id(trace) if trace else "",
+            span_id=args.get("span_id", "").strip().lower(),
+            level=parameters.choice(args, "level", ("", *SEVERITIES), ""),
+            text=args.get("q", "").strip()[:500],
+            fields=parameters.pairs(args, "fields"),
+            window=parameters.window(args, default),
+            limit=parameters.number(args, "limit", 50, 1, LIMIT),
+        )
+
+    def query(self, **changes: Any) -> LogQuery:
+        wanted: dict[str, Any] = {
+            "service": self.service,
+            "trace_id": self.trace_id,
+            "span_id": self.span_id,
+            "level": self.level,
+            "text": self.text,
+            "fields": self.fields,
+            "start": self.window.start,
+            "end": self.window.end,
+            "limit": self.limit,
+        }
+        return LogQuery(**(wanted | changes))
+
+    def params(self, **changes: str | int) -> dict[str, str | int]:
+        """The query string of this search, with `changes`."""
+        every: dict[str, str | int] = {
+            "service": self.service,
+            "trace_id": self.trace_id,
+            "span_id": self.span_id,
+            "level": self.level,
+            "q": self.text,
+            "fields": self.fields_text,
+            **self.window.params(),
+            "limit": self.limit,
+        }
+        return {name: value for name, value in (every | changes).items() if value != ""}
+
+    @property
+    def fields_text(self) -> str:
+        return parameters.logfmt(self.fields)
+
+
+def logs() -> str:
+    """The page."""
+    form = Form.read(request.args)
+    sources = console().sources
+    asked = console().gatherer.ask(
+        page=lambda: sources.logs.search(form.query()),
+        histogram=lambda: sources.logs.histogram(form.query(), COLUMNS),
+        services=sources.traces.services,
+    )
+    page: LogPage = asked["page"].or_else(LogPage((), 0))
+    services = set(asked["services"].or_else([])) | {line.service for line in page.lines}
+    return render_template(
+        "console/logs.html",
+        form=form,
+        page=page,
+        error=asked["page"].error,
+        histogram_error=asked["histogram"].error if not asked["page"].error else None,
+        columns=columns(asked["histogram"].or_else([])),
+        lookbacks=parameters.LOOKBACKS,
+        severities=SEVERITIES,
+        services=sorted(services),
+        colours=colours(services),
+        older=page.lines[-1].time if page.total > len(page.lines) and page.lines else None,
+    )
+
+
+def live() -> str:
+    """The newest lines since `start` as rows, for the script that follows; oldest last."""
+    form = Form.read(request.args)
+    page = console().sources.logs.search(form.query(end=None, limit=LIVE_LINES))
+    services = set(console().gatherer.ask(s=console().sources.traces.services)["s"].or_else([]))
+    services |= {line.service for line in page.lines}
+    return render_template("console/live.html", page=page, colours=colours(services))

@@ -1,0 +1,115 @@
+"""`/search`: Jaeger's search form, a scatter of durations over time, and the traces that match."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, render_template, request
+
+from observability.console import parameters
+from observability.console.app import console
+from observability.console.filters import colours
+from observability.console.scatter import scatter
+from observability.sources import Trace, TraceQuery
+
+SORTS: Mapping[str, Any] = {
+    "newest": lambda trace: -trace.start,
+    "longest": lambda trace: -trace.duration,
+    "shortest": lambda trace: trace.duration,
+    "most-spans": lambda trace: -len(trace.spans),
+    "most-errors": lambda trace: (-trace.errors, -trace.start),
+}
+LIMIT = 200
+
+
+def routes(blueprint: Blueprint) -> None:
+    blueprint.add_url_rule("/search", view_func=search)
+
+
+@dataclass(frozen=True)
+class Form:
+    """The search form, as Jaeger's UI names its parameters; `errors` is the console's own."""
+
+    service: str
+    operation: str
+    tags: Mapping[str, str]
+    window: parameters.Window
+    min_duration: str
+    max_duration: str
+    limit: int
+    errors: bool
+    sort: str
+
+    @classmethod
+    def read(cls, args: Mapping[str, str]) -> Form:
+        operation = args.get("operation", "")
+        return cls(
+            service=args.get("service", "").strip(),
+            operation="" if operation == "all" else operation,
+            tags=parameters.pairs(args, "tags"),
+            window=parameters.window(args),
+            min_duration=parameters.duration(args, "minDuration"),
+            max_duration=parameters.duration(args, "maxDuration"),
+            limit=parameters.number(args, "limit", 20, 1, LIMIT),
+            errors=args.get("errors", "") not in ("", "0", "false"),
+            sort=parameters.choice(args, "sort", tuple(SORTS), "newest"),
+        )
+
+    def query(self) -> TraceQuery:
+        return TraceQuery(
+            service=self.service,
+            operation=self.operation,
+            tags={**self.tags, **({"error": "true"} if self.errors else {})},
+            start=self.window.start,
+            end=self.window.end,
+            min_duration=self.min_duration,
+            max_duration=self.max_duration,
+            limit=self.limit,
+        )
+
+    def params(self, **changes: str | int) -> dict[str, str | int]:
+        """The query string of this search, with `changes`."""
+        every: dict[str, str | int] = {
+            "service": self.service,
+            "operation": self.operation,
+            "tags": self.tags_text,
+            **self.window.params(),
+            "minDuration": self.min_duration,
+            "maxDuration": self.max_duration,
+            "limit": self.limit,
+            "errors": "1" if self.errors else "",
+            "sort": self.sort,
+        }
+        return {name: value for name, value in (every | changes).items() if value != ""}
+
+    @property
+    def tags_text(self) -> str:
+        return parameters.logfmt(self.tags)
+
+
+def search() -> str:
+    """The page. Without a service it shows the form alone."""
+    form = Form.read(request.args)
+    traces = console().sources.traces
+    questions: dict[str, Any] = {"services": traces.services}
+    if form.service:
+        questions["operations"] = lambda: traces.operations(form.service)
+        questions["traces"] = lambda: traces.search(form.query())
+    asked = console().gatherer.ask(**questions)
+    results: list[Trace] = sorted(asked["traces"].or_else([]) if form.service else [], key=SORTS[form.sort])
+    return render_template(
+        "console/search.html",
+        form=form,
+        sorts=SORTS,
+        lookbacks=parameters.LOOKBACKS,
+        services=asked["services"].or_else([]),
+        operations=asked["operations"].or_else([]) if form.service else [],
+        error=asked["services"].error or (asked["traces"].error if form.service else None),
+        traces=results,
+        longest=max((trace.duration for trace in results), default=1),
+        drawing=scatter(results) if results else None,
+        colours=colours(service for trace in results for service in trace.services),
+        now=parameters.now(),
+    )

@@ -1,0 +1,124 @@
+// What pages do beyond links and forms. Every page works without this file, but for the live log.
+const each = (selector, work, within = document) => within.querySelectorAll(selector).forEach(work);
+
+function themeToggle() {
+  each("[data-theme-toggle]", (button) =>
+    button.addEventListener("click", () => {
+      const root = document.documentElement;
+      const dark = root.dataset.theme
+        ? root.dataset.theme === "dark"
+        : matchMedia("(prefers-color-scheme: dark)").matches;
+      root.dataset.theme = dark ? "light" : "dark";
+      try {
+        localStorage.setItem("dashcam-theme", root.dataset.theme);
+      } catch {
+        // Forbidden storage: the choice holds for this page only.
+      }
+    }),
+  );
+}
+
+function customWindow() {
+  each("select[data-window]", (select) => {
+    const fields = select.form.querySelector("[data-custom-window]");
+    const show = () => {
+      fields.hidden = select.value !== "custom";
+      each("input", (input) => (input.disabled = fields.hidden), fields);
+    };
+    select.addEventListener("change", show);
+    show();
+  });
+}
+
+// Rows below a folded one are hidden; a row stays hidden while any row above it is folded.
+function folding() {
+  each("[data-waterfall]", (waterfall) => {
+    const rows = [...waterfall.querySelectorAll(".wf-row")];
+    const draw = () => {
+      let foldedAt = Infinity;
+      for (const row of rows) {
+        const depth = Number(row.dataset.depth);
+        if (depth <= foldedAt) foldedAt = Infinity;
+        row.hidden = depth > foldedAt;
+        const fold = row.querySelector("[data-fold]");
+        if (!row.hidden && fold?.getAttribute("aria-expanded") === "false") foldedAt = depth;
+      }
+    };
+    const setAll = (expanded, from = 0) => {
+      each("[data-fold]", (fold) => {
+        const open = expanded || Number(fold.closest(".wf-row").dataset.depth) < from;
+        fold.setAttribute("aria-expanded", String(open));
+      }, waterfall);
+      draw();
+    };
+    waterfall.addEventListener("click", (event) => {
+      const fold = event.target.closest("[data-fold]");
+      if (!fold) return;
+      fold.setAttribute("aria-expanded", String(fold.getAttribute("aria-expanded") !== "true"));
+      draw();
+    });
+    waterfall.querySelector("[data-expand-all]")?.addEventListener("click", () => setAll(true));
+    waterfall.querySelector("[data-collapse-all]")?.addEventListener("click", () => setAll(false, 1));
+    waterfall.querySelector("[data-lines]")?.addEventListener("change", (event) => {
+      waterfall.classList.toggle("hide-lines", !event.target.checked);
+    });
+  });
+}
+
+// Details of a span in a long trace come when it is opened.
+function lazyDetails() {
+  each("details[data-load]", (details) =>
+    details.addEventListener("toggle", async () => {
+      if (!details.open || !details.dataset.load) return;
+      const address = details.dataset.load;
+      delete details.dataset.load;
+      const place = details.querySelector(".loading");
+      try {
+        const answer = await fetch(address, { headers: { "X-Requested-With": "console" } });
+        if (!answer.ok) throw new Error(`the console answered ${answer.status}`);
+        const part = new DOMParser().parseFromString(await answer.text(), "text/html");
+        place.replaceWith(...part.body.childNodes);
+      } catch (error) {
+        details.dataset.load = address;
+        place.append(` (${error.message})`);
+      }
+    }),
+  );
+}
+
+// A link to a span opens it.
+function openTarget() {
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  const details = target && target.querySelector("details.wf-span");
+  if (details) {
+    details.open = true;
+    target.scrollIntoView({ block: "center" });
+  }
+}
+
+// A form leaves out what was not filled in, so that its address stays short.
+function shortAddresses() {
+  each("form[method=get]", (form) =>
+    form.addEventListener("submit", () => {
+      const unused = [...form.elements].filter((field) => field.name && field.value === "" && !field.disabled);
+      unused.forEach((field) => (field.disabled = true));
+      setTimeout(() => unused.forEach((field) => (field.disabled = false)), 500);
+    }),
+  );
+}
+
+// The operations offered follow the service that is chosen.
+function dependentForms() {
+  each("select[data-resubmit]", (select) =>
+    select.addEventListener("change", () => select.form.requestSubmit()),
+  );
+}
+
+themeToggle();
+customWindow();
+folding();
+lazyDetails();
+openTarget();
+shortAddresses();
+dependentForms();
+addEventListener("hashchange", openTarget);
