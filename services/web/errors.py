@@ -1,0 +1,157 @@
+"""Errors as pages: what happened, what to do, and the trace id to quote; as problems for programs.
+
+A program that prefers JSON (`Accept: application/problem+json` or `application/json`) gets the RFC 9457
+problem that the other services give. An unexpected exception becomes the 500 page by Flask's own way, which
+logs it and tells the instrumentation; no page ever shows a stack trace.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from flask import Flask, Response, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from observability import problems
+from services.web.clients import CarError
+
+RETRY_AFTER = "5"
+"""Seconds after which a browser may come again when `car` is away and names no time of its own."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What a page says about a status: a heading, what happened, and what to do."""
+
+    title: str
+    happened: str
+    remedy: str
+
+
+ADVICE = {
+    400: Advice(
+        "That request does not add up",
+        "The address or the form holds something that cannot be used.",
+        "Go back, check what was entered, and send it again.",
+    ),
+    404: Advice(
+        "There is nothing here",
+        "No page answers this address, or the car it names is not in the catalogue.",
+        "Check the address, or look for the car in the catalogue.",
+    ),
+    405: Advice(
+        "That cannot be done here",
+        "This page does not take that kind of request.",
+        "Start from the catalogue and use the links and forms of the pages.",
+    ),
+    409: Advice(
+        "Two changes met",
+        "What you want to change is not what it was when you read it, or it exists already.",
+        "Read it again and repeat your change on what you find.",
+    ),
+    412: Advice(
+        "It changed meanwhile",
+        "Somebody changed or deleted the car after you opened it. Nothing was overwritten.",
+        "Open the car again and repeat your change on what you find.",
+    ),
+    413: Advice(
+        "That is too much",
+        "The form holds more text than the catalogue takes.",
+        "Go back, shorten the text, and send it again.",
+    ),
+    422: Advice(
+        "The catalogue does not take that",
+        "The request was understood, but a value in it cannot be used.",
+        "Go back, correct the value, and send it again.",
+    ),
+    429: Advice(
+        "Too many requests",
+        "The catalogue asks for a pause.",
+        "Wait a few seconds, then load the page again.",
+    ),
+    500: Advice(
+        "Something broke on our side",
+        "This page failed in a way that was not foreseen. It has been recorded.",
+        "Try again. If it fails again, quote the trace id below: it leads to what went wrong.",
+    ),
+    502: Advice(
+        "The catalogue gave no sensible answer",
+        "The service behind this page answered in a way that cannot be shown.",
+        "Try again. If it fails again, quote the trace id below: it leads to what went wrong.",
+    ),
+    503: Advice(
+        "The catalogue is away",
+        "The service that keeps the cars cannot be reached at the moment. Nothing was changed.",
+        "Wait a few seconds, then load the page again. If it stays away, quote the trace id below.",
+    ),
+    504: Advice(
+        "The catalogue is too slow",
+        "The service that keeps the cars gave no answer in time.",
+        "Wait a few seconds, then load the page again. If it stays slow, quote the trace id below.",
+    ),
+}
+"""What the pages say, by status."""
+
+
+def install(app: Flask) -> None:
+    """Make every error of `app` a page, or a problem where the client prefers JSON."""
+    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(CarError, _of_car)
+
+
+def advice(status: int) -> Advice:
+    """What to say about a status, also about one that has no text of its own."""
+    if status in ADVICE:
+        return ADVICE[status]
+    return ADVICE[500] if status >= 500 else ADVICE[400]
+
+
+def _of_car(error: CarError) -> Response:
+    """The page of what `car` did not give."""
+    if error.status >= 500:
+        log.warning("car gave no usable answer: %s", error)
+    return _respond(error.status, str(error), retry_headers(error))
+
+
+def retry_headers(error: CarError) -> dict[str, str]:
+    """When to come again, for the errors that pass."""
+    return {"Retry-After": error.retry_after or RETRY_AFTER} if error.status in (429, 503) else {}
+
+
+def _of_http(error: HTTPException) -> Response:
+    if error.response is not None or (error.code or 500) < 400:
+        # A redirect, or an exception that brought its whole response along.
+        return make_response(error.get_response())
+    status = error.code or 500
+    headers = {
+        name: value
+        for name, value in error.get_headers()
+        if name.lower() not in ("content-type", "content-length")
+    }
+    detail = "" if status >= 500 else error.description or ""
+    if isinstance(error, CSRFError):
+        detail = f"{error.description} The browser may refuse cookies, or the session has ended."
+    return _respond(status, detail, headers)
+
+
+def _respond(status: int, detail: str, headers: dict[str, str]) -> Response:
+    said = advice(status)
+    if prefers_json():
+        problem = problems.Problem(status, said.title, detail or said.happened, headers=headers)
+        return make_response(problem.get_response())
+    page = render_template("error.html", status=status, advice=said, detail=detail)
+    response = make_response(page, status)
+    response.headers.update(headers)
+    return response
+
+
+def prefers_json() -> bool:
+    """True for a client that would rather have a problem than a page; `*/*` gets the page."""
+    best = request.accept_mimetypes.best_match(
+        ["text/html", "application/problem+json", "application/json"], default="text/html"
+    )
+    return best != "text/html"
