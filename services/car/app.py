@@ -1,0 +1,66 @@
+"""The composition root of `car`: the one place where its parts meet, and where fakes enter in tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask
+
+from observability import instrument, problems, schema
+from observability.settings import from_environ
+from services.car import VERSION, examples, routes
+from services.car.catalogue import Unavailable
+from services.car.clients import Limits, Minus
+from services.car.database import Database
+from services.car.settings import Settings
+from services.car.store import Store, insert
+
+
+def create_app(settings: Settings | None = None, *, minus: routes.Difference | None = None) -> Flask:
+    """The WSGI application. `settings` come from the environment and `minus` over HTTP unless given.
+
+    It starts also while its database is away: it is not ready then, answers 503, and goes on by itself
+    when the database is back. Raises SettingError for a setting that cannot be used.
+    """
+    settings = settings or from_environ(Settings)
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    problems.install(app)
+    database = Database(
+        settings.database,
+        pool_size=settings.database_connections,
+        timeout=settings.database_timeout,
+        seed=_seed if settings.examples else lambda connection: None,
+    )
+    telemetry = instrument(app, service="car", version=VERSION, ready={"database": database.check})
+    parts = routes.Parts(
+        store=Store(database),
+        minus=minus or _minus(settings, telemetry),
+        count_quote=lambda outcome: telemetry.metric(schema.QUOTES).labels(outcome=outcome).inc(),
+        write_token=settings.write_token,
+    )
+    routes.install(app, parts)
+    app.extensions["car"] = parts
+    try:
+        database.prepare()
+    except Unavailable as error:
+        app.logger.warning("starting without the database: %s", error)
+    return app
+
+
+def _minus(settings: Settings, telemetry: Any) -> Minus:
+    circuit = telemetry.metric(schema.CIRCUIT_OPEN).labels(dependency="minus")
+    circuit.set(0)
+    limits = Limits(
+        timeout=settings.minus_timeout,
+        deadline=settings.minus_deadline,
+        attempts=settings.minus_attempts,
+        failures=settings.minus_failures,
+        recovery=settings.minus_recovery,
+    )
+    return Minus(settings.minus_url, limits, on_circuit=lambda is_open: circuit.set(int(is_open)))
+
+
+def _seed(connection: sa.Connection) -> None:
+    insert(connection, examples.cars(), revision=1)
