@@ -44,7 +44,7 @@ class Program:
 def programs(settings: Settings) -> list[Program]:
     """Everything that `make up` starts under `settings`, in the order it is shown."""
     parts = [*_services(settings), *_backend(settings), *_metrics(settings)]
-    return [*parts, _traffic(settings)] if settings.traffic else parts
+    return [*parts, _traffic(settings, parts)] if settings.traffic else parts
 
 
 def common_environ(settings: Settings) -> dict[str, str]:
@@ -169,7 +169,8 @@ def _metrics(settings: Settings) -> list[Program]:
     ]
 
 
-def _traffic(settings: Settings) -> Program:
+def _traffic(settings: Settings, parts: list[Program]) -> Program:
+    ready = [part.ready for part in parts if part.group == SERVICES and part.ready]
     return Program(
         "traffic",
         TRAFFIC,
@@ -177,6 +178,7 @@ def _traffic(settings: Settings) -> Program:
             *(sys.executable, "-m", "locust", "--headless", "--only-summary", "--loglevel", "WARNING"),
             *("--locustfile", str(ROOT / "traffic" / "locustfile.py"), "--users", "2"),
         ),
+        {"TRAFFIC_WAIT_FOR": " ".join(ready)},
         about=f"about {settings.traffic_rate:g} requests a second",
     )
 

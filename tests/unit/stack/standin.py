@@ -1,7 +1,7 @@
 """A tiny program for the stack's tests: answers 200 on every path of a port, until SIGTERM.
 
-`standin.py PORT [failing|stubborn|unready]`: `failing` ends at once with a message on stderr, `stubborn` ignores
-SIGTERM, `unready` answers 503.
+`standin.py PORT [failing|stubborn|unready]`: `failing` ends at once with a message on stderr,
+`stubborn` ignores SIGTERM, `unready` answers 503.
 """
 
 from __future__ import annotations

@@ -1,0 +1,124 @@
+"""The whole stack, running, for tests that look at it as a person would.
+
+`stack` is one stack for all tests of the session: started by the function behind `make up`, on free ports,
+with a state folder of its own and without example traffic; ended by the function behind `make down`.
+It has these attributes, each address without a trailing slash:
+
+    web car minus                    http://127.0.0.1:PORT of the services
+    web_admin car_admin minus_admin  their /metrics, /livez and /readyz
+    receiver (otlp_http)             OTLP over HTTP, /readyz and /metrics
+    otlp_grpc                        127.0.0.1:PORT of OTLP over gRPC
+    console prometheus alertmanager
+    state_dir                        a Path: logs/, backend/, prometheus/, …
+    settings, environ                the settings it runs under, and the same as variables for `make`
+    status()                         what `make status` knows
+
+`start_stack(**variables)` starts another one, of the test's own, for example
+`start_stack(TRAFFIC="on", TRAFFIC_RATE="20")`; it is ended with the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from observability.stack import lifecycle
+from observability.stack.programs import url
+from observability.stack.settings import Settings, read
+
+FREE_PORTS = {variable: "0" for variable in Settings().ports()}
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    settings: Settings
+
+    @property
+    def web(self) -> str:
+        return url(self.settings.web_port)
+
+    @property
+    def car(self) -> str:
+        return url(self.settings.car_port)
+
+    @property
+    def minus(self) -> str:
+        return url(self.settings.minus_port)
+
+    @property
+    def web_admin(self) -> str:
+        return url(self.settings.web_admin_port)
+
+    @property
+    def car_admin(self) -> str:
+        return url(self.settings.car_admin_port)
+
+    @property
+    def minus_admin(self) -> str:
+        return url(self.settings.minus_admin_port)
+
+    @property
+    def receiver(self) -> str:
+        return url(self.settings.otlp_http_port)
+
+    @property
+    def otlp_http(self) -> str:
+        return self.receiver
+
+    @property
+    def otlp_grpc(self) -> str:
+        return f"127.0.0.1:{self.settings.otlp_grpc_port}"
+
+    @property
+    def console(self) -> str:
+        return url(self.settings.console_port)
+
+    @property
+    def prometheus(self) -> str:
+        return url(self.settings.prometheus_port)
+
+    @property
+    def alertmanager(self) -> str:
+        return url(self.settings.alertmanager_port)
+
+    @property
+    def state_dir(self) -> Path:
+        return self.settings.state_dir
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return self.settings.as_environ()
+
+    def status(self) -> lifecycle.Status:
+        return lifecycle.status(self.settings)
+
+
+@contextmanager
+def running(state_dir: Path, **variables: str) -> Iterator[RunningStack]:
+    """A stack in `state_dir`, ready; ended with the block, also when it fails."""
+    asked = read({**FREE_PORTS, "TRAFFIC": "off", **variables, "DASHCAM_STATE_DIR": str(state_dir)})
+    try:
+        yield RunningStack(lifecycle.up(asked))
+    finally:
+        lifecycle.down(asked)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    with running(tmp_path_factory.mktemp("stack")) as started:
+        yield started
+
+
+@pytest.fixture
+def start_stack(tmp_path: Path) -> Iterator[Callable[..., RunningStack]]:
+    with ExitStack() as started:
+        number = iter(range(1000))
+
+        def start(**variables: str) -> RunningStack:
+            return started.enter_context(running(tmp_path / f"stack-{next(number)}", **variables))
+
+        yield start
