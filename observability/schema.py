@@ -159,3 +159,59 @@ METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) 
 
 RUNTIME = ("process_", "python_")
 """Prefixes of the families that prometheus-client's own collectors add."""
+
+# -- log fields and span attributes ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Field:
+    """One key of a log line or of a span. `type` is string, int, double or object."""
+
+    name: str
+    type: Literal["string", "int", "double", "object"]
+    help: str
+
+
+LOG_FIELDS = (
+    Field("timestamp", "string", "When it was logged: RFC 3339, UTC, microseconds, Z."),
+    Field("severity", "string", "DEBUG, INFO, WARN, ERROR or FATAL."),
+    Field("message", "string", "What happened, for a reader."),
+    Field("service", "string", "The service's name, the same as the `job` of its metrics."),
+    Field("trace_id", "string", "32 hexadecimal digits; missing outside a trace."),
+    Field("span_id", "string", "16 hexadecimal digits; missing outside a trace."),
+    Field("logger", "string", "The name of the Python logger."),
+    Field("http.request.method", "string", "The request's method; _OTHER when it is none of the known ones."),
+    Field("http.route", "string", "The route that answers; `unmatched` when none does."),
+    Field("url.path", "string", "The path as it was asked for, at most 1,024 characters."),
+    Field("url.query", "string", "The query as it was asked for, secrets hidden, at most 1,024 characters."),
+    Field("http.response.status_code", "int", "The response's status."),
+    Field("http.response.body.size", "int", "Bytes of the response's body that were handed to the server."),
+    Field("http.server.request.duration", "double", "Seconds from the request's arrival to the body's end."),
+    Field("client.address", "string", "The peer's address; a proxy's, where there is one."),
+    Field("user_agent.original", "string", "The User-Agent header, at most 256 characters."),
+    Field("exception.type", "string", "The exception's class, with its module."),
+    Field("exception.message", "string", "The exception's text."),
+    Field("exception.stacktrace", "string", "The traceback, its lines in one text."),
+    Field("code.stacktrace", "string", "Where a line was logged from, when `stack_info` was asked for."),
+    Field("server.address", "string", "The host that a client called."),
+    Field("error.type", "string", "What kind of error it was: an exception's class or a status code."),
+    Field("dependency", "string", "The dependency that a line is about, named as on /readyz."),
+    Field("extra", "object", "What a library or the code attached under names that are not declared here."),
+)
+"""Every top-level key of a log line; other keys of `extra=` go below the key `extra`."""
+
+SPAN_ATTRIBUTES = (
+    Field("db.system.name", "string", "The database product: sqlite, postgresql, ..."),
+    Field("db.namespace", "string", "The database's name; a file's name without its folders for SQLite."),
+    Field("db.operation.name", "string", "The statement's verb: SELECT, INSERT, ..."),
+    Field("db.collection.name", "string", "The first table the statement names."),
+    Field("db.query.text", "string", "The statement with its placeholders, never with values."),
+    Field("db.query.summary", "string", "Verb and table, which also name the span."),
+    Field(
+        "db.response.status_code", "string", "The database's own error code (SQLSTATE) where it gives one."
+    ),
+    Field("server.address", "string", "The database's host."),
+    Field("server.port", "int", "The database's port."),
+    Field("error.type", "string", "What failed: an exception's class or a status code."),
+)
+"""The span attributes that Dashcam itself sets; those of the official instrumentations come on top."""

@@ -1,0 +1,68 @@
+"""Recording the exceptions that a Flask application answers itself.
+
+The official instrumentation sees only what escapes the application. Flask-RESTful's `Api` and an
+`@errorhandler` turn an exception into a response, and the span is then an error with no reason.
+Two places see every exception: Flask's `got_request_exception` signal (unhandled ones and
+Flask-RESTful's) and `app.handle_user_exception` (those with a handler of their own). What they saw is
+added to the span as an exception event when the response is a server error; a handled 4xx is no error of
+the server's and stays without one. An exception that also escapes is recorded once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import flask
+from flask import Flask, got_request_exception
+from opentelemetry import trace
+
+_SEEN = "observability.exception"
+SPAN_KEY = "opentelemetry-flask.span_key"
+"""Where the official instrumentation keeps a request's span in the WSGI environ."""
+
+
+def install(app: Flask) -> Callable[[], None]:
+    """Watch `app`; call it after the official instrumentation. Answers the function that undoes it."""
+    handle = app.handle_user_exception
+    overridden = "handle_user_exception" in vars(app)
+
+    def handle_user_exception(error: Exception) -> Any:
+        _remember(error)
+        return handle(error)
+
+    def on_signal(sender: Flask, exception: BaseException, **extra: Any) -> None:
+        _remember(exception)
+
+    vars(app)["handle_user_exception"] = handle_user_exception
+    got_request_exception.connect(on_signal, app)
+    app.teardown_request(_record)
+
+    def undo() -> None:
+        got_request_exception.disconnect(on_signal, app)
+        app.teardown_request_funcs[None].remove(_record)
+        if overridden:
+            vars(app)["handle_user_exception"] = handle
+        elif app.handle_user_exception is handle_user_exception:
+            del app.handle_user_exception
+
+    return undo
+
+
+def _remember(error: BaseException) -> None:
+    """Keep the first exception of a request: a later one is what handling the first led to."""
+    flask.request.environ.setdefault(_SEEN, (error, time.time_ns()))
+
+
+def _record(escaping: BaseException | None) -> None:
+    """Add the exception to the span, at teardown, when the response's status is known."""
+    error, when = flask.request.environ.pop(_SEEN, (None, 0))
+    span = flask.request.environ.get(SPAN_KEY)
+    if error is None or error is escaping or span is None or not span.is_recording():
+        return
+    status = (span.attributes or {}).get("http.response.status_code")
+    if not isinstance(status, int) or status < 500:
+        return
+    span.record_exception(error, timestamp=when)
+    span.set_status(trace.Status(trace.StatusCode.ERROR, f"{type(error).__name__}: {error}"))

@@ -1,0 +1,202 @@
+"""A span processor that never blocks a request and counts every span it could not keep.
+
+The stock batch processor drops spans with only a log line and may hold a shutdown for the exporter's
+whole time limit. This one has a bounded queue, one daemon thread that starts with the first span (in the
+process that records it, so also after a fork), and a flush and a shutdown that keep their time limit
+whatever the exporter does.
+
+Each span that ends here is counted exactly once in `otel_sdk_processor_span_processed_total`: with an
+empty `error_type` when it was handed to the exporter, with `queue_full`, `already_shutdown` or
+`shutdown_timeout` when it was dropped. `otel_sdk_exporter_span_exported_total` counts what became of the
+handed ones; `error_type` is empty for the exported ones.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from opentelemetry.context import Context
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from observability import schema
+from observability.metrics import Families
+
+_logger = logging.getLogger(__name__)
+
+
+class SpanQueue(SpanProcessor):
+    """Queues sampled spans and exports them in batches from a thread of its own.
+
+    `failure` answers why the exporter's last call failed, for the `error_type` label. Times are seconds.
+    """
+
+    def __init__(
+        self,
+        exporter: SpanExporter,
+        families: Families,
+        *,
+        capacity: int = 2048,
+        batch: int = 512,
+        delay: float = 1.0,
+        failure: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._exporter = exporter
+        self._capacity = capacity
+        self._batch = min(batch, capacity)
+        self._delay = delay
+        self._failure = failure
+        self._processed = families.metric(schema.SPANS_PROCESSED)
+        self._exported = families.metric(schema.SPANS_EXPORTED)
+        self._duration = families.metric(schema.EXPORT_DURATION)
+        self._processed.labels(error_type="")
+        self._exported.labels(error_type="")
+        families.metric(schema.SPAN_QUEUE_CAPACITY).set(capacity)
+        families.metric(schema.SPAN_QUEUE_SIZE).set_function(lambda: len(self._queue))
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            itself = weakref.ref(self)
+            os.register_at_fork(after_in_child=lambda: _reset_in_child(itself))
+
+    def _reset(self) -> None:
+        """An empty queue and no thread; a forked child starts so, for the parent exports its own spans."""
+        self._queue: deque[ReadableSpan] = deque()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._thread: threading.Thread | None = None
+        self._in_flight = 0
+        self._flushes = 0
+        self._closed = False
+        self._abandoned = False
+
+    # -- the interface of a span processor --------------------------------------------------------
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Nothing to do."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue a sampled span. Never blocks longer than it takes to append to a list."""
+        if span.context is None or not span.context.trace_flags.sampled:
+            return
+        with self._lock:
+            dropped = self._refusal()
+            if dropped is None:
+                self._queue.append(span)
+                if self._thread is None:
+                    self._start()
+                elif len(self._queue) == self._batch:
+                    self._changed.notify_all()
+        if dropped is not None:
+            self._processed.labels(error_type=dropped).inc()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Export what is queued now; False when that took longer than `timeout_millis`."""
+        deadline = time.monotonic() + timeout_millis / 1000
+        with self._lock:
+            if self._thread is None:
+                return not self._queue
+            self._flushes += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(self._idle, max(0.0, deadline - time.monotonic()))
+            finally:
+                self._flushes -= 1
+
+    def shutdown(self, timeout: float = 5.0) -> None:
+        """Export what is queued and stop, within `timeout` seconds; what is left then is counted lost.
+
+        Safe to call again. An export that does not return is abandoned: its thread is a daemon.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            thread = self._thread
+            self._changed.notify_all()
+        deadline = time.monotonic() + timeout
+        if thread is not None:
+            thread.join(timeout)
+        left = self._abandon()
+        if left:
+            self._processed.labels(error_type="shutdown_timeout").inc(left)
+            _logger.warning("%d spans were lost: exporting them took longer than %.1f s", left, timeout)
+        # The exporter's own shutdown interrupts its waiting between retries, but closes sockets too and
+        # could wait for them: it gets what is left of the time, in a thread that may be left behind.
+        closer = threading.Thread(target=self._exporter.shutdown, name="span-exporter-shutdown", daemon=True)
+        closer.start()
+        closer.join(max(0.1, deadline - time.monotonic()))
+
+    # -- the thread -------------------------------------------------------------------------------
+
+    def _refusal(self) -> str | None:
+        if self._closed:
+            return "already_shutdown"
+        return "queue_full" if len(self._queue) >= self._capacity else None
+
+    def _idle(self) -> bool:
+        return not self._queue and not self._in_flight
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="span-export", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            self._export(batch)
+            with self._lock:
+                self._in_flight = 0
+                self._changed.notify_all()
+
+    def _next_batch(self) -> list[ReadableSpan]:
+        """Wait until there is something to export; an empty list means that all is done."""
+        with self._lock:
+            until = time.monotonic() + self._delay
+            while not self._abandoned:
+                due = len(self._queue) >= self._batch or self._closed or self._flushes
+                if self._queue and (due or time.monotonic() >= until):
+                    size = min(self._batch, len(self._queue))
+                    self._in_flight = size
+                    return [self._queue.popleft() for _ in range(size)]
+                if self._closed:
+                    break
+                waiting = until - time.monotonic()
+                if waiting <= 0:
+                    until = time.monotonic() + self._delay
+                    continue
+                self._changed.wait(waiting)
+            return []
+
+    def _export(self, batch: Sequence[ReadableSpan]) -> None:
+        self._processed.labels(error_type="").inc(len(batch))
+        error = ""
+        began = time.perf_counter()
+        try:
+            # Without this the HTTP client's own instrumentation would trace each export for ever.
+            with suppress_instrumentation():
+                if self._exporter.export(batch) is not SpanExportResult.SUCCESS:
+                    error = self._failure() or "export_failed"
+        except Exception as broken:
+            error = type(broken).__qualname__
+            _logger.warning("Exporting %d spans failed", len(batch), exc_info=True)
+        self._duration.labels(error_type=error).observe(time.perf_counter() - began)
+        self._exported.labels(error_type=error).inc(len(batch))
+
+    def _abandon(self) -> int:
+        with self._lock:
+            self._abandoned = True
+            left = len(self._queue)
+            self._queue.clear()
+            return left
+
+
+def _reset_in_child(reference: weakref.ref[SpanQueue]) -> None:
+    processor = reference()
+    if processor is not None:
+        processor._reset()

@@ -1,0 +1,201 @@
+"""`instrument(app, service=...)`: the one call that a service writes, and what it answers.
+
+Everything that it does to the application and to the process is kept in one undo list, so that
+`Telemetry.shutdown()` leaves both as they were and the next application can be instrumented.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from flask import Flask
+from opentelemetry import trace
+from opentelemetry.instrumentation.flask import FlaskInstrumentor
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor
+
+from observability import exceptions, process, schema, tracing
+from observability.access import AccessLog
+from observability.admin import AdminServer
+from observability.configuration import TelemetrySettings
+from observability.health import Check, Readiness
+from observability.metrics import Families, PrometheusMeterProvider
+from observability.settings import from_environ
+
+_EXTENSION = "observability"
+
+
+def instrument(
+    app: Flask,
+    service: str,
+    version: str | None = None,
+    settings: TelemetrySettings | None = None,
+    ready: Mapping[str, Check] | None = None,
+) -> Telemetry:
+    """Give `app` traces, metrics, logs and an admin port. Call it once its extensions exist.
+
+    `service` and `version` name it (OTEL_SERVICE_NAME wins). `settings` come from the environment when
+    they are not given. `ready` maps the name of each dependency that the service cannot work without to
+    a callable that raises, or answers False, while it is away.
+    Calling it again for the same application answers the same Telemetry. Raises SettingError.
+    """
+    known = app.extensions.get(_EXTENSION)
+    if isinstance(known, Telemetry):
+        return known
+    telemetry = Telemetry(app, service, version, settings or from_environ(TelemetrySettings), ready or {})
+    app.extensions[_EXTENSION] = telemetry
+    return telemetry
+
+
+class Telemetry:
+    """The telemetry of one application, from `instrument()` to `shutdown()`.
+
+    `service` is the name in force, `settings` what it was built with, `resource` the attributes of every
+    span, `families` the metrics, `readiness` what /readyz answers.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        service: str,
+        version: str | None,
+        settings: TelemetrySettings,
+        ready: Mapping[str, Check],
+    ) -> None:
+        self.settings = settings
+        self.resource: Resource = tracing.resource(service, version, settings)
+        self.service = str(self.resource.attributes["service.name"])
+        self.families = Families()
+        self.readiness = Readiness(
+            ready, self.families, timeout=settings.ready_timeout, cache=settings.ready_cache
+        )
+        self.logger_names = (app.name,)
+        self._app = app
+        self._undo = ExitStack()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._describe()
+        # First what can fail: a taken port must leave nothing half done.
+        self._admin = self._open_admin_port()
+        self._processors = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]
+        self._queue = tracing.span_queue(settings, self.families)
+        if self._queue is not None:
+            self._processors.add_span_processor(self._queue)
+        self.tracers: trace.TracerProvider = tracing.provider(settings, self.resource, self._processors)
+        self.meters = PrometheusMeterProvider(self.families)
+        try:
+            self._wire()
+        except BaseException:
+            self._undo.close()
+            raise
+        atexit.register(self.shutdown)
+
+    @property
+    def admin_address(self) -> tuple[str, int] | None:
+        """Host and port of the admin server, or None where there is none."""
+        return self._admin.address if self._admin is not None else None
+
+    def metric(self, metric: schema.Metric) -> Any:
+        """The prometheus_client object of a declared family: `.labels(...)`, `.inc()`, `.observe()`."""
+        return self.families.metric(metric)
+
+    def add_span_processor(self, processor: SpanProcessor) -> None:
+        """Also show every span to `processor`."""
+        self._processors.add_span_processor(processor)
+
+    def drain(self) -> None:
+        """Answer /readyz with 503 from now on: the service is about to stop."""
+        self.readiness.stop()
+
+    def force_flush(self, timeout: float = 5.0) -> bool:
+        """Export what is queued, within `timeout` seconds; False when it took longer."""
+        return self._queue is None or self._queue.force_flush(int(timeout * 1000))
+
+    def shutdown(self, timeout: float | None = None) -> None:
+        """Flush, and undo everything, within `timeout` seconds (DASHCAM_SHUTDOWN_TIMEOUT by default).
+
+        Safe to call more than once and at the end of the process. Spans that could not be exported in
+        time are counted as lost.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        deadline = time.monotonic() + (self.settings.shutdown_timeout if timeout is None else timeout)
+        self.drain()
+        if self._queue is not None:
+            self._queue.shutdown(max(0.0, deadline - time.monotonic()))
+        self._undo.close()
+        atexit.unregister(self.shutdown)
+
+    # -- building ---------------------------------------------------------------------------------
+
+    def _describe(self) -> None:
+        about = self.resource.attributes
+        named = {label: str(about[label.replace("_", ".")]) for label in schema.TARGET.labels[:3]}
+        named["deployment_environment_name"] = str(about["deployment.environment.name"])
+        self.families.metric(schema.TARGET).info(named)
+        version = str(about["service.version"])
+        self.families.metric(schema.BUILD).info({"version": version, "revision": self.settings.revision})
+
+    def _open_admin_port(self) -> AdminServer | None:
+        if self.settings.admin_port is None:
+            return None
+        server = AdminServer(
+            self.settings.admin_host, self.settings.admin_port, self.families.registry, self.readiness
+        )
+        server.start()
+        self._undo.callback(server.stop)
+        return server
+
+    def _wire(self) -> None:
+        stable_conventions()
+        self._undo.callback(process.activate(self))
+        self._undo.callback(self._instrument_app())
+        self._undo.callback(exceptions.install(self._app))
+        inner = self._app.wsgi_app
+        self._app.wsgi_app = AccessLog(inner)  # type: ignore[method-assign]
+        self._undo.callback(self._restore, inner)
+
+    def _restore(self, inner: Any) -> None:
+        self._app.wsgi_app = inner  # type: ignore[method-assign]
+        self._app.extensions.pop(_EXTENSION, None)
+
+    def _instrument_app(self) -> Callable[[], None]:
+        app = self._app
+        # Without the commenter: it attaches a context at each request and never detaches it.
+        FlaskInstrumentor.instrument_app(  # type: ignore[no-untyped-call]
+            app,
+            request_hook=_name_span,
+            tracer_provider=self.tracers,
+            meter_provider=self.meters,
+            enable_commenter=False,
+        )
+        # First of all: what an earlier before_request answers itself is a request too.
+        hooks = app.before_request_funcs[None]
+        hooks.insert(0, hooks.pop(hooks.index(app._before_request)))  # type: ignore[attr-defined]
+        return lambda: FlaskInstrumentor.uninstrument_app(app)  # type: ignore[no-untyped-call]
+
+
+def _name_span(span: trace.Span, environ: Mapping[str, Any]) -> None:
+    """Name a span of an unknown route by its method alone: the path is any user's text."""
+    request = environ.get("werkzeug.request")
+    if request is not None and request.url_rule is None and span.is_recording():
+        name = str((span.attributes or {}).get("http.request.method", "HTTP"))  # type: ignore[attr-defined]
+        span.update_name("HTTP" if name == "_OTHER" else name)
+
+
+def stable_conventions() -> None:
+    """Ask the official instrumentations for the stable HTTP and database conventions.
+
+    They read this variable when the first of them starts, and only then.
+    """
+    variable = "OTEL_SEMCONV_STABILITY_OPT_IN"
+    wanted = [part.strip() for part in os.environ.get(variable, "").split(",") if part.strip()]
+    os.environ[variable] = ",".join(dict.fromkeys([*wanted, "http", "database"]))

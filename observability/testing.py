@@ -1,0 +1,164 @@
+"""What a block of code left behind: its spans, metrics and log lines, for a test to look at.
+
+    with capture() as got:
+        client.get("/cars/bentz").get_data()
+    assert got.span("GET /cars/<maker>").attributes["http.response.status_code"] == 200
+    assert got.sample("http_server_request_duration_seconds_count", http_route="/cars/<maker>") == 1
+    assert got.lines(severity="INFO")[-1]["trace_id"] == got.trace_id()
+
+`instrument()` has to be called before the block. The access line of a request is written when its body
+was read. :func:`settings` are for tests: nothing is sent, no port is opened.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+
+from observability import process
+from observability.configuration import TelemetrySettings
+from observability.lines import JsonLines
+from observability.settings import from_environ
+from observability.telemetry import Telemetry
+
+OFFLINE = {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_PROMETHEUS_PORT": "none", "LOG_FORMAT": "json"}
+"""The environment of a test: spans are recorded but sent nowhere, and no port is opened."""
+
+
+def settings(**overrides: Any) -> TelemetrySettings:
+    """Settings of a test: those of OFFLINE, whatever the environment says, and `overrides` by field name."""
+    return from_environ(TelemetrySettings, OFFLINE, **overrides)
+
+
+class Captured:
+    """What was captured so far; it may be looked at inside the block and after it."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._before = _samples(telemetry)
+        self._after: dict[Any, float] | None = None
+        self._lock = threading.Lock()
+        self._spans: list[ReadableSpan] = []
+        self._lines: list[dict[str, Any]] = []
+
+    @property
+    def spans(self) -> list[ReadableSpan]:
+        """The sampled spans that ended, in the order in which they ended."""
+        with self._lock:
+            return list(self._spans)
+
+    def span(self, name: str) -> ReadableSpan:
+        """The one span called `name`; an AssertionError says what there was instead."""
+        found = [span for span in self.spans if span.name == name]
+        names = [span.name for span in self.spans]
+        assert len(found) == 1, f"{len(found)} spans are called {name!r}; captured: {names}"
+        return found[0]
+
+    def trace_id(self) -> str:
+        """The one trace that all captured spans belong to, as 32 hexadecimal digits."""
+        found = {trace.format_trace_id(span.context.trace_id) for span in self.spans if span.context}
+        assert len(found) == 1, f"the spans belong to {len(found)} traces: {sorted(found)}"
+        return found.pop()
+
+    def lines(self, **fields: Any) -> list[dict[str, Any]]:
+        """The log lines, as the JSON they would be, whose fields have the given values.
+
+        A field with dots is given as `**{"http.route": ...}`.
+        """
+        with self._lock:
+            lines = list(self._lines)
+        return [line for line in lines if all(line.get(key) == value for key, value in fields.items())]
+
+    def sample(self, name: str, **labels: str) -> float:
+        """How much the samples `name` with at least these labels grew in the block, summed up.
+
+        `name` is a sample's: `..._total` of a counter, `..._count`, `..._sum` or `..._bucket` of a
+        histogram. 0.0 where there is none.
+        """
+        now = self._after if self._after is not None else _samples(self._telemetry)
+        return sum(
+            value - self._before.get(key, 0.0)
+            for key, value in now.items()
+            if key[0] == name and labels.items() <= dict(key[1]).items()
+        )
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """The value of the one sample `name` with exactly these labels now; None where there is none."""
+        return self._telemetry.families.registry.get_sample_value(name, labels)
+
+    def exemplars(self, name: str, **labels: str) -> list[dict[str, str]]:
+        """The labels of the exemplars that the samples `name` with at least these labels carry now."""
+        return [
+            dict(sample.exemplar.labels)
+            for family in self._telemetry.families.registry.collect()
+            for sample in family.samples
+            if sample.name == name and sample.exemplar and labels.items() <= sample.labels.items()
+        ]
+
+
+@contextmanager
+def capture(telemetry: Telemetry | None = None) -> Iterator[Captured]:
+    """Capture what the block leaves behind in `telemetry`, the process's own by default.
+
+    Raises LookupError where nothing is instrumented.
+    """
+    telemetry = telemetry or process.current()
+    if telemetry is None:
+        raise LookupError("nothing is instrumented: call instrument(app, service=...) before capture()")
+    captured = Captured(telemetry)
+    collector = _Collector(captured)
+    handler = _LineCollector(captured, telemetry.service)
+    telemetry.add_span_processor(collector)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield captured
+    finally:
+        logging.getLogger().removeHandler(handler)
+        collector.active = False
+        captured._after = _samples(telemetry)
+
+
+class _Collector(SpanProcessor):
+    """Keeps sampled spans. A processor cannot be taken away from a provider: it is put to sleep."""
+
+    def __init__(self, captured: Captured) -> None:
+        self._captured = captured
+        self.active = True
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Nothing to do."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if self.active and span.context is not None and span.context.trace_flags.sampled:
+            with self._captured._lock:
+                self._captured._spans.append(span)
+
+
+class _LineCollector(logging.Handler):
+    """Keeps every record as the line that it would be."""
+
+    def __init__(self, captured: Captured, service: str) -> None:
+        super().__init__()
+        self._captured = captured
+        self.setFormatter(JsonLines(service))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = json.loads(self.format(record))
+        with self._captured._lock:
+            self._captured._lines.append(line)
+
+
+def _samples(telemetry: Telemetry) -> dict[Any, float]:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in telemetry.families.registry.collect()
+        for sample in family.samples
+    }

@@ -1,0 +1,185 @@
+"""Building the traces' part: resource, sampler, exporter, provider; and the process-wide tracer provider.
+
+OpenTelemetry lets the global tracer provider be set once in a process. :class:`CurrentTracerProvider`
+is set that once and passes every call on to whichever service is instrumented now, so that
+`trace.get_tracer(__name__)` in any module works before `instrument()`, after it, and after a shutdown
+(then as the API's null object).
+"""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import requests
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanLimits, SynchronousMultiSpanProcessor, TracerProvider, sampling
+from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.util.types import Attributes
+
+from observability.configuration import TelemetrySettings
+from observability.metrics import Families
+from observability.processor import SpanQueue
+
+DEFAULT_ENVIRONMENT = "local"
+"""`deployment.environment.name` where OTEL_RESOURCE_ATTRIBUTES does not give it."""
+
+
+def resource(service: str, version: str | None, settings: TelemetrySettings) -> Resource:
+    """The attributes that say which process this is.
+
+    The environment's attributes beat what the code gives; OTEL_SERVICE_NAME beats both, as specified.
+    """
+    attributes: dict[str, Any] = {
+        "service.name": service,
+        "service.version": version or "unknown",
+        "service.instance.id": str(uuid.uuid4()),
+        "deployment.environment.name": DEFAULT_ENVIRONMENT,
+        "host.name": socket.gethostname(),
+        **dict(settings.resource_attributes),
+    }
+    if settings.service_name:
+        attributes["service.name"] = settings.service_name
+    return Resource(_sdk_attributes()).merge(Resource(attributes))
+
+
+def _sdk_attributes() -> Mapping[str, Any]:
+    """`telemetry.sdk.*`, without what the SDK would read from the environment again."""
+    known = Resource.create().attributes
+    return {key: value for key, value in known.items() if key.startswith("telemetry.")}
+
+
+def sampler(settings: TelemetrySettings) -> sampling.Sampler:
+    """The sampler of OTEL_TRACES_SAMPLER and its argument."""
+    root: sampling.Sampler
+    name = settings.sampler.removeprefix("parentbased_")
+    if name == "always_on":
+        root = sampling.ALWAYS_ON
+    elif name == "always_off":
+        root = sampling.ALWAYS_OFF
+    else:
+        root = sampling.TraceIdRatioBased(settings.sampler_ratio)
+    return sampling.ParentBased(root) if settings.sampler.startswith("parentbased_") else root
+
+
+class ObservedSession(requests.Session):
+    """The exporter's HTTP session, which remembers why the last call failed.
+
+    `SpanExporter.export` answers only that it failed; `otel_sdk_exporter_*` must say why.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failure: str | None = None
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send; remember the status code or the exception's type when it was no success."""
+        try:
+            response = super().send(request, **kwargs)
+        except requests.RequestException as error:
+            self.failure = type(error).__qualname__
+            raise
+        self.failure = None if response.ok else str(response.status_code)
+        return response
+
+
+def otlp_exporter(settings: TelemetrySettings) -> tuple[SpanExporter, Callable[[], str | None]]:
+    """The official OTLP/HTTP exporter and a function that says why its last export failed."""
+    session = ObservedSession()
+    exporter = OTLPSpanExporter(
+        endpoint=settings.spans_url,
+        headers=dict(settings.headers) or None,
+        timeout=settings.export_timeout / 1000,
+        compression=Compression(settings.compression),
+        session=session,
+    )
+    return exporter, lambda: session.failure
+
+
+def span_queue(settings: TelemetrySettings, families: Families) -> SpanQueue | None:
+    """The queue before the exporter, or None where nothing is to be exported."""
+    if settings.sdk_disabled or settings.traces_exporter == "none":
+        return None
+    exporter, failure = otlp_exporter(settings)
+    return SpanQueue(
+        exporter,
+        families,
+        capacity=settings.max_queue_size,
+        batch=settings.max_batch_size,
+        delay=settings.schedule_delay / 1000,
+        failure=failure,
+    )
+
+
+def provider(
+    settings: TelemetrySettings,
+    about: Resource,
+    processors: SynchronousMultiSpanProcessor,
+) -> trace.TracerProvider:
+    """A tracer provider of these settings; the API's null object when OTEL_SDK_DISABLED is true."""
+    if settings.sdk_disabled:
+        return trace.NoOpTracerProvider()
+    return TracerProvider(
+        sampler=sampler(settings),
+        resource=about,
+        shutdown_on_exit=False,
+        active_span_processor=processors,
+        span_limits=SpanLimits(max_attribute_length=MAX_ATTRIBUTE_LENGTH),
+    )
+
+
+MAX_ATTRIBUTE_LENGTH = 4096
+"""Characters of one attribute's text; a longer one is cut. A stack trace of a usual request fits."""
+
+
+class CurrentTracerProvider(trace.TracerProvider):
+    """The process's tracer provider, which passes on to the one in force."""
+
+    def __init__(self) -> None:
+        self._null = trace.NoOpTracerProvider()
+        self.target: trace.TracerProvider = self._null
+
+    def reset(self) -> None:
+        """Nothing is instrumented any more: the null object again."""
+        self.target = self._null
+
+    def get_tracer(
+        self,
+        instrumenting_module_name: str,
+        instrumenting_library_version: str | None = None,
+        schema_url: str | None = None,
+        attributes: Attributes = None,
+    ) -> trace.Tracer:
+        return _CurrentTracer(
+            self, (instrumenting_module_name, instrumenting_library_version, schema_url, attributes)
+        )
+
+
+class _CurrentTracer(trace.Tracer):
+    """A tracer of the provider in force at the time of each call."""
+
+    def __init__(self, provider: CurrentTracerProvider, scope: tuple[Any, ...]) -> None:
+        self._provider = provider
+        self._scope = scope
+        self._for: trace.TracerProvider | None = None
+        self._made: trace.Tracer | None = None
+
+    def _tracer(self) -> trace.Tracer:
+        target = self._provider.target
+        if self._made is None or self._for is not target:
+            self._for, self._made = target, target.get_tracer(*self._scope)
+        return self._made
+
+    def start_span(self, name: str, context: Context | None = None, *args: Any, **kwargs: Any) -> trace.Span:
+        return self._tracer().start_span(name, context, *args, **kwargs)
+
+    def start_as_current_span(
+        self, name: str, context: Context | None = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        return self._tracer().start_as_current_span(name, context, *args, **kwargs)
