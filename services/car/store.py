@@ -53,7 +53,7 @@ class Store:
         """The cars that `query` asks for, and what surrounds them, all of one moment."""
         facet = sa.select(_cars.c.maker, sa.func.count()).where(*_filters(query)).group_by(_cars.c.maker)
         with self._database.reading() as connection:
-            makers: dict[str, int] = dict(connection.execute(facet.order_by(_cars.c.maker)).tuples())
+            makers = dict(connection.execute(facet.order_by(_cars.c.maker)).all())
             cars, more = _cars_of(connection, query)
             state = cast(str, _state(connection))
         total = sum(makers.values()) if query.maker is None else makers.get(query.maker, 0)
