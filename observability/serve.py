@@ -35,8 +35,9 @@ logger = logging.getLogger(__name__)
 CONFIGURATION = 2
 """The exit code when a setting, or the application built from the settings, cannot be used."""
 
-HEADER_SECONDS = 15
-"""How long a client may take to send a request's head, or to leave its connection idle."""
+HEADER_SECONDS = 75
+"""How long a client may take to send a request's head, or leave its connection idle: longer than the 60 s after
+which the usual proxies drop one, so that it is they who close first."""
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request's line and headers that are read before the client gets a 431."""
@@ -48,8 +49,11 @@ MAX_CONNECTIONS = 1024
 class Address(Protocol):
     """What a service's settings class has at least: where the service listens."""
 
-    host: str
-    port: int
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
 
 
 @dataclass(frozen=True)
