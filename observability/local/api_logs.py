@@ -1,0 +1,161 @@
+"""`GET /api/logs` and `GET /api/logs/histogram`.
+
+Parameters of both: `service` (repeated: any of them), `trace_id`, `level` (minimum severity), `q`
+(terms; see log_query.py), `field=name:value` (repeated: all of them), `start` and `end` in
+microseconds since the epoch, both included. The list also takes `limit` (100, at most 5000), `order`
+(`desc`, newest first, or `asc`), `cursor` (the `next` of the page before) and `after` (the `latest`
+of an earlier answer: only lines stored since).
+
+The list answers `{"logs": [...], "total": n, "total_relation": "eq" | "gte", "next": ..., "latest": n}`;
+`total` counts every match, not only the page's. The histogram answers counts by severity of `buckets`
+(60) equal spans of time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import orjson
+from flask import Blueprint, Response, request
+
+from observability.local import log_query, params
+from observability.local.lines import LEVELS, level_name
+from observability.local.log_query import LogQuery
+from observability.local.params import BadParameter
+from observability.local.reader import Reader
+
+MAX_LIMIT = 5000
+MAX_BUCKETS = 1000
+_DEFAULT_SPAN = 60 * 60 * 1_000_000
+
+
+def blueprint(reader: Reader, clock: Callable[[], float] = time.time) -> Blueprint:
+    """The routes, reading through `reader`."""
+    api = Blueprint("logs", __name__)
+
+    @api.errorhandler(BadParameter)
+    def bad_parameter(error: BadParameter) -> Response:
+        body = {"logs": None, "total": 0, "errors": [{"code": 400, "msg": str(error)}]}
+        return Response(orjson.dumps(body), 400, content_type="application/json")
+
+    @api.get("/api/logs")
+    def logs() -> Response:
+        query = logs_query()
+        with reader.snapshot() as db:
+            found = log_query.search(db, query)
+        cursor = None
+        if len(found.lines) == query.limit and query.newest_first:
+            moment, seq, _ = found.lines[-1]
+            cursor = f"{moment}-{seq}"
+        rest = {
+            "total": found.total,
+            "total_relation": "eq" if found.exact else "gte",
+            "next": cursor,
+            "latest": found.latest,
+        }
+        # The lines are JSON already.
+        body = '{"logs":[' + ",".join([line for _, _, line in found.lines]) + "],"
+        return Response(body.encode() + orjson.dumps(rest)[1:], content_type="application/json")
+
+    @api.get("/api/logs/services")
+    def services() -> Response:
+        with reader.snapshot() as db:
+            names = log_query.services(db)
+        return Response(orjson.dumps({"services": names}), content_type="application/json")
+
+    @api.get("/api/logs/histogram")
+    def histogram() -> Response:
+        query, edges = histogram_query(int(clock() * 1_000_000))
+        with reader.snapshot() as db:
+            counts, exact = log_query.histogram(db, query, edges)
+        body = {
+            "start": edges[0],
+            "end": edges[-1],
+            "width": edges[1] - edges[0],
+            "total_relation": "eq" if exact else "gte",
+            "buckets": [
+                {"start": start, "counts": _by_name(count)}
+                for start, count in zip(edges, counts, strict=False)
+            ],
+        }
+        return Response(orjson.dumps(body), content_type="application/json")
+
+    return api
+
+
+def logs_query() -> LogQuery:
+    """The query in the request's parameters. Raises BadParameter."""
+    arguments = request.args
+    limit = params.integer("limit", arguments["limit"], 32) if arguments.get("limit") else 100
+    if not 0 < limit <= MAX_LIMIT:
+        raise BadParameter(f"limit={limit} cannot be used: give 1 to {MAX_LIMIT}")
+    order = arguments.get("order") or "desc"
+    if order not in ("asc", "desc"):
+        raise BadParameter(f"order={order!r} cannot be used: give asc or desc")
+    cursor = arguments.get("cursor", "")
+    if cursor and order == "asc":
+        raise BadParameter("cursor goes with order=desc; page forward with start or after")
+    start = params.integer("start", text) if (text := arguments.get("start", "")) else -(2**63)
+    end = params.integer("end", text) if (text := arguments.get("end", "")) else 2**63 - 1
+    return LogQuery(
+        services=frozenset(name for name in arguments.getlist("service") if name),
+        trace=params.trace_id(text) if (text := arguments.get("trace_id", "")) else b"",
+        level=_level(arguments.get("level", "")),
+        terms=log_query.split_terms(arguments.get("q", "")),
+        fields=tuple(_field(text) for text in arguments.getlist("field")),
+        start=start,
+        end=end,
+        after=params.integer("after", text) if (text := arguments.get("after", "")) else 0,
+        before=_cursor(cursor) if cursor else None,
+        limit=limit,
+        newest_first=order == "desc",
+    )
+
+
+def histogram_query(now: int) -> tuple[LogQuery, list[int]]:
+    """The query and the edges of its buckets; the last hour where no time is given."""
+    text = request.args.get("buckets") or "60"
+    buckets = params.integer("buckets", text, 32)
+    if not 0 < buckets <= MAX_BUCKETS:
+        raise BadParameter(f"buckets={buckets} cannot be used: give 1 to {MAX_BUCKETS}")
+    query = logs_query()
+    end = query.end if request.args.get("end") else now
+    start = query.start if request.args.get("start") else end - _DEFAULT_SPAN
+    if start >= end:
+        raise BadParameter(f"start={start} must be before end={end}")
+    width = -(-(end - start + 1) // buckets)
+    edges = [start + i * width for i in range(buckets + 1)]
+    bounded = LogQuery(**{**query.__dict__, "start": start, "end": end})
+    return bounded, edges
+
+
+def _by_name(counts: dict[int, int]) -> dict[str, int]:
+    named: dict[str, int] = {}
+    for level, n in sorted(counts.items()):
+        name = level_name(level) or "UNKNOWN"
+        named[name] = named.get(name, 0) + n
+    return named
+
+
+def _level(text: str) -> int:
+    if not text:
+        return 0
+    level = LEVELS.get(text.upper())
+    if level is None:
+        raise BadParameter(f"level={text!r} cannot be used: give DEBUG, INFO, WARN, ERROR or FATAL")
+    return level
+
+
+def _field(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name:
+        raise BadParameter(f"field={text!r} cannot be used: give name:value")
+    return name, value
+
+
+def _cursor(text: str) -> tuple[int, int]:
+    moment, dash, seq = text.rpartition("-")
+    if not dash:
+        raise BadParameter(f"cursor={text!r} cannot be used: give the 'next' of the page before")
+    return params.integer("cursor", moment), params.integer("cursor", seq)

@@ -1,0 +1,128 @@
+"""Blocks: how records lie together in a compressed payload, and what summarises them.
+
+A span payload is a zlib stream of an OTLP `TracesData`, spans in the order of their seq. A log
+payload is a zlib stream of the times (int64), levels (byte) and service indexes (uint16) of its
+lines, then the lines as JSON, separated by newlines. Joining two payloads joins two blocks.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+from observability.local.records import LogRow, SpanRow
+from observability.local.wire import delimited
+
+SPANS = 128
+"""Spans of a full block."""
+
+LINES = 256
+"""Lines of a full block."""
+
+_LEVEL = 1
+_WORD = re.compile(r"[^\W_]+")
+
+
+def pack_spans(rows: Sequence[SpanRow]) -> bytes:
+    """The payload of spans; neighbours that share resource and scope share them here as well."""
+    parts: list[bytes] = []
+    first = 0
+    for i in range(1, len(rows) + 1):
+        if i == len(rows) or rows[i].group is not rows[first].group:
+            group = rows[first].group
+            spans = b"".join([delimited(2, row.encoded) for row in rows[first:i]])
+            scope = delimited(2, group.scope + spans + group.scope_schema)
+            parts.append(delimited(1, group.resource + scope + group.resource_schema))
+            first = i
+    return zlib.compress(b"".join(parts), _LEVEL)
+
+
+def unpack_spans(payload: bytes) -> TracesData:
+    """The message of a span payload."""
+    return TracesData.FromString(zlib.decompress(payload))
+
+
+def join_spans(payloads: Iterable[bytes]) -> bytes:
+    """One payload of several; protobuf joins repeated fields by concatenation."""
+    return zlib.compress(b"".join([zlib.decompress(payload) for payload in payloads]), _LEVEL)
+
+
+def join_tokens(blobs: Iterable[bytes]) -> bytes:
+    """The set of the four-byte tokens in some BLOBs, concatenated."""
+    tokens = {blob[i : i + 4] for blob in blobs for i in range(0, len(blob), 4)}
+    return b"".join(sorted(tokens))
+
+
+@dataclass
+class LogBlock:
+    """The lines of a block, decoded as far as filtering needs."""
+
+    times: Sequence[int]
+    levels: bytes
+    service_indexes: Sequence[int]
+    services: Sequence[str]
+    text: str
+
+    def lines(self) -> list[str]:
+        """Each line as JSON, in the order of its seq."""
+        return self.text.split("\n")
+
+
+def pack_logs(rows: Sequence[LogRow]) -> tuple[bytes, list[str]]:
+    """The payload of lines and the services its indexes mean."""
+    services = sorted({row.service for row in rows})
+    index = {service: i for i, service in enumerate(services)}
+    block = LogBlock(
+        array("q", [row.time for row in rows]),
+        bytes([row.level for row in rows]),
+        array("H", [index[row.service] for row in rows]),
+        services,
+        "",
+    )
+    return _pack(block, b"\n".join([row.line for row in rows])), services
+
+
+def unpack_logs(payload: bytes, n: int, services: Sequence[str]) -> LogBlock:
+    """The `n` lines of a log payload."""
+    data = zlib.decompress(payload)
+    times, indexes = array("q"), array("H")
+    times.frombytes(data[: 8 * n])
+    indexes.frombytes(data[9 * n : 11 * n])
+    return LogBlock(times, data[8 * n : 9 * n], indexes, services, data[11 * n :].decode())
+
+
+def join_logs(blocks: Sequence[LogBlock]) -> tuple[bytes, list[str]]:
+    """One payload of several blocks, and its services."""
+    services = sorted({service for block in blocks for service in block.services})
+    index = {service: i for i, service in enumerate(services)}
+    joined = LogBlock(
+        array("q", [time for block in blocks for time in block.times]),
+        b"".join([block.levels for block in blocks]),
+        array("H", [index[block.services[i]] for block in blocks for i in block.service_indexes]),
+        services,
+        "",
+    )
+    return _pack(joined, "\n".join([block.text for block in blocks]).encode()), services
+
+
+def words(texts: Iterable[str]) -> bytes:
+    """The distinct lower-case words of some texts, each on a line of its own, in UTF-8."""
+    found: set[str] = set()
+    for text in texts:
+        found.update(_WORD.findall(text.lower()))
+    return "\n".join(sorted(found)).encode()
+
+
+def pieces(text: str) -> list[str]:
+    """The words of a search term: a line can hold the term only if its block has a word with each."""
+    return _WORD.findall(text.lower())
+
+
+def _pack(block: LogBlock, text: bytes) -> bytes:
+    times, indexes = array("q", block.times), array("H", block.service_indexes)
+    return zlib.compress(times.tobytes() + block.levels + indexes.tobytes() + text, _LEVEL)

@@ -1,0 +1,139 @@
+"""The database file: its schema and how the one writer and the readers open it.
+
+Spans and log lines are kept in *blocks* of a few hundred records in the order they arrived. A block's
+payload is compressed; beside it lie small summaries that tell whether a query can match in it. Every
+record has a sequence number (`seq`); a block's id is the seq of its first record, so merging
+neighbouring blocks changes no record's number.
+
+span_block   one row a block: how many spans, when received, which start times
+span_trace   trace id -> seq of the first span of that trace in a block
+span_tags    tokens of every tag in the block (see tokens.py), concatenated, for a quick "not in here"
+span_facet   block x operation: counts, bounds of start time and duration
+span         one narrow row a span, to match without decoding the payload
+span_data    payload: zlib of an OTLP TracesData message
+log_block, log_facet, log_words, log_data   the same for log lines
+tail         how far each log file has been read
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+VERSION = 1
+PAGE = 4096
+
+SCHEMA = """
+CREATE TABLE operation (
+    id INTEGER PRIMARY KEY, service TEXT NOT NULL, name TEXT NOT NULL, kind INTEGER NOT NULL,
+    UNIQUE (service, name, kind)
+);
+CREATE TABLE span_block (
+    id INTEGER PRIMARY KEY, n INTEGER NOT NULL, received INTEGER NOT NULL,
+    min_start INTEGER NOT NULL, max_start INTEGER NOT NULL
+);
+CREATE INDEX span_block_start ON span_block (max_start);
+CREATE TABLE span_trace (
+    trace BLOB NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (trace, seq)
+) WITHOUT ROWID;
+CREATE TABLE span_tags (block INTEGER PRIMARY KEY, tokens BLOB NOT NULL);
+CREATE TABLE span_facet (
+    op INTEGER NOT NULL, block INTEGER NOT NULL, n INTEGER NOT NULL, errors INTEGER NOT NULL,
+    min_start INTEGER NOT NULL, max_start INTEGER NOT NULL,
+    min_duration INTEGER NOT NULL, max_duration INTEGER NOT NULL, PRIMARY KEY (block, op)
+) WITHOUT ROWID;
+CREATE INDEX span_facet_op ON span_facet (op);
+CREATE TABLE span (
+    seq INTEGER PRIMARY KEY, op INTEGER NOT NULL, start INTEGER NOT NULL, duration INTEGER NOT NULL,
+    status INTEGER NOT NULL, trace BLOB NOT NULL, tokens BLOB NOT NULL
+);
+CREATE TABLE span_data (block INTEGER PRIMARY KEY, payload BLOB NOT NULL);
+CREATE TABLE link (
+    minute INTEGER NOT NULL, parent TEXT NOT NULL, child TEXT NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY (minute, parent, child)
+) WITHOUT ROWID;
+CREATE TABLE log_block (
+    id INTEGER PRIMARY KEY, n INTEGER NOT NULL, received INTEGER NOT NULL,
+    min_time INTEGER NOT NULL, max_time INTEGER NOT NULL, services TEXT NOT NULL
+);
+CREATE INDEX log_block_time ON log_block (max_time);
+CREATE TABLE log_facet (
+    block INTEGER NOT NULL, service TEXT NOT NULL, level INTEGER NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY (block, service, level)
+) WITHOUT ROWID;
+CREATE TABLE log_words (block INTEGER PRIMARY KEY, traces BLOB NOT NULL, words BLOB NOT NULL);
+CREATE TABLE log_data (block INTEGER PRIMARY KEY, payload BLOB NOT NULL);
+CREATE TABLE tail (
+    device INTEGER NOT NULL, inode INTEGER NOT NULL, head BLOB NOT NULL,
+    position INTEGER NOT NULL, skipping INTEGER NOT NULL, PRIMARY KEY (device, inode)
+) WITHOUT ROWID;
+CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+class StoreError(RuntimeError):
+    """The database cannot be used. The message names the file and what to do."""
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Open, and create where it is missing, the database for the one process that writes.
+
+    WAL with synchronous=NORMAL: a committed transaction survives the death of the process; the loss
+    of power may cost the last transactions but never the file's integrity.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db.execute(f"PRAGMA page_size={PAGE}")
+    db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=NORMAL")
+    db.execute("PRAGMA busy_timeout=5000")
+    db.execute("PRAGMA cache_size=-32000")
+    db.execute("PRAGMA temp_store=MEMORY")
+    db.execute("PRAGMA journal_size_limit=16777216")
+    db.execute("PRAGMA wal_autocheckpoint=2000")
+    _migrate(db, path)
+    return db
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open the database for reading. Raises StoreError while the receiver has not yet made it."""
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.Error as error:
+        raise StoreError(f"cannot open {path}: {error}; is the receiver running?") from None
+    if version != VERSION:
+        db.close()
+        raise StoreError(f"{path} has schema {version}, this program reads {VERSION}; restart the receiver")
+    db.execute("PRAGMA query_only=ON")
+    db.execute("PRAGMA cache_size=-8000")
+    db.execute("PRAGMA mmap_size=268435456")
+    db.execute("PRAGMA busy_timeout=2000")
+    return db
+
+
+def used_bytes(db: sqlite3.Connection) -> int:
+    """Bytes of the file that hold data: free pages inside it do not count."""
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    free = db.execute("PRAGMA freelist_count").fetchone()[0]
+    return int(pages - free) * PAGE
+
+
+def file_bytes(db: sqlite3.Connection) -> int:
+    """Size of the main database file."""
+    return int(db.execute("PRAGMA page_count").fetchone()[0]) * PAGE
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == VERSION:
+        return
+    if version > VERSION:
+        raise StoreError(f"{path} was written by a newer version (schema {version}); move it away")
+    db.execute("BEGIN IMMEDIATE")
+    for statement in SCHEMA.split(";"):
+        if statement.strip():
+            db.execute(statement)
+    db.execute(f"PRAGMA user_version={VERSION}")
+    db.execute("COMMIT")

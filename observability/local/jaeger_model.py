@@ -1,0 +1,123 @@
+"""OTLP traces as Jaeger's legacy JSON.
+
+The translation is that of the Collector's Jaeger translator, which Jaeger v2 uses: tags in the order
+scope, attributes, `span.kind`, `otel.status_code`, `error`, `otel.status_description`,
+`w3c.tracestate`; events are logs with an `event` field; the parent is a CHILD_OF reference and comes
+first, links are FOLLOWS_FROM unless their `opentracing.ref_type` says child_of. Times and durations
+are whole microseconds, cut off.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
+
+from observability.local import values
+from observability.local.matching import KINDS
+from observability.local.warnings import WARNINGS, get_warnings
+
+Json = dict[str, Any]
+
+_STATUS = {1: "OK", 2: "ERROR"}
+
+
+def trace_json(trace_id: bytes, data: TracesData) -> Json:
+    """One trace: `{"traceID", "spans", "processes", "warnings"}`."""
+    spans: list[Json] = []
+    processes: dict[str, Json] = {}
+    for resource_spans in data.resource_spans:
+        process = _process(resource_spans.resource)
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                spans.append(_span(span, scope_spans.scope, _process_id(process, processes)))
+    return {"traceID": trace_id.hex(), "spans": spans, "processes": processes, "warnings": None}
+
+
+def _process_id(process: Json, processes: dict[str, Json]) -> str:
+    """The key of an equal process; `p1`, `p2`, … in order of appearance."""
+    for key, known in processes.items():
+        if known == process:
+            return key
+    key = f"p{len(processes) + 1}"
+    processes[key] = process
+    return key
+
+
+def _process(resource: Resource) -> Json:
+    name = values.find(resource.attributes, "service.name")
+    return {
+        "serviceName": name.string_value if name is not None else "OTLPResourceNoServiceName",
+        "tags": [values.tag(a.key, a.value) for a in resource.attributes if a.key != "service.name"],
+    }
+
+
+def _span(span: Span, scope: InstrumentationScope, process_id: str) -> Json:
+    return {
+        "traceID": span.trace_id.hex(),
+        "spanID": span.span_id.hex(),
+        "operationName": span.name,
+        "references": _references(span),
+        "startTime": span.start_time_unix_nano // 1000,
+        "duration": (span.end_time_unix_nano - span.start_time_unix_nano) // 1000,
+        "tags": _tags(span, scope),
+        "logs": [
+            {"timestamp": event.time_unix_nano // 1000, "fields": _fields(event)} for event in span.events
+        ],
+        "processID": process_id,
+        "warnings": get_warnings(span) or None,
+    }
+
+
+def _tags(span: Span, scope: InstrumentationScope) -> list[Json]:
+    tags: list[Json] = []
+    if scope.name:
+        tags.append(values.string_tag("otel.scope.name", scope.name))
+    if scope.version:
+        tags.append(values.string_tag("otel.scope.version", scope.version))
+    tags += [values.tag(a.key, a.value) for a in span.attributes if a.key != WARNINGS]
+    if kind := KINDS.get(span.kind):
+        tags.append(values.string_tag("span.kind", kind))
+    if status := _STATUS.get(span.status.code):
+        tags.append(values.string_tag("otel.status_code", status))
+    if span.status.code == 2:
+        tags.append({"key": "error", "type": "bool", "value": True})
+    if span.status.message:
+        tags.append(values.string_tag("otel.status_description", span.status.message))
+    if span.trace_state:
+        tags.append(values.string_tag("w3c.tracestate", span.trace_state))
+    return tags
+
+
+def _references(span: Span) -> list[Json]:
+    def reference(kind: str, trace: bytes, other: bytes) -> Json:
+        return {
+            "refType": kind,
+            "traceID": trace.rjust(16, b"\0").hex(),
+            "spanID": other.rjust(8, b"\0").hex(),
+        }
+
+    references: list[Json] = []
+    if any(span.parent_span_id):
+        references.append(reference("CHILD_OF", span.trace_id, span.parent_span_id))
+    for link in span.links:
+        kind = _link_kind(link)
+        if references and (link.trace_id, link.span_id) == (span.trace_id, span.parent_span_id):
+            references[0]["refType"] = kind
+        else:
+            references.append(reference(kind, link.trace_id, link.span_id))
+    return references
+
+
+def _link_kind(link: Span.Link) -> str:
+    kind = values.find(link.attributes, "opentracing.ref_type")
+    return "CHILD_OF" if kind is not None and kind.string_value == "child_of" else "FOLLOWS_FROM"
+
+
+def _fields(event: Span.Event) -> list[Json]:
+    fields = [values.tag(a.key, a.value) for a in event.attributes]
+    if event.name and all(a.key != "event" for a in event.attributes):
+        fields.insert(0, values.string_tag("event", event.name))
+    return fields

@@ -1,0 +1,166 @@
+"""The receiving process: `python -m observability.local.receiver`.
+
+OTLP over gRPC and HTTP, the log tailer, and the one writer of the database. On SIGTERM or SIGINT it
+stops to listen, writes what waits, and ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+import waitress.server
+
+from observability.local.database import StoreError
+from observability.local.intake import Intake
+from observability.local.otlp_grpc import OtlpGrpc
+from observability.local.otlp_http import OtlpHttp
+from observability.local.records import Batch
+from observability.local.settings import MIB, LocalSettings
+from observability.local.tail import Tailer
+from observability.local.telemetry import ReceiverMetrics
+from observability.local.writer import Full, Unavailable, Writer
+from observability.settings import SettingError, from_environ
+
+log = logging.getLogger(__name__)
+
+_HTTP_THREADS = 4
+_GRACE_SECONDS = 3.0
+
+
+class TailThread:
+    """Polls a Tailer and hands its lines to the writer."""
+
+    def __init__(self, settings: LocalSettings, writer: Writer, metrics: ReceiverMetrics) -> None:
+        self._tailer = Tailer(settings.log_dir, writer.tail_states())
+        self._writer = writer
+        self._metrics = metrics
+        self._seconds = settings.tail_seconds
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(_GRACE_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.poll()
+            except (Full, Unavailable) as error:
+                log.warning("log lines wait for the database: %s", error)
+            except OSError as error:
+                log.warning("a log file could not be read: %s", error)
+            self._stopping.wait(self._seconds)
+        self._tailer.close()
+
+    def poll(self) -> None:
+        """Store every complete line that the files hold now."""
+        gone = self._tailer.refresh()
+        if gone:
+            self._store(Batch(tail=gone))
+        self._metrics.tail_lag.set(self._tailer.lag)
+        busy = self._tailer.services()
+        while busy and not self._stopping.is_set():
+            busy = [service for service in busy if self._step(service)]
+
+    def _step(self, service: str) -> bool:
+        piece = self._tailer.read(service, int(time.time() * 1_000_000))
+        if piece is None:
+            return False
+        self._store(Batch(logs=piece.rows, tail=piece.states))
+        self._tailer.advance(piece)
+        return True
+
+    def _store(self, batch: Batch) -> None:
+        self._writer.wait(self._writer.submit(batch), timeout=60.0)
+
+
+class Receiver:
+    """Everything the process runs. `http_port` and `grpc_port` are the ports it got."""
+
+    def __init__(self, settings: LocalSettings) -> None:
+        self.metrics = ReceiverMetrics()
+        self._writer = Writer(settings, self.metrics)
+        self._tail = TailThread(settings, self._writer, self.metrics)
+        intake = Intake(self._writer, self.metrics)
+        max_bytes = settings.max_request_mib * MIB
+        self._grpc = OtlpGrpc(intake, settings.host, settings.otlp_grpc_port, max_bytes)
+        self._http: Any = waitress.server.create_server(
+            OtlpHttp(intake, self.metrics, max_bytes, self._complaint),
+            host=settings.host,
+            port=settings.otlp_http_port,
+            threads=_HTTP_THREADS,
+            # The application refuses with OTLP's own answer; the server's limit only guards its buffers.
+            max_request_body_size=max_bytes + MIB,
+            inbuf_overflow=max_bytes + MIB,
+            ident="",
+            clear_untrusted_proxy_headers=True,
+        )
+        self.grpc_port = self._grpc.port
+        self.http_port = int(self._http.effective_port)
+        self._http_thread = threading.Thread(target=self._http.run, name="http", daemon=True)
+
+    def start(self) -> None:
+        """Start to listen and to tail."""
+        self._writer.start()
+        self._tail.start()
+        self._grpc.start()
+        self._http_thread.start()
+
+    def stop(self) -> None:
+        """Stop listening, then write what waits."""
+        self._grpc.stop(_GRACE_SECONDS)
+        self._tail.stop()
+        self._http.close()
+        self._http.task_dispatcher.shutdown(timeout=_GRACE_SECONDS)
+        self._writer.stop()
+
+    def _complaint(self) -> str | None:
+        if not self._writer.alive:
+            return "the database writer does not run"
+        if not self._tail.alive:
+            return "the log tailer does not run"
+        return None
+
+
+def main() -> int:
+    """Run until a signal; 2 for a setting, port or database that cannot be used."""
+    logging.basicConfig(level=logging.INFO, format=_FORMAT, stream=sys.stdout)
+    try:
+        settings = from_environ(LocalSettings)
+        receiver = Receiver(settings)
+    except (SettingError, StoreError, OSError, RuntimeError) as error:
+        print(f"receiver: {error}", file=sys.stderr)
+        return 2
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    receiver.start()
+    log.info("OTLP gRPC on port %d, HTTP on port %d", receiver.grpc_port, receiver.http_port)
+    stop.wait()
+    receiver.stop()
+    return 0
+
+
+_FORMAT = (
+    '{"timestamp":"%(asctime)s","severity":"%(levelname)s","service":"receiver",'
+    '"logger":"%(name)s","message":"%(message)s"}'
+)
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    os._exit(status)  # a grpc thread that hangs must not keep the process

@@ -1,0 +1,78 @@
+"""The settings of the embedded backend's two processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from observability.settings import PORT, between, setting
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class LocalSettings:
+    """Receiver and query process read the same settings, because they share one database."""
+
+    state_dir: Path = setting(
+        "DASHCAM_STATE_DIR",
+        Path(".dashcam"),
+        parse=Path,
+        help="Folder of everything the local stack writes: log files, database, metrics.",
+    )
+    host: str = setting(
+        "DASHCAM_BACKEND_HOST", "127.0.0.1", help="Address the embedded backend listens on; loopback only."
+    )
+    otlp_grpc_port: int = setting("OTLP_GRPC_PORT", 4317, check=PORT, help="Port of OTLP over gRPC.")
+    otlp_http_port: int = setting(
+        "OTLP_HTTP_PORT", 4318, check=PORT, help="Port of OTLP over HTTP, and of the receiver's own metrics."
+    )
+    console_port: int = setting(
+        "CONSOLE_PORT", 16686, check=PORT, help="Port of the query API and the console."
+    )
+    store_max_mib: int = setting(
+        "DASHCAM_STORE_MAX_MIB",
+        1024,
+        check=between(8, 1024 * 1024),
+        help="Bound of the database on disk in MiB; the oldest spans and lines go first.",
+    )
+    store_max_hours: float = setting(
+        "DASHCAM_STORE_MAX_HOURS",
+        72.0,
+        check=between(0.001, 24 * 366),
+        help="Spans and lines received longer ago than this many hours are deleted.",
+    )
+    max_request_mib: int = setting(
+        "OTLP_MAX_REQUEST_MIB",
+        16,
+        check=between(1, 256),
+        help="Largest OTLP request in MiB, before and after decompression.",
+    )
+    queue_records: int = setting(
+        "DASHCAM_QUEUE_RECORDS",
+        50_000,
+        check=between(100, 1_000_000),
+        help="Spans and lines that may wait for the database; above it OTLP requests are answered 'retry later'.",
+    )
+    tail_seconds: float = setting(
+        "DASHCAM_TAIL_SECONDS",
+        0.25,
+        check=between(0.01, 60),
+        help="Seconds between two looks at the log files.",
+    )
+    query_threads: int = setting(
+        "DASHCAM_QUERY_THREADS",
+        4,
+        check=between(1, 64),
+        help="Queries that the query process answers at a time.",
+    )
+
+    @property
+    def database(self) -> Path:
+        """The one database file."""
+        return self.state_dir / "backend" / "backend.sqlite3"
+
+    @property
+    def log_dir(self) -> Path:
+        """The folder whose `*.log` files are tailed."""
+        return self.state_dir / "logs"
