@@ -1,4 +1,4 @@
-"""A `car` in memory for the tests of `web`: it enters through `create_app(car=...)` and can be told to fail."""
+"""A `car` in memory for the tests of `web`: it enters by `create_app(car=...)` and can be told to fail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BENTZ = {
     "release_date": "2021-03-15",
     "engine": {"fuel": "petrol", "displacement_cc": 1991, "power_kw": 150, "cylinders": 4},
     "options": ["sunroof", "heated-seats", "head-up-display"],
-    "description": "A quiet saloon for long distances, and the car that the examples of this system speak of.",
+    "description": "A quiet saloon for long distances, and the car that every example speaks of.",
 }
 
 _RANGE = [

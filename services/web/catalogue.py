@@ -170,12 +170,12 @@ def differences(mine: Mapping[str, str], theirs: Mapping[str, str]) -> Sequence[
 
 
 def money(amount: int, currency: str) -> str:
-    """An amount as people write it: `€62,000`, `-$5`, `CHF 1,200`."""
-    sign = "-" if amount < 0 else ""
+    """An amount as people write it: `€62,000`, `CHF 1,200`, with a minus sign where it is one."""
+    sign = "\N{MINUS SIGN}" if amount < 0 else ""
     symbol = _SYMBOLS.get(currency, f"{currency}\u00a0")
     return f"{sign}{symbol}{abs(amount):,}"
 
 
 def title(slug: str) -> str:
-    """A slug as a heading: `land-rover` is `Land Rover`."""
-    return slug.replace("-", " ").title()
+    """A slug as a heading: `e-class` is `E-Class`."""
+    return slug.title()

@@ -145,7 +145,7 @@ class CarClient:
                 next_cursor=cursor,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CarMisbehaved(f"`car` sent a list that cannot be read: {error!r}") from error
+            raise CarMisbehaved("The car service sent a list that cannot be read.") from error
 
     def car(self, maker: str, model: str) -> Versioned:
         """One car with its entity tag. Raises NotFound."""
@@ -157,7 +157,7 @@ class CarClient:
         try:
             return Quote(answer["price"], answer["discount"], answer["total"], answer["currency"])
         except (KeyError, TypeError) as error:
-            raise CarMisbehaved(f"`car` sent a quote that cannot be read: {error!r}") from error
+            raise CarMisbehaved("The car service sent a quote that cannot be read.") from error
 
     def create(self, car: Mapping[str, Any]) -> Car:
         """Add a car. Raises Exists where its maker and model are taken, Rejected for bad input."""
@@ -204,11 +204,11 @@ class CarClient:
                     method, self._base + path, headers=headers, body=body, timeout=limit, redirect=False
                 )
             except exceptions.ReadTimeoutError as error:
-                raise CarSlow(f"`car` gave no answer within {self._timeout:g} seconds.") from error
+                raise CarSlow(f"The car service gave no answer within {self._timeout:g} seconds.") from error
             except exceptions.HTTPError as error:
                 pause = PAUSE * attempt
                 if attempt == attempts or time.monotonic() + pause >= deadline:
-                    raise CarAway(f"`car` cannot be reached at {self._base}.") from error
+                    raise CarAway("The car service cannot be reached.") from error
                 time.sleep(pause)
             else:
                 return _succeeded(response)
@@ -218,16 +218,16 @@ class CarClient:
         try:
             return Versioned(Car.from_json(self._json(response)), response.headers.get("ETag", ""))
         except (KeyError, TypeError, ValueError) as error:
-            raise CarMisbehaved(f"`car` sent a car that cannot be read: {error!r}") from error
+            raise CarMisbehaved("The car service sent a car that cannot be read.") from error
 
     @staticmethod
     def _json(response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
         try:
             answer = json.loads(response.data)
         except ValueError as error:
-            raise CarMisbehaved("`car` sent an answer that is not JSON.") from error
+            raise CarMisbehaved("The car service sent an answer that is not JSON.") from error
         if not isinstance(answer, dict):
-            raise CarMisbehaved(f"`car` sent a JSON {type(answer).__name__} where an object belongs.")
+            raise CarMisbehaved("The car service sent JSON that is no object.")
         return answer
 
 
@@ -241,12 +241,12 @@ def _succeeded(response: urllib3.BaseHTTPResponse) -> urllib3.BaseHTTPResponse:
         return response
     if response.status in (401, 403):
         raise CarMisbehaved(
-            "`car` refused the change: the write token of `web` is missing or wrong. "
+            "The car service refused the change: the write token of web is missing or wrong. "
             "Give both services the same CAR_WRITE_TOKEN."
         )
     problem = _problem(response.data)
     kind = KINDS.get(response.status, CarMisbehaved)
-    detail = problem.get("detail") or problem.get("title") or f"`car` answered {response.status}."
+    detail = problem.get("detail") or problem.get("title") or f"The car service answered {response.status}."
     errors = tuple(
         Complaint(str(each.get("field", "")), str(each.get("detail", "")))
         for each in problem.get("errors") or ()

@@ -8,17 +8,23 @@ logs it and tells the instrumentation; no page ever shows a stack trace.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Flask, Response, make_response, render_template, request
-from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
+from wtforms import Form
 
 from observability import problems
 from services.web.clients import CarError
+from services.web.fields import typed
 
 RETRY_AFTER = "5"
 """Seconds after which a browser may come again when `car` is away and names no time of its own."""
+
+Complaints = Sequence[str]
+"""What is wrong with a request as a whole, beside what is wrong with its fields."""
 
 log = logging.getLogger(__name__)
 
@@ -110,16 +116,45 @@ def advice(status: int) -> Advice:
     return ADVICE[500] if status >= 500 else ADVICE[400]
 
 
+def shown(
+    template: str,
+    status: int = 200,
+    complaints: Complaints = (),
+    *,
+    form: Form | None = None,
+    failure: CarError | None = None,
+    **more: Any,
+) -> Response:
+    """The page of a template; where its status is an error and the client prefers JSON, the problem.
+
+    After a `failure` of `car` the page has its status, keeps all that was typed, and says what to do.
+    """
+    if failure is not None:
+        log_failure(failure)
+        status = failure.status
+    if status >= 400 and prefers_json():
+        return _problem(status, str(failure or " ".join(complaints)), retry_headers(failure), form)
+    said = advice(status) if failure else None
+    page = render_template(template, complaints=complaints, form=form, failure=failure, advice=said, **more)
+    return make_response(page, status, retry_headers(failure))
+
+
+def log_failure(error: CarError) -> None:
+    """Write what `car` did not give, with what lies behind it, which no page tells."""
+    if error.status >= 500:
+        log.warning("car gave no usable answer: %s (%r)", error, error.__cause__)
+
+
 def _of_car(error: CarError) -> Response:
     """The page of what `car` did not give."""
-    if error.status >= 500:
-        log.warning("car gave no usable answer: %s", error)
+    log_failure(error)
     return _respond(error.status, str(error), retry_headers(error))
 
 
-def retry_headers(error: CarError) -> dict[str, str]:
+def retry_headers(error: CarError | None) -> dict[str, str]:
     """When to come again, for the errors that pass."""
-    return {"Retry-After": error.retry_after or RETRY_AFTER} if error.status in (429, 503) else {}
+    passing = error is not None and error.status in (429, 503)
+    return {"Retry-After": error.retry_after or RETRY_AFTER} if error and passing else {}
 
 
 def _of_http(error: HTTPException) -> Response:
@@ -132,21 +167,31 @@ def _of_http(error: HTTPException) -> Response:
         for name, value in error.get_headers()
         if name.lower() not in ("content-type", "content-length")
     }
-    detail = "" if status >= 500 else error.description or ""
-    if isinstance(error, CSRFError):
-        detail = f"{error.description} The browser may refuse cookies, or the session has ended."
-    return _respond(status, detail, headers)
+    own_words = status < 500 and error.description != type(error).description
+    return _respond(status, (error.description or "") if own_words else "", headers)
 
 
 def _respond(status: int, detail: str, headers: dict[str, str]) -> Response:
-    said = advice(status)
     if prefers_json():
-        problem = problems.Problem(status, said.title, detail or said.happened, headers=headers)
-        return make_response(problem.get_response())
-    page = render_template("error.html", status=status, advice=said, detail=detail)
-    response = make_response(page, status)
-    response.headers.update(headers)
-    return response
+        return _problem(status, detail, headers)
+    # Only a question can be asked again by a link: a form would have to be sent again.
+    again = request.full_path.removesuffix("?") if status >= 429 and request.method == "GET" else None
+    page = render_template("error.html", status=status, advice=advice(status), detail=detail, again=again)
+    return make_response(page, status, headers)
+
+
+def _problem(status: int, detail: str, headers: dict[str, str], form: Form | None = None) -> Response:
+    said = advice(status)
+    errors = [
+        {"field": field.name, "value": typed(field), "detail": " ".join(field.errors)}
+        for field in form or ()
+        if field.errors
+    ]
+    found = "; ".join(f"{error['field']}: {error['detail']}" for error in errors)
+    problem = problems.Problem(
+        status, said.title, detail or found or said.happened, errors=errors, headers=headers
+    )
+    return make_response(problem.get_response())
 
 
 def prefers_json() -> bool:

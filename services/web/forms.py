@@ -9,119 +9,21 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable, Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from wtforms import DateField, Field, Form, SelectField, StringField, TextAreaField
+from wtforms import Field, Form, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, ValidationError
 
 from services.web.catalogue import FUELS, SORTS, Car, Complaint, MakerCount, title
+from services.web.fields import SLUG, Choice, Date, Lines, Rating, Slug, WholeNumber, short, typed
 
-SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 MAX_PRICE = 10**12
-MAX_ENGINE = 10**6
+MAX_POWER = 10**4
+MAX_DISPLACEMENT = 10**5
+MAX_CYLINDERS = 100
 
 _FIELD_OF_PART = re.compile(r"^(?:engine[./]|/?)([a-z_]+)")
 """`engine.power_kw`, `options[3]` and `/price` name the fields power_kw, options and price."""
-
-
-class WholeNumber(StringField):
-    """A whole number within [0, `high`]; anything else is refused by its own text. Empty is None."""
-
-    data: Any
-
-    def __init__(self, *args: Any, high: int, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.high = high
-
-    def process_formdata(self, valuelist: list[Any]) -> None:
-        text = (valuelist[0] if valuelist else "").strip()
-        self.data = None
-        if not text:
-            return
-        if not re.fullmatch(r"[+-]?[0-9]+", text):
-            raise ValueError(f"“{_short(text)}” is not a whole number: give digits only, such as 500.")
-        if len(text) > 18 or not 0 <= int(text) <= self.high:
-            raise ValueError(f"{_short(text)} is out of range: give 0 to {self.high:,}.")
-        self.data = int(text)
-
-    def _value(self) -> str:
-        return _typed(self)
-
-
-class Rating(StringField):
-    """A rating from 0 to 10 with at most one decimal. An empty field is None."""
-
-    data: Any
-
-    def process_formdata(self, valuelist: list[Any]) -> None:
-        text = (valuelist[0] if valuelist else "").strip().replace(",", ".")
-        self.data = None
-        if not text:
-            return
-        try:
-            value = Decimal(text)
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if not value.is_finite() or not 0 <= value <= 10 or value != round(value, 1):
-            raise ValueError(f"“{_short(text)}” is not a rating: give 0 to 10 with one decimal, such as 8.5.")
-        self.data = float(value)
-
-    def _value(self) -> str:
-        return _typed(self)
-
-
-class Date(DateField):
-    """A date; what is none is refused by its own text. Empty is None."""
-
-    def process_formdata(self, valuelist: list[Any]) -> None:
-        text = (valuelist[0] if valuelist else "").strip()
-        self.data = None
-        if not text:
-            return
-        try:
-            self.data = datetime.date.fromisoformat(text)
-        except ValueError:
-            raise ValueError(
-                f"“{_short(text)}” is not a date: give year-month-day, such as 2021-03-15."
-            ) from None
-
-
-class Choice(SelectField):
-    """One of the offered values; another one is refused by its own text."""
-
-    def pre_validate(self, form: Any) -> None:
-        offered = [value for value, *_ in self.iter_choices()]
-        if self.data not in offered:
-            allowed = ", ".join(value for value in offered if value)
-            raise ValidationError(f"“{_short(str(self.data))}” is not offered: give one of {allowed}.")
-
-
-class Slug(StringField):
-    """The lower-case name that stands in an address."""
-
-    def pre_validate(self, form: Any) -> None:
-        text = self.data or ""
-        if not text or SLUG.fullmatch(text):
-            return
-        proposal = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-        remedy = f"try “{_short(proposal)}”" if proposal else "such as e-class"
-        raise ValidationError(
-            f"“{_short(text)}” cannot stand in an address: use lower-case letters, digits and single hyphens, {remedy}."
-        )
-
-
-class Lines(TextAreaField):
-    """A list of texts, one in each line. Empty lines do not count."""
-
-    data: Any
-
-    def process_formdata(self, valuelist: list[Any]) -> None:
-        text = valuelist[0] if valuelist else ""
-        self.data = [line.strip() for line in text.splitlines() if line.strip()]
-
-    def _value(self) -> str:
-        return "\n".join(self.data or ())
 
 
 def _strip(text: str | None) -> str | None:
@@ -167,25 +69,41 @@ class CarForm(Form):
         "Release date", [InputRequired("Give the date of release as year-month-day, such as 2021-03-15.")]
     )
     fuel = Choice("Fuel", default="", choices=[("", "Not stated"), *((fuel, title(fuel)) for fuel in FUELS)])
-    power_kw = WholeNumber("Power (kW)", high=MAX_ENGINE)
+    power_kw = WholeNumber("Power (kW)", low=1, high=MAX_POWER)
     displacement_cc = WholeNumber(
         "Displacement (cm³)",
-        high=MAX_ENGINE,
+        low=1,
+        high=MAX_DISPLACEMENT,
         description="Left empty for an electric car.",
     )
     cylinders = WholeNumber(
         "Cylinders",
-        high=99,
+        low=1,
+        high=MAX_CYLINDERS,
         description="Left empty for an electric car.",
     )
     options = Lines("Options", description="One in each line, such as sunroof.")
     description = TextAreaField("Description", [Length(max=4000)], filters=[_strip])
 
     def validate_fuel(self, field: Field) -> None:
-        """An engine is given whole or not at all."""
+        """An engine is given with fuel and power, or not at all."""
         figures = (self.power_kw, self.displacement_cc, self.cylinders)
         if not field.data and any(figure.data is not None for figure in figures):
             raise ValidationError("Give the fuel too, or leave all of the engine empty.")
+
+    def validate_power_kw(self, field: Field) -> None:
+        """See `validate_fuel`."""
+        if self.fuel.data and not typed(field).strip():
+            raise ValidationError("Give the power too, or leave all of the engine empty.")
+
+    def validate_options(self, field: Field) -> None:
+        """Names as `car` takes them."""
+        for option in field.data or ():
+            if not SLUG.fullmatch(option):
+                raise ValidationError(
+                    f"“{short(option)}” is no name of an option: give lower case and hyphens, "
+                    "such as heated-seats."
+                )
 
     @classmethod
     def of(cls, car: Car) -> CarForm:
@@ -251,11 +169,12 @@ class FilterForm(Form):
         """A year, or a whole date as `car` also takes it."""
         text = (field.data or "").strip()
         if text and not re.fullmatch(r"[0-9]{4}(-[0-9]{2}-[0-9]{2})?", text):
-            raise ValidationError(f"“{_short(text)}” is not a year: give four digits, such as 2021.")
+            raise ValidationError(f"“{short(text)}” is not a year: give four digits, such as 2021.")
 
     def filters(self) -> dict[str, str]:
-        """The query parameters that are set, as typed."""
-        return {field.name: value for field in self if (value := _text(field).strip())}
+        """The query parameters that are set, in the spelling of `car`."""
+        values = {field.name: "" if field.data is None else str(field.data).strip() for field in self}
+        return {name: value for name, value in values.items() if value}
 
 
 class QuoteForm(Form):
@@ -277,13 +196,6 @@ def complain(form: Form, complaints: Iterable[Complaint]) -> list[str]:
     return homeless
 
 
-def _typed(field: Field) -> str:
-    """What a person typed, so that it comes back as it was; otherwise the value."""
-    if field.raw_data:
-        return str(field.raw_data[0])
-    return "" if field.data is None else f"{field.data}"
-
-
 def _text(field: Field) -> str:
     value = field._value() if hasattr(field, "_value") else field.data
     return "" if value is None else str(value)
@@ -294,7 +206,3 @@ def _date(text: str | None) -> datetime.date | None:
         return datetime.date.fromisoformat(text or "")
     except ValueError:
         return None
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:40] + "…"

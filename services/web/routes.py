@@ -19,19 +19,17 @@ from flask import (
     current_app,
     flash,
     jsonify,
-    make_response,
     redirect,
-    render_template,
     request,
     url_for,
 )
-from flask_wtf.csrf import CSRFError
+from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]  # Flask-WTF carries no types
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from services.web.catalogue import PAGE_SIZE, Car, Pager, Quote, differences
 from services.web.clients import CarClient, CarError, Changed, Exists, NotFound, Rejected, Versioned
-from services.web.errors import advice, retry_headers
+from services.web.errors import Complaints, shown
 from services.web.forms import CarForm, FilterForm, QuoteForm, complain
 
 EXTENSION = "dashcam-car"
@@ -79,14 +77,14 @@ def cars() -> Response:
     form = FilterForm(request.args)
     form.offer(())
     if not form.validate():
-        return _catalogue(form, 400)
+        return shown("catalogue.html", 400, form=form)
     paging = {"limit": str(PAGE_SIZE)}
     if cursor := request.args.get("cursor"):
         paging["cursor"] = cursor
     try:
         listing = car_client().cars({**form.filters(), **paging})
     except Rejected as error:
-        return _catalogue(form, 400, complain(form, error.errors) or _unplaced(error))
+        return shown("catalogue.html", 400, complain(form, error.errors) or _unplaced(error), form=form)
     form.offer(listing.makers)
     pager = Pager(
         number=max(request.args.get("page", 1, type=int), 1) if cursor else 1,
@@ -95,7 +93,7 @@ def cars() -> Response:
         next_cursor=listing.next_cursor,
         total=listing.total,
     )
-    return _catalogue(form, 200, listing=listing, pager=pager)
+    return shown("catalogue.html", form=form, listing=listing, pager=pager)
 
 
 @pages.get("/cars/<maker>")
@@ -106,14 +104,13 @@ def maker(maker: str) -> AnyResponse:
 
 @pages.get("/cars/<maker>/<model>")
 def car(maker: str, model: str) -> Response:
-    """One car, and with `?discount=` what it costs less that; the car is shown even where the quote is not."""
+    """One car, and with `?discount=` its quote; where there is none, the car is shown all the same."""
     found = car_client().car(maker, model).car
     form = QuoteForm(request.args)
     quote, note, status = None, None, 200
     if "discount" in request.args:
         quote, note, status = _quote(found, form)
-    page = render_template("car.html", car=found, form=form, quote=quote, note=note)
-    return make_response(page, status)
+    return shown("car.html", status, form=form, car=found, quote=quote, note=note)
 
 
 @pages.route("/new-car", methods=["GET", "POST"])
@@ -181,7 +178,7 @@ def without_token(error: CSRFError) -> AnyResponse:
     if request.endpoint == "pages.edition":
         form, etag = _sent(**key), request.form.get("etag", "")
         return _edition(form, **key, etag=etag, status=400, complaints=[complaint])
-    return _deletion(car_client().car(**key), 400, complaint=complaint)
+    return _deletion(car_client().car(**key), 400, [complaint])
 
 
 def _quote(car: Car, form: QuoteForm) -> tuple[Quote | None, str | None, int]:
@@ -208,29 +205,8 @@ def _unplaced(error: Rejected) -> list[str]:
     return [] if error.errors else [str(error)]
 
 
-def _catalogue(form: FilterForm, status: int, complaints: list[str] | None = None, **shown: Any) -> Response:
-    page = render_template("catalogue.html", form=form, complaints=complaints or [], **shown)
-    return make_response(page, status)
-
-
-def _form(
-    template: str,
-    status: int = 200,
-    complaints: list[str] | None = None,
-    failure: CarError | None = None,
-    **shown: Any,
-) -> Response:
-    """A page with a form. After a `failure` it keeps all that was typed and says what to do."""
-    if failure is not None:
-        status = failure.status
-        log.warning("a change was not made: %s", failure)
-    said = advice(status) if failure else None
-    page = render_template(template, complaints=complaints or [], failure=failure, advice=said, **shown)
-    return make_response(page, status, retry_headers(failure) if failure else {})
-
-
-def _new_car(form: CarForm, status: int = 200, complaints: list[str] | None = None, **shown: Any) -> Response:
-    return _form("new-car.html", status, complaints, form=form, **shown)
+def _new_car(form: CarForm, status: int = 200, complaints: Complaints = (), **more: Any) -> Response:
+    return shown("new-car.html", status, complaints, form=form, **more)
 
 
 def _edition(
@@ -239,10 +215,11 @@ def _edition(
     model: str,
     etag: str,
     status: int = 200,
-    complaints: list[str] | None = None,
-    **shown: Any,
+    complaints: Complaints = (),
+    **more: Any,
 ) -> Response:
-    return _form("edition.html", status, complaints, form=form, maker=maker, model=model, etag=etag, **shown)
+    more |= {"maker": maker, "model": model, "etag": etag}
+    return shown("edition.html", status, complaints, form=form, **more)
 
 
 def _changed(form: CarForm, maker: str, model: str) -> Response:
@@ -251,10 +228,11 @@ def _changed(form: CarForm, maker: str, model: str) -> Response:
         current = car_client().car(maker, model)
     except NotFound:
         return _new_car(form, 409, deleted=True)
+    except CarError as error:
+        return _edition(form, maker, model, request.form.get("etag", ""), failure=error)
     rows = differences(form.texts(), CarForm.of(current.car).texts())
     return _edition(form, maker, model, current.etag, 409, rows=rows)
 
 
-def _deletion(found: Versioned, status: int = 200, **shown: Any) -> Response:
-    page = render_template("deletion.html", car=found.car, etag=found.etag, **shown)
-    return make_response(page, status)
+def _deletion(found: Versioned, status: int = 200, complaints: Complaints = (), **more: Any) -> Response:
+    return shown("deletion.html", status, complaints, car=found.car, etag=found.etag, **more)
