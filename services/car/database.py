@@ -17,11 +17,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import alembic.command
-import alembic.config
-import alembic.util
 import sqlalchemy as sa
-from alembic.runtime.migration import MigrationContext
 
 from services.car.catalogue import Unavailable
 
@@ -110,18 +106,34 @@ class Database:
         with self._writer.begin() as connection:
             if not self._sqlite:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-            new = MigrationContext.configure(connection).get_current_revision() is None
-            config = alembic.config.Config(attributes={"connection": connection})
-            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-            try:
-                alembic.command.upgrade(config, "head")
-            except alembic.util.CommandError as error:
-                raise RuntimeError(
-                    f"the database's schema is newer than this version of car ({error}): "
-                    "deploy the version that wrote it, or restore an older database"
-                ) from error
+            new = _upgrade(connection)
             if new:
                 self._seed(connection)
+
+
+def _upgrade(connection: sa.Connection) -> bool:
+    """Run the migrations that are missing; whether the database had none."""
+    # Alembic tells of every plug-in it loads, from its import on: what matters is told below.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    import alembic.command
+    import alembic.config
+    import alembic.util
+    from alembic.runtime.migration import MigrationContext
+
+    before = MigrationContext.configure(connection).get_current_revision()
+    config = alembic.config.Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    try:
+        alembic.command.upgrade(config, "head")
+    except alembic.util.CommandError as error:
+        raise RuntimeError(
+            f"the database's schema is newer than this version of car ({error}): "
+            "deploy the version that wrote it, or restore an older database"
+        ) from error
+    after = MigrationContext.configure(connection).get_current_revision()
+    if after != before:
+        logger.info("the database's schema went from %s to %s", before or "nothing", after)
+    return before is None
 
 
 @contextmanager

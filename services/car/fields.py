@@ -54,8 +54,9 @@ def _whole(low: int, high: int) -> Parse:
 def _rating(value: Any) -> int:
     if isinstance(value, int | decimal.Decimal) and not isinstance(value, bool) and 0 <= value <= 10:
         tenths = decimal.Decimal(value) * catalogue.RATING_STEPS
-        if tenths == int(tenths):
-            return int(tenths)
+        # Binary arithmetic makes 0.30000000000000004 of 0.1 + 0.2: clients mean 0.3.
+        if abs(tenths - round(tenths)) < decimal.Decimal("1e-9"):
+            return round(tenths)
     raise ValueError("give a number from 0 to 10 with at most one decimal, or null")
 
 

@@ -49,11 +49,16 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def close(self) -> None:
+        """Close the connections to the database; the next use opens new ones."""
+        self._database.close()
+
     def page(self, query: Query) -> Page:
         """The cars that `query` asks for, and what surrounds them, all of one moment."""
-        facet = sa.select(_cars.c.maker, sa.func.count()).where(*_filters(query)).group_by(_cars.c.maker)
+        count = sa.func.count().label("cars")
+        facet = sa.select(_cars.c.maker, count).where(*_filters(query)).group_by(_cars.c.maker)
         with self._database.reading() as connection:
-            makers = dict(connection.execute(facet.order_by(_cars.c.maker)).all())
+            makers = {row.maker: row.cars for row in connection.execute(facet.order_by(_cars.c.maker))}
             cars, more = _cars_of(connection, query)
             state = cast(str, _state(connection))
         total = sum(makers.values()) if query.maker is None else makers.get(query.maker, 0)
