@@ -200,9 +200,10 @@ def _may_be_asked(part: Program, process: Process) -> bool:
 
 
 def _ended(process: Process) -> str:
-    """Why it is not running: that its command could not be run, or how it ended."""
-    quick = process.error.startswith("Exited too quickly")
-    return process.error if process.error and not quick else f"ended with status {process.exit_status}"
+    """Why it is not running: its command could not be run, or how it ended."""
+    if process.error.startswith("Exited too quickly"):  # supervisord then forgets the status
+        return "keeps ending right after its start"
+    return process.error or f"ended with status {process.exit_status}"
 
 
 def _failed(supervisor: Supervisor, name: str, reason: str, since: float) -> StackError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ def _check_folder(path: Path) -> str | None:
     # The folder's name goes through supervisord's configuration, which has no way to write these.
     found = _UNSPEAKABLE & set(str(path))
     return "give a folder without quotes, backslashes or line ends in its name" if found else None
+
+
+def _matching(pattern: str, complaint: str) -> Callable[[str], str | None]:
+    return lambda text: None if re.fullmatch(pattern, text) else complaint
+
+
+_DURATION = _matching(r"([0-9]+(y|w|d|h|m|s|ms))+", "give a duration such as 36h or 7d")
+_SIZE = _matching(r"[0-9]+(B|KB|MB|GB|TB)", "give a size such as 512MB or 2GB")
 
 
 def _admin(service: str) -> Any:
@@ -63,10 +72,16 @@ class Settings:
         help="Requests a second that the example traffic sends, about.",
     )
     prometheus_retention_time: str = setting(
-        "PROMETHEUS_RETENTION_TIME", "7d", help="Age at which Prometheus deletes what it has stored."
+        "PROMETHEUS_RETENTION_TIME",
+        "7d",
+        check=_DURATION,
+        help="Age at which Prometheus deletes what it has stored.",
     )
     prometheus_retention_size: str = setting(
-        "PROMETHEUS_RETENTION_SIZE", "512MB", help="Size at which Prometheus deletes its oldest data."
+        "PROMETHEUS_RETENTION_SIZE",
+        "512MB",
+        check=_SIZE,
+        help="Size at which Prometheus deletes its oldest data.",
     )
     start_timeout: float = setting(
         "STACK_START_TIMEOUT",

@@ -30,7 +30,7 @@ from observability.stack import lifecycle
 from observability.stack.programs import url
 from observability.stack.settings import Settings, read
 
-FREE_PORTS = {variable: "0" for variable in Settings().ports()}
+FREE_PORTS = dict.fromkeys(Settings().ports(), "0")
 
 
 @dataclass(frozen=True)

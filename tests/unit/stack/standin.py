@@ -1,7 +1,7 @@
 """A tiny program for the stack's tests: answers 200 on every path of a port, until SIGTERM.
 
-`standin.py PORT [failing|stubborn|unready]`: `failing` ends at once with a message on stderr,
-`stubborn` ignores SIGTERM, `unready` answers 503.
+`standin.py PORT [failing|chatty|stubborn|unready]`: `failing` ends at once with a message on stderr,
+`chatty` writes one there, `stubborn` ignores SIGTERM, `unready` answers 503.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ class Answer(BaseHTTPRequestHandler):
 
 if "failing" in sys.argv:
     sys.exit("the disk of the moon is full")
+if "chatty" in sys.argv:
+    print("said aside", file=sys.stderr, flush=True)
 if "stubborn" in sys.argv:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
