@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from observability.settings import SettingError
+from observability.stack import ports, programs, state
+from observability.stack.prerequisites import Need
+from observability.stack.settings import ROOT, Settings, read
+
+
+def test_ports_are_the_documented_ones_by_default() -> None:
+    assert read({}).ports() == {
+        "WEB_PORT": 5000,
+        "CAR_PORT": 5001,
+        "MINUS_PORT": 8000,
+        "WEB_ADMIN_PORT": 15000,
+        "CAR_ADMIN_PORT": 15001,
+        "MINUS_ADMIN_PORT": 18000,
+        "OTLP_GRPC_PORT": 4317,
+        "OTLP_HTTP_PORT": 4318,
+        "CONSOLE_PORT": 16686,
+        "PROMETHEUS_PORT": 9090,
+        "ALERTMANAGER_PORT": 9093,
+    }
+
+
+def test_an_admin_port_follows_its_service_and_can_be_set() -> None:
+    assert read({"WEB_PORT": "6000"}).web_admin_port == 16000
+    assert read({"WEB_PORT": "6000", "WEB_ADMIN_PORT": "7000"}).web_admin_port == 7000
+
+
+@pytest.mark.parametrize(
+    ("environ", "complaint"),
+    [
+        ({"WEB_PORT": "http"}, "WEB_PORT='http' cannot be used: give a whole number"),
+        ({"CAR_PORT": "70000"}, "CAR_PORT=70000 cannot be used: give a number from 0 to 65535"),
+        ({"WEB_PORT": "60000"}, "WEB_PORT=60000 leaves no port for its admin side"),
+        ({"WEB_PORT": "5001"}, "WEB_PORT and CAR_PORT are both 5001"),
+        ({"TRAFFIC": "some"}, "TRAFFIC='some' cannot be used: give true or false"),
+        ({"TRAFFIC_RATE": "0"}, "TRAFFIC_RATE=0.0 cannot be used"),
+        ({"TRAFFIC_RATE": "nan"}, "TRAFFIC_RATE=nan cannot be used"),
+        ({"DASHCAM_STATE_DIR": 'a"b'}, "DASHCAM_STATE_DIR="),
+        ({"PROMETHEUS_RETENTION_TIME": "a week"}, "PROMETHEUS_RETENTION_TIME='a week' cannot be used"),
+        ({"PROMETHEUS_RETENTION_SIZE": "half"}, "PROMETHEUS_RETENTION_SIZE='half' cannot be used"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(environ: dict[str, str], complaint: str) -> None:
+    with pytest.raises(SettingError) as error:
+        read(environ)
+    assert complaint in str(error.value)
+
+
+def test_the_state_folder_is_relative_to_the_checkout() -> None:
+    assert read({"DASHCAM_STATE_DIR": "here"}).state_dir == ROOT / "here"
+    assert read({"DASHCAM_STATE_DIR": "/there"}).state_dir == Path("/there")
+
+
+def test_settings_survive_the_way_through_the_environment() -> None:
+    settings = read({"WEB_PORT": "6000", "TRAFFIC": "off", "TRAFFIC_RATE": "7.5"})
+
+    assert read(settings.as_environ()) == settings
+
+
+def test_zero_takes_free_ports_all_different() -> None:
+    chosen = ports.choose_free(read(dict.fromkeys(Settings().ports(), "0")))
+
+    assert len({port for port in chosen.ports().values() if port}) == len(chosen.ports())
+    assert ports.unusable(chosen) == []
+
+
+def test_the_prometheus_configuration_names_every_target_and_is_accepted(tmp_path: Path) -> None:
+    settings = read({"DASHCAM_STATE_DIR": str(tmp_path), "CAR_PORT": "6001"})
+    programs.write_configurations(settings)
+    path = tmp_path / "prometheus" / "prometheus.yml"
+
+    checked = subprocess.run(["promtool", "check", "config", path], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    config = yaml.safe_load(path.read_text())
+    targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
+    assert targets == {
+        "web": ["127.0.0.1:15000"],
+        "car": ["127.0.0.1:16001"],
+        "minus": ["127.0.0.1:18000"],
+        "receiver": ["127.0.0.1:4318"],
+        "console": ["127.0.0.1:16686"],
+        "prometheus": ["127.0.0.1:9090"],
+        "alertmanager": ["127.0.0.1:9093"],
+    }
+
+
+def test_the_alertmanager_configuration_is_accepted(tmp_path: Path) -> None:
+    programs.write_configurations(read({"DASHCAM_STATE_DIR": str(tmp_path)}))
+
+    for path in (tmp_path / "alertmanager" / "alertmanager.yml", programs.HERE / "alertmanager.yml"):
+        checked = subprocess.run(["amtool", "check-config", path], capture_output=True, text=True)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_traffic_can_be_switched_off() -> None:
+    names = [program.name for program in programs.programs(read({}))]
+    assert names == ["web", "car", "minus", "receiver", "console", "prometheus", "alertmanager", "traffic"]
+    assert [program.name for program in programs.programs(read({"TRAFFIC": "off"}))] == names[:-1]
+
+
+def test_every_listening_part_is_told_to_listen_on_loopback() -> None:
+    settings = read({})
+    by_name = {program.name: program for program in programs.programs(settings)}
+
+    assert "--web.listen-address=127.0.0.1:9090" in by_name["prometheus"].command
+    assert "--web.listen-address=127.0.0.1:9093" in by_name["alertmanager"].command
+    assert "--cluster.listen-address=" in by_name["alertmanager"].command
+    common = programs.common_environ(settings)
+    assert common["HOST"] == common["OTEL_EXPORTER_PROMETHEUS_HOST"] == "127.0.0.1"
+
+
+def test_a_program_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Need, "path", lambda need: None)
+
+    with pytest.raises(programs.MissingProgram, match="prometheus is not installed"):
+        programs.programs(read({}))
+
+
+def test_the_recorded_settings_are_json(tmp_path: Path) -> None:
+
+    settings = read({"DASHCAM_STATE_DIR": str(tmp_path), "WEB_PORT": "6000"})
+    state.write_settings(settings)
+
+    assert json.loads(state.settings_file(tmp_path).read_text())["WEB_PORT"] == "6000"
+    assert state.recorded_settings(read({"DASHCAM_STATE_DIR": str(tmp_path)})) == settings
