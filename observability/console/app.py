@@ -17,7 +17,7 @@ from observability.console.settings import ConsoleSettings
 from observability.settings import from_environ
 from observability.sources import SourceError, Sources, connect
 
-PAGES = ("overview", "search", "trace", "logs")
+PAGES = ("overview", "search", "trace", "compare", "logs", "monitor", "explore", "alerts")
 """The modules under `pages/`; each has `routes(blueprint)`."""
 
 NAVIGATION = (
@@ -117,9 +117,7 @@ def _source_error(error: SourceError) -> tuple[str, int]:
 
 
 def _context() -> dict[str, Any]:
-    endpoints = current_app.view_functions
-    navigation = [(endpoint, label) for endpoint, label in NAVIGATION if endpoint in endpoints]
-    return {"asset": _asset, "navigation": navigation, "endpoints": endpoints}
+    return {"asset": _asset, "navigation": NAVIGATION}
 
 
 def _asset(name: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from flask import Flask
 
 PALETTE = 12
@@ -129,7 +130,7 @@ def colours(services: Iterable[str]) -> dict[str, int]:
 
 def clipped(value: Any, length: int = 2000) -> str:
     """Text for a page, bounded; what is left out is said."""
-    text = value if isinstance(value, str) else str(value)
+    text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
     return text if len(text) <= length else f"{text[:length]}… ({len(text) - length} more characters)"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from observability.settings import between, setting
 from observability.sources.settings import SourceSettings
@@ -16,6 +17,8 @@ class ConsoleSettings(SourceSettings):
     threads: int = setting(
         "CONSOLE_THREADS", 8, check=between(2, 64), help="Threads of `dashcam console` that answer pages."
     )
-    runbook_url: str = setting(
-        "RUNBOOK_URL", "", help="Where runbooks are served, for an alert that links to a path only."
+    runbooks: str = setting(
+        "RUNBOOKS_DIR",
+        str(Path(__file__).resolve().parents[2] / "dashboards" / "runbooks"),
+        help="Folder of the runbooks that alerts link to, served at /runbooks/{name}.",
     )

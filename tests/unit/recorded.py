@@ -149,7 +149,7 @@ def hostile_trace() -> dict[str, Any]:
 
 def line(message: str, second: int = 0, **fields: Any) -> dict[str, Any]:
     return {
-        "timestamp": f"2026-09-21T13:33:{20 + second:02d}.000000Z",
+        "timestamp": f"2026-09-21T14:13:{20 + second:02d}.000000Z",
         "severity": "INFO",
         "message": message,
         "service": "car",
