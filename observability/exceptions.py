@@ -10,6 +10,7 @@ the server's and stays without one. An exception that also escapes is recorded o
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +29,7 @@ def install(app: Flask) -> Callable[[], None]:
     handle = app.handle_user_exception
     overridden = "handle_user_exception" in vars(app)
 
+    @functools.wraps(handle)
     def handle_user_exception(error: Exception) -> Any:
         _remember(error)
         return handle(error)

@@ -170,9 +170,12 @@ def _adopt_restful(app: Flask) -> None:
         return
     app.extensions["problems"] = "adopted"
     handler: Any = app.handle_user_exception
-    while isinstance(handler, functools.partial) and getattr(handler.func, "__name__", "") == "error_router":
-        handler.func.__self__.handle_error = _reraise  # type: ignore[attr-defined]
-        handler = handler.args[0]
+    while handler is not None:
+        if isinstance(handler, functools.partial) and handler.func.__name__ == "error_router":
+            handler.func.__self__.handle_error = _reraise  # type: ignore[attr-defined]
+            handler = handler.args[0]
+        else:
+            handler = getattr(handler, "__wrapped__", None)
 
 
 def _reraise(error: Exception) -> Any:

@@ -54,17 +54,19 @@ def from_environ(cls: type[T], environ: Mapping[str, str] | None = None, **overr
     environ = os.environ if environ is None else environ
     hints = typing.get_type_hints(cls)
     values: dict[str, Any] = {}
+    raws: dict[str, str] = {}
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         if field.name in overrides:
             values[field.name] = overrides[field.name]
         elif raw := environ.get(field.metadata["env"], ""):
             values[field.name] = _parse(field, hints[field.name], raw)
+            raws[field.name] = raw
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise SettingError(f"{field.metadata['env']} is not set: {field.metadata['help']}")
     if unknown := overrides.keys() - {field.name for field in dataclasses.fields(cls)}:  # type: ignore[arg-type]
         raise SettingError(f"{cls.__name__} has no setting named {', '.join(sorted(unknown))}")
     settings = cls(**values)
-    _check(settings)
+    _check(settings, raws)
     return settings
 
 
@@ -82,14 +84,14 @@ PORT = between(0, 65535)
 """The check of a TCP port; 0 asks the system for a free one."""
 
 
-def _check(settings: Any) -> None:
+def _check(settings: Any, raws: Mapping[str, str]) -> None:
+    """Raise for the first value that fails its check; the message shows it as it was written."""
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         check = field.metadata["check"]
         if check and value is not None and (complaint := check(value)):
-            raise SettingError(
-                f"{field.metadata['env']}={_shown(field, value)!r} cannot be used: {complaint}"
-            )
+            shown = _shown(field, raws.get(field.name, value))
+            raise SettingError(f"{field.metadata['env']}={shown!r} cannot be used: {complaint}")
 
 
 def _parse(field: dataclasses.Field[Any], hint: Any, raw: str) -> Any:

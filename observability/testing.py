@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,21 @@ OFFLINE = {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_PROMETHEUS_PORT": "non
 def settings(**overrides: Any) -> TelemetrySettings:
     """Settings of a test: those of OFFLINE, whatever the environment says, and `overrides` by field name."""
     return from_environ(TelemetrySettings, OFFLINE, **overrides)
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Put OFFLINE into the environment for a block, for a `create_app()` that reads its own settings."""
+    before = {name: os.environ.get(name) for name in OFFLINE}
+    os.environ.update(OFFLINE)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 class Captured:

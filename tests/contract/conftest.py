@@ -1,0 +1,54 @@
+"""Both databases of `car`, and the application on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import carapps
+import postgres
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[postgres.Cluster]:
+    with postgres.cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a new, empty database: every test that asks for it runs on each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/car.sqlite3"
+    cluster: postgres.Cluster = request.getfixturevalue("postgres_cluster")
+    return cluster.new_database()
+
+
+@pytest.fixture
+def fake_minus() -> carapps.FakeMinus:
+    return carapps.FakeMinus()
+
+
+@pytest.fixture
+def car_app(database_url: str, fake_minus: carapps.FakeMinus) -> Iterator[Flask]:
+    with carapps.car_app(database_url, minus=fake_minus) as app:
+        yield app
+
+
+@pytest.fixture
+def car(car_app: Flask) -> FlaskClient:
+    """A client of `car` with the example cars."""
+    return car_app.test_client()
+
+
+@pytest.fixture
+def bare_car(database_url: str, fake_minus: carapps.FakeMinus) -> Iterator[FlaskClient]:
+    """A client of `car` without any cars."""
+    with ExitStack() as stack:
+        yield stack.enter_context(
+            carapps.car_app(database_url, minus=fake_minus, examples=False)
+        ).test_client()
