@@ -86,6 +86,17 @@ def _carriers() -> list[Alert]:
     )
     return [
         Alert(
+            name="BackendRefusingTelemetry",
+            severity="ticket",
+            expr=(
+                'sum by (job) (increase(dashcam_receiver_records_total{outcome="refused"}[10m])) > 0\n'
+                "or\nsum by (job) (increase(dashcam_store_failures_total[10m])) > 0"
+            ),
+            service="{{ $labels.job }}",
+            summary="The embedded backend refused or failed to store {{ $value | humanize }} times in ten minutes.",
+            description="Its queue or its disk is full. It keeps what fits one machine; past that it says so.",
+        ),
+        Alert(
             name="CollectorLosingSpans",
             severity="ticket",
             expr=collector,
