@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from observability.sources.logs import SEVERITIES, LogBucket, LogLine, LogPage, LogQuery
+from observability.sources.overlap import OverlapFollower
 from observability.sources.transport import JsonSource, Transport
 
 TEXT_FIELDS = ("message", "exception.message", "exception.type", "exception.stacktrace")
@@ -65,6 +66,10 @@ class ElasticsearchLogs(JsonSource):
             ]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self.unreadable("its histogram has another shape") from error
+
+    def follow(self, query: LogQuery) -> OverlapFollower:
+        """A follower from the query's start on; a line that comes a minute late is missed."""
+        return OverlapFollower(self, query)
 
 
 def _counts(buckets: Mapping[str, Any]) -> dict[str, int]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from typing import Any
-
-import orjson
 
 from observability.sources.logs import LogBucket, LogLine, LogPage, LogQuery
 from observability.sources.transport import JsonSource
@@ -17,33 +17,72 @@ class EmbeddedLogs(JsonSource):
 
     def search(self, query: LogQuery) -> LogPage:
         """The newest lines that match."""
-        body = self.ask("/api/logs", _params(query) | {"limit": query.limit})
+        return self.page(query, {})[0]
+
+    def page(self, query: LogQuery, extra: dict[str, Any]) -> tuple[LogPage, dict[str, Any]]:
+        """The lines, and the whole answer with `next` (a cursor) and `latest` (a place in the store)."""
+        body = self.ask("/api/logs", _params(query) | {"limit": query.limit} | extra)
         if not isinstance(body, dict) or not isinstance(body.get("logs"), list):
             raise self.unreadable("its answer to /api/logs has no list `logs`")
         lines = [LogLine(fields) for fields in body["logs"]]
-        return LogPage(lines, int(body.get("total", len(lines))))
+        return LogPage(lines, int(body.get("total", len(lines))), body.get("total_relation") != "gte"), body
 
     def histogram(self, query: LogQuery, buckets: int) -> list[LogBucket]:
         """How many lines match in each of `buckets` equal parts of the query's time."""
         body = self.ask("/api/logs/histogram", _params(query) | {"buckets": buckets})
         try:
-            return [
-                LogBucket(int(row["start"]), int(row["width"]), dict(row["counts"]))
-                for row in body["buckets"]
-            ]
+            width = int(body["width"])
+            return [LogBucket(int(row["start"]), width, dict(row["counts"])) for row in body["buckets"]]
         except (KeyError, TypeError, ValueError) as error:
             raise self.unreadable("its histogram has another shape") from error
 
+    def follow(self, query: LogQuery) -> EmbeddedFollower:
+        """A follower from the query's start on."""
+        return EmbeddedFollower(self, query)
+
+
+class EmbeddedFollower:
+    """Gives each line once, however late it comes: the store numbers its lines as it takes them in."""
+
+    PAGE = 1000
+
+    def __init__(self, logs: EmbeddedLogs, query: LogQuery) -> None:
+        self._logs = logs
+        self._query = replace(query, limit=self.PAGE, end=None)
+        self._after = 0
+        self._ahead: Counter[bytes] = Counter()
+
+    def poll(self) -> list[LogLine]:
+        """The lines stored since the last call, oldest first."""
+        extra = {"after": self._after} if self._after else {}
+        page, body = self._logs.page(self._query, extra)
+        lines, latest = list(page.lines), int(body["latest"])
+        ahead: Counter[bytes] = Counter()
+        while cursor := body.get("next"):
+            page, body = self._logs.page(self._query, extra | {"cursor": cursor})
+            lines += page.lines
+            if int(body["latest"]) > latest:
+                # Lines stored between two pages may be on the later one, and come again with the next poll.
+                ahead.update(line.identity for line in page.lines)
+        fresh = []
+        for line in lines:
+            if self._ahead[line.identity] > 0:
+                self._ahead[line.identity] -= 1
+            else:
+                fresh.append(line)
+        self._after, self._ahead = latest, ahead
+        return sorted(fresh, key=lambda line: line.time)
+
 
 def _params(query: LogQuery) -> dict[str, Any]:
+    fields = dict(query.fields) | ({"span_id": query.span_id} if query.span_id else {})
     optional = {
         "service": query.service,
         "trace_id": query.trace_id,
-        "span_id": query.span_id,
         "level": query.level,
         "q": query.text,
-        "fields": orjson.dumps(dict(query.fields)).decode() if query.fields else "",
+        "field": [f"{name}:{value}" for name, value in fields.items()],
         "start": query.start,
         "end": query.end,
     }
-    return {name: value for name, value in optional.items() if value not in ("", None)}
+    return {name: value for name, value in optional.items() if value not in ("", None, [])}

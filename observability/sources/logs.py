@@ -5,9 +5,8 @@ A line is the JSON object that a service wrote, field by field; times are micros
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Protocol
@@ -86,10 +85,11 @@ class LogLine:
 
 @dataclass(frozen=True)
 class LogPage:
-    """Lines newest first, at most the limit asked for; `total` is how many match in the store."""
+    """Lines newest first, at most the limit asked for; `total` is how many match, or at least as many."""
 
     lines: Sequence[LogLine]
     total: int
+    exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -117,65 +117,15 @@ class LogSearch(Protocol):
     def histogram(self, query: LogQuery, buckets: int) -> list[LogBucket]:
         """How many lines match over the query's time, which must have a start and an end."""
 
+    def follow(self, query: LogQuery) -> Follower:
+        """A follower from the query's start on."""
 
-class Follower:
-    """Yields each line once while the store grows.
 
-    Lines of several services arrive with different delays, so a line can turn up with an earlier time than
-    one already shown. Each :meth:`poll` therefore reads the last `overlap` microseconds again and leaves out
-    what it has given already, counting equal lines, so that nothing is lost and nothing is doubled.
-    """
-
-    PAGE = 1000
-
-    def __init__(self, logs: LogSearch, query: LogQuery, start: int, overlap: int = 30_000_000) -> None:
-        self._logs = logs
-        self._query = replace(query, limit=self.PAGE, end=None)
-        self._start = start
-        self._from = start
-        self._overlap = overlap
-        self._given: dict[bytes, tuple[int, int]] = {}
+class Follower(Protocol):
+    """Gives each line of a growing store once: none lost, none doubled."""
 
     def poll(self) -> list[LogLine]:
-        """The lines that came since the last call, oldest first."""
-        lines = list(self._window())
-        fresh = list(self._unseen(lines))
-        newest = max((line.time for line in lines), default=self._from)
-        self._from = max(self._start, self._from, newest - self._overlap)
-        self._given = {key: seen for key, seen in self._given.items() if seen[1] >= self._from}
-        return sorted(fresh, key=lambda line: line.time)
-
-    def _window(self) -> Iterator[LogLine]:
-        """Every line from where the overlap begins, page by page from the newest back."""
-        end: int | None = None
-        while True:
-            page = self._logs.search(replace(self._query, start=self._from, end=end))
-            oldest = min((line.time for line in page.lines), default=0)
-            if len(page.lines) < self.PAGE or (end is not None and oldest >= end):
-                yield from page.lines
-                return
-            # The oldest moment of a full page may be cut in two: it is read again with the next page.
-            yield from (line for line in page.lines if line.time > oldest)
-            end = oldest
-
-    def _unseen(self, lines: Iterable[LogLine]) -> Iterator[LogLine]:
-        seen: Counter[bytes] = Counter()
-        for line in lines:
-            seen[line.identity] += 1
-            if seen[line.identity] > self._given.get(line.identity, (0, 0))[0]:
-                self._given[line.identity] = (seen[line.identity], line.time)
-                yield line
-
-
-def buckets_of(lines: Iterable[LogLine], start: int, end: int, buckets: int) -> list[LogBucket]:
-    """Count lines into `buckets` equal parts of [start, end]."""
-    width = max(1, -(-(end - start) // buckets))
-    counts: list[Counter[str]] = [Counter() for _ in range(buckets)]
-    for line in lines:
-        place = (line.time - start) // width
-        if 0 <= place < buckets:
-            counts[place][line.severity] += 1
-    return [LogBucket(start + place * width, width, dict(count)) for place, count in enumerate(counts)]
+        """The lines that came since the last call, oldest first. Raises SourceError."""
 
 
 def microseconds(timestamp: str) -> int | None:

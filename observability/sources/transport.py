@@ -6,7 +6,7 @@ errors of everything that is not the JSON its API promises.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode, urljoin
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of one answer that are read; more is refused rather than held in memory."""
 
-Params = Mapping[str, str | int | float]
+Params = Mapping[str, str | int | float | Sequence[str]]
 
 
 class Transport(Protocol):
@@ -105,7 +105,7 @@ class WsgiTransport:
         from werkzeug.test import Client
 
         client = Client(self._application, use_cookies=False)
-        base, query = self.address + "/", urlencode(params)
+        base, query = self.address + "/", urlencode(params, doseq=True)
         if json is None:
             response = client.get(path, query_string=query, base_url=base)
         else:
@@ -166,7 +166,7 @@ class JsonSource:
 
 def _url(address: str, path: str, params: Params) -> str:
     url = urljoin(address + "/", path.lstrip("/"))
-    return f"{url}?{urlencode(params)}" if params else url
+    return f"{url}?{urlencode(params, doseq=True)}" if params else url
 
 
 def _message(body: Any) -> str:

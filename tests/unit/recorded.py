@@ -93,7 +93,7 @@ def quote_trace() -> dict[str, Any]:
             event="exception",
             exception__type="ZeroDivisionError",
             exception__message="division by zero",
-            exception__stacktrace='Traceback (most recent call last):\n  File "app.py", line 3\nZeroDivisionError',
+            exception__stacktrace='Traceback:\n  File "app.py", line 3\nZeroDivisionError',
         ),
     }
     return {
@@ -196,9 +196,10 @@ def jaeger_answers() -> dict[str, Answer]:
 
 def log_answers() -> dict[str, Answer]:
     return {
-        "/api/logs": {"logs": log_lines(), "total": 2},
+        "/api/logs": {"logs": log_lines(), "total": 2, "total_relation": "eq", "next": None, "latest": 7},
         "/api/logs/histogram": {
-            "buckets": [{"start": START, "width": 1_000_000, "counts": {"ERROR": 1, "INFO": 1}}]
+            "width": 1_000_000,
+            "buckets": [{"start": START, "counts": {"ERROR": 1, "INFO": 1}}],
         },
     }
 

@@ -115,7 +115,7 @@ def logs() -> str:
 
 
 def live() -> str:
-    """The newest lines since `start` as rows, for the script that follows; oldest last."""
+    """The newest lines since `start` as rows, newest first, for the script that follows."""
     form = Form.read(request.args)
     page = console().sources.logs.search(form.query(end=None, limit=LIVE_LINES))
     services = set(console().gatherer.ask(s=console().sources.traces.services)["s"].or_else([]))
