@@ -23,7 +23,8 @@ $(BIN)/uv: requirements-uv.txt
 
 $(VENV)/.run: $(BIN)/uv requirements.txt pyproject.toml
 	@echo "installing the locked packages"
-	@$(UV) pip install --quiet --require-hashes -r requirements.txt
+	@# Compiled here, once: else every program would compile what it imports, all at the same time.
+	@$(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements.txt
 	@$(UV) pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
