@@ -12,10 +12,14 @@ from typing import Any
 
 import orjson
 from flask import Blueprint, Response, request
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from observability.local import params, span_query
 from observability.local.adjust import adjust
+from observability.local.blocks import pack_spans, unpack_spans
 from observability.local.jaeger_model import trace_json
+from observability.local.otlp import Malformed, decode_traces
+from observability.local.otlp_json import parse_json
 from observability.local.params import BadParameter
 from observability.local.reader import Reader
 from observability.local.span_query import Trace, TraceQuery
@@ -28,67 +32,81 @@ _LOOKBACK_US = 2 * _DAY_MS * 1000
 _NOT_FOUND = "trace not found"
 
 
-def blueprint(reader: Reader, clock: Callable[[], float] = time.time) -> Blueprint:
-    """The routes under `/api`, reading through `reader`."""
-    api = Blueprint("jaeger", __name__)
+class JaegerApi:
+    """The routes, reading through `reader`."""
 
-    @api.errorhandler(BadParameter)
-    def bad_parameter(error: BadParameter) -> Response:
-        return failed(400, str(error))
+    def __init__(self, reader: Reader, clock: Callable[[], float] = time.time) -> None:
+        self._reader = reader
+        self._clock = clock
 
-    @api.get("/api/services")
-    def list_services() -> Response:
-        with reader.snapshot() as db:
+    def blueprint(self) -> Blueprint:
+        """The routes under `/api`."""
+        api = Blueprint("jaeger", __name__, url_prefix="/api")
+        api.add_url_rule("/services", view_func=self.services)
+        api.add_url_rule("/services/<path:service>/operations", view_func=self.operation_names)
+        api.add_url_rule("/operations", view_func=self.operations)
+        api.add_url_rule("/traces", view_func=self.search)
+        api.add_url_rule("/traces/<trace_id>", view_func=self.get_trace)
+        api.add_url_rule("/transform", view_func=self.transform, methods=["POST"])
+        api.add_url_rule("/dependencies", view_func=self.dependencies)
+        api.add_url_rule("/metrics/<path:name>", view_func=self.metrics)
+        api.register_error_handler(BadParameter, lambda error: failed(400, str(error)))
+        return api
+
+    def services(self) -> Response:
+        with self._reader.snapshot() as db:
             found = span_query.services(db)
         return answer(found, total=len(found))
 
-    @api.get("/api/services/<path:service>/operations")
-    def list_operation_names(service: str) -> Response:
-        with reader.snapshot() as db:
+    def operation_names(self, service: str) -> Response:
+        with self._reader.snapshot() as db:
             found = list(dict.fromkeys(name for name, _ in span_query.operations(db, service)))
         return answer(found, total=len(found))
 
-    @api.get("/api/operations")
-    def list_operations() -> Response:
+    def operations(self) -> Response:
         service = request.args.get("service", "")
         if not service:
             raise BadParameter("parameter 'service' is required")
-        with reader.snapshot() as db:
+        with self._reader.snapshot() as db:
             found = span_query.operations(db, service, request.args.get("spanKind", ""))
         return answer([{"name": name, "spanKind": kind} for name, kind in found], total=len(found))
 
-    @api.get("/api/traces")
-    def search() -> Response:
-        query, trace_ids, raw = search_query(int(clock() * 1_000_000))
-        with reader.snapshot() as db:
-            if not trace_ids:
-                return answer([as_json(trace, raw) for trace in span_query.search(db, query)])
-            found = span_query.load(db, trace_ids)
+    def search(self) -> Response:
+        query, trace_ids, raw = search_query(int(self._clock() * 1_000_000))
+        with self._reader.snapshot() as db:
+            found = span_query.load(db, trace_ids) if trace_ids else span_query.search(db, query)
         missing = dict.fromkeys(trace_ids)
         for trace in found:
             missing.pop(trace.trace_id, None)
         errors = [{"msg": _NOT_FOUND, "traceID": trace_id.hex()} for trace_id in missing]
         return answer([as_json(trace, raw) for trace in found], errors=errors or None)
 
-    @api.get("/api/traces/<trace_id>")
-    def get_trace(trace_id: str) -> Response:
+    def get_trace(self, trace_id: str) -> Response:
         wanted = params.trace_id(trace_id)
         for name in ("start", "end"):
-            if text := request.args.get(name, ""):
-                params.integer(name, text)
+            time_argument(name, 0)
         raw = flag("raw")
-        with reader.snapshot() as db:
+        with self._reader.snapshot() as db:
             found = span_query.load(db, [wanted])
         if not found:
             return failed(404, _NOT_FOUND)
         return answer([as_json(found[0], raw)])
 
-    @api.get("/api/dependencies")
-    def dependencies() -> Response:
-        end = time_argument("endTs", int(clock() * 1000))
+    def transform(self) -> Response:
+        """OTLP JSON in the body as Jaeger JSON, nothing stored: how Jaeger's UI opens a file."""
+        try:
+            sent = decode_traces(parse_json(request.get_data(), ExportTraceServiceRequest())).spans
+        except Malformed as error:
+            return failed(400, str(error))
+        data = unpack_spans(pack_spans(sent))
+        traces = span_query.split(data, dict.fromkeys(row.trace for row in sent))
+        return answer([trace_json(trace.trace_id, trace.data) for trace in traces])
+
+    def dependencies(self) -> Response:
+        end = time_argument("endTs", int(self._clock() * 1000))
         lookback = time_argument("lookback", _DAY_MS)
         service = request.args.get("service", "")
-        with reader.snapshot() as db:
+        with self._reader.snapshot() as db:
             found = span_query.links(db, (end - lookback) * 1_000_000, end * 1_000_000)
         return answer(
             [
@@ -98,11 +116,8 @@ def blueprint(reader: Reader, clock: Callable[[], float] = time.time) -> Bluepri
             ]
         )
 
-    @api.get("/api/metrics/<path:name>")
-    def metrics(name: str) -> Response:
+    def metrics(self, name: str) -> Response:
         return failed(501, "metrics querying is currently disabled: ask Prometheus")
-
-    return api
 
 
 def search_query(now: int) -> tuple[TraceQuery, list[bytes], bool]:

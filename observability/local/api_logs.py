@@ -30,19 +30,25 @@ MAX_BUCKETS = 1000
 _DEFAULT_SPAN = 60 * 60 * 1_000_000
 
 
-def blueprint(reader: Reader, clock: Callable[[], float] = time.time) -> Blueprint:
+class LogsApi:
     """The routes, reading through `reader`."""
-    api = Blueprint("logs", __name__)
 
-    @api.errorhandler(BadParameter)
-    def bad_parameter(error: BadParameter) -> Response:
-        body = {"logs": None, "total": 0, "errors": [{"code": 400, "msg": str(error)}]}
-        return Response(orjson.dumps(body), 400, content_type="application/json")
+    def __init__(self, reader: Reader, clock: Callable[[], float] = time.time) -> None:
+        self._reader = reader
+        self._clock = clock
 
-    @api.get("/api/logs")
-    def logs() -> Response:
+    def blueprint(self) -> Blueprint:
+        """The routes under `/api/logs`."""
+        api = Blueprint("logs", __name__, url_prefix="/api/logs")
+        api.add_url_rule("", view_func=self.logs)
+        api.add_url_rule("/services", view_func=self.services)
+        api.add_url_rule("/histogram", view_func=self.histogram)
+        api.register_error_handler(BadParameter, _bad_parameter)
+        return api
+
+    def logs(self) -> Response:
         query = logs_query()
-        with reader.snapshot() as db:
+        with self._reader.snapshot() as db:
             found = log_query.search(db, query)
         cursor = None
         if len(found.lines) == query.limit and query.newest_first:
@@ -58,16 +64,14 @@ def blueprint(reader: Reader, clock: Callable[[], float] = time.time) -> Bluepri
         body = '{"logs":[' + ",".join([line for _, _, line in found.lines]) + "],"
         return Response(body.encode() + orjson.dumps(rest)[1:], content_type="application/json")
 
-    @api.get("/api/logs/services")
-    def services() -> Response:
-        with reader.snapshot() as db:
+    def services(self) -> Response:
+        with self._reader.snapshot() as db:
             names = log_query.services(db)
         return Response(orjson.dumps({"services": names}), content_type="application/json")
 
-    @api.get("/api/logs/histogram")
-    def histogram() -> Response:
-        query, edges = histogram_query(int(clock() * 1_000_000))
-        with reader.snapshot() as db:
+    def histogram(self) -> Response:
+        query, edges = histogram_query(int(self._clock() * 1_000_000))
+        with self._reader.snapshot() as db:
             counts, exact = log_query.histogram(db, query, edges)
         body = {
             "start": edges[0],
@@ -81,7 +85,10 @@ def blueprint(reader: Reader, clock: Callable[[], float] = time.time) -> Bluepri
         }
         return Response(orjson.dumps(body), content_type="application/json")
 
-    return api
+
+def _bad_parameter(error: BadParameter) -> Response:
+    body = {"logs": None, "total": 0, "errors": [{"code": 400, "msg": str(error)}]}
+    return Response(orjson.dumps(body), 400, content_type="application/json")
 
 
 def logs_query() -> LogQuery:

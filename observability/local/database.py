@@ -20,7 +20,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 PAGE = 4096
 
 SCHEMA = """
@@ -38,7 +38,7 @@ CREATE TABLE span_trace (
 ) WITHOUT ROWID;
 CREATE TABLE span_tags (block INTEGER PRIMARY KEY, tokens BLOB NOT NULL);
 CREATE TABLE span_facet (
-    op INTEGER NOT NULL, block INTEGER NOT NULL, n INTEGER NOT NULL, errors INTEGER NOT NULL,
+    block INTEGER NOT NULL, op INTEGER NOT NULL, n INTEGER NOT NULL, errors INTEGER NOT NULL,
     min_start INTEGER NOT NULL, max_start INTEGER NOT NULL,
     min_duration INTEGER NOT NULL, max_duration INTEGER NOT NULL, PRIMARY KEY (block, op)
 ) WITHOUT ROWID;
@@ -126,12 +126,16 @@ def file_bytes(db: sqlite3.Connection) -> int:
 
 
 def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Make the tables. What an older version stored is dropped: it is hours of telemetry, no more."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version == VERSION:
         return
     if version > VERSION:
         raise StoreError(f"{path} was written by a newer version (schema {version}); move it away")
     db.execute("BEGIN IMMEDIATE")
+    tables = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    for (name,) in tables.fetchall():
+        db.execute(f'DROP TABLE "{name}"')
     for statement in SCHEMA.split(";"):
         if statement.strip():
             db.execute(statement)

@@ -137,7 +137,7 @@ class OtlpHttp:
 
 
 def inflate(data: bytes, encoding: str, limit: int) -> bytes | None:
-    """The decompressed data, or None where it is longer than `limit`. Raises ValueError where it is broken."""
+    """The decompressed data, None where it is longer than `limit`. Raises ValueError where it is broken."""
     decompressor = zlib.decompressobj(wbits=31 if encoding == "gzip" else 15)
     out: list[bytes] = []
     size = 0

@@ -121,8 +121,8 @@ def string_map(name: str, document: str) -> dict[str, str]:
     for key, value in parsed.items():
         if not isinstance(value, str):
             raise BadParameter(
-                f"malformed '{name}' parameter, cannot unmarshal JSON: the value of {json.dumps(key)} must be a "
-                f"string, got {json.dumps(value)}"
+                f"malformed '{name}' parameter, cannot unmarshal JSON:"
+                f" the value of {json.dumps(key)} must be a string, got {json.dumps(value)}"
             )
     return parsed
 

@@ -14,15 +14,17 @@ import signal
 import sys
 import threading
 import time
-from typing import Any
 
 import orjson
-import waitress.server
 from flask import Flask, Response, g, request
 from prometheus_client.exposition import choose_encoder
 
-from observability.local import api_jaeger, api_logs
+from observability.local.api_jaeger import JaegerApi
+from observability.local.api_logs import LogsApi
+from observability.local.api_v3 import ApiV3
 from observability.local.database import StoreError
+from observability.local.http_server import HttpServer
+from observability.local.own_log import configure_logging
 from observability.local.reader import Reader
 from observability.local.settings import LocalSettings
 from observability.local.telemetry import QueryMetrics
@@ -41,8 +43,9 @@ def create_app(settings: LocalSettings | None = None) -> Flask:
     metrics = QueryMetrics()
     _guard(app)
     _measure(app, metrics)
-    app.register_blueprint(api_jaeger.blueprint(reader))
-    app.register_blueprint(api_logs.blueprint(reader))
+    app.register_blueprint(JaegerApi(reader).blueprint())
+    app.register_blueprint(ApiV3(reader).blueprint())
+    app.register_blueprint(LogsApi(reader).blueprint())
     _health(app, reader, metrics)
 
     @app.errorhandler(StoreError)
@@ -123,17 +126,14 @@ def _health(app: Flask, reader: Reader, metrics: QueryMetrics) -> None:
 
 def main() -> int:
     """Run until a signal; 2 for a setting or port that cannot be used."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+    configure_logging("console")
     try:
         settings = from_environ(LocalSettings)
-        server: Any = waitress.server.create_server(
+        server = HttpServer(
             create_app(settings),
             host=settings.host,
             port=settings.console_port,
             threads=settings.query_threads,
-            max_request_body_size=1024 * 1024,
-            ident="",
-            clear_untrusted_proxy_headers=True,
         )
     except (SettingError, OSError) as error:
         print(f"query: {error}", file=sys.stderr)
@@ -141,11 +141,10 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    threading.Thread(target=server.run, name="http", daemon=True).start()
-    log.info("query API and console on port %s", server.effective_port)
+    server.start()
+    log.info("query API and console on port %d", server.port)
     stop.wait()
-    server.close()
-    server.task_dispatcher.shutdown(timeout=_GRACE_SECONDS)
+    server.stop(_GRACE_SECONDS)
     return 0
 
 

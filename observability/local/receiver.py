@@ -12,14 +12,13 @@ import signal
 import sys
 import threading
 import time
-from typing import Any
-
-import waitress.server
 
 from observability.local.database import StoreError
+from observability.local.http_server import HttpServer
 from observability.local.intake import Intake
 from observability.local.otlp_grpc import OtlpGrpc
 from observability.local.otlp_http import OtlpHttp
+from observability.local.own_log import configure_logging
 from observability.local.records import Batch
 from observability.local.settings import MIB, LocalSettings
 from observability.local.tail import Tailer
@@ -98,34 +97,29 @@ class Receiver:
         intake = Intake(self._writer, self.metrics)
         max_bytes = settings.max_request_mib * MIB
         self._grpc = OtlpGrpc(intake, settings.host, settings.otlp_grpc_port, max_bytes)
-        self._http: Any = waitress.server.create_server(
+        self._http = HttpServer(
             OtlpHttp(intake, self.metrics, max_bytes, self._complaint),
             host=settings.host,
             port=settings.otlp_http_port,
             threads=_HTTP_THREADS,
             # The application refuses with OTLP's own answer; the server's limit only guards its buffers.
-            max_request_body_size=max_bytes + MIB,
-            inbuf_overflow=max_bytes + MIB,
-            ident="",
-            clear_untrusted_proxy_headers=True,
+            max_body=max_bytes + MIB,
         )
         self.grpc_port = self._grpc.port
-        self.http_port = int(self._http.effective_port)
-        self._http_thread = threading.Thread(target=self._http.run, name="http", daemon=True)
+        self.http_port = self._http.port
 
     def start(self) -> None:
         """Start to listen and to tail."""
         self._writer.start()
         self._tail.start()
         self._grpc.start()
-        self._http_thread.start()
+        self._http.start()
 
     def stop(self) -> None:
         """Stop listening, then write what waits."""
         self._grpc.stop(_GRACE_SECONDS)
+        self._http.stop(_GRACE_SECONDS)
         self._tail.stop()
-        self._http.close()
-        self._http.task_dispatcher.shutdown(timeout=_GRACE_SECONDS)
         self._writer.stop()
 
     def _complaint(self) -> str | None:
@@ -138,7 +132,7 @@ class Receiver:
 
 def main() -> int:
     """Run until a signal; 2 for a setting, port or database that cannot be used."""
-    logging.basicConfig(level=logging.INFO, format=_FORMAT, stream=sys.stdout)
+    configure_logging("receiver")
     try:
         settings = from_environ(LocalSettings)
         receiver = Receiver(settings)
@@ -154,11 +148,6 @@ def main() -> int:
     receiver.stop()
     return 0
 
-
-_FORMAT = (
-    '{"timestamp":"%(asctime)s","severity":"%(levelname)s","service":"receiver",'
-    '"logger":"%(name)s","message":"%(message)s"}'
-)
 
 if __name__ == "__main__":
     status = main()

@@ -33,7 +33,7 @@ class SpanRow(NamedTuple):
 
 
 class LogRow(NamedTuple):
-    """One log line. `time` in microseconds, `level` an OpenTelemetry severity number (0: none), `line` JSON."""
+    """One log line, as JSON. `time` in microseconds, `level` an OpenTelemetry severity number or 0."""
 
     time: int
     level: int

@@ -14,7 +14,7 @@ MIB = 1024 * 1024
 class LocalSettings:
     """Receiver and query process read the same settings, because they share one database."""
 
-    state_dir: Path = setting(
+    state_dir: Path = setting(  # noqa: RUF009 - declares a default, makes no shared object
         "DASHCAM_STATE_DIR",
         Path(".dashcam"),
         parse=Path,
@@ -52,7 +52,7 @@ class LocalSettings:
         "DASHCAM_QUEUE_RECORDS",
         50_000,
         check=between(100, 1_000_000),
-        help="Spans and lines that may wait for the database; above it OTLP requests are answered 'retry later'.",
+        help="Spans and lines that may wait for the database; above it OTLP senders are told to retry later.",
     )
     tail_seconds: float = setting(
         "DASHCAM_TAIL_SECONDS",

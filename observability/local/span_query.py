@@ -8,7 +8,7 @@ confirmed on the spans themselves (see tokens.py for why that is needed).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
@@ -67,7 +67,8 @@ def load(db: sqlite3.Connection, trace_ids: Iterable[bytes]) -> list[Trace]:
     places: dict[int, set[bytes]] = {}
     for trace_id in wanted:
         for (block,) in db.execute(
-            "SELECT DISTINCT (SELECT max(id) FROM span_block WHERE id <= seq) FROM span_trace WHERE trace = ?",
+            "SELECT DISTINCT (SELECT max(id) FROM span_block WHERE id <= seq)"
+            " FROM span_trace WHERE trace = ?",
             (trace_id,),
         ):
             places.setdefault(block, set()).add(trace_id)
@@ -77,6 +78,14 @@ def load(db: sqlite3.Connection, trace_ids: Iterable[bytes]) -> list[Trace]:
         for resource_spans in blocks.unpack_spans(payload).resource_spans:
             _collect(resource_spans, places[block], found)
     return [Trace(trace_id, found[trace_id]) for trace_id in wanted if trace_id in found]
+
+
+def split(data: TracesData, trace_ids: Collection[bytes]) -> list[Trace]:
+    """The traces of a message that holds spans of several, in the order of their ids."""
+    found: dict[bytes, TracesData] = {}
+    for resource_spans in data.resource_spans:
+        _collect(resource_spans, trace_ids, found)
+    return [Trace(trace_id, found[trace_id]) for trace_id in trace_ids if trace_id in found]
 
 
 def search(db: sqlite3.Connection, query: TraceQuery) -> list[Trace]:
@@ -122,23 +131,22 @@ def _candidates(db: sqlite3.Connection, query: TraceQuery) -> Iterator[bytes]:
     if not ops:
         return
     tags, tag_values = _tag_conditions(db, query)
-    starts, durations = (
-        _bounds(query.start_min, query.start_max),
-        _bounds(query.duration_min, query.duration_max),
-    )
-    status = _STATUS_SQL[status_wanted(query.attributes)]
+    starts = _bounds(query.start_min, query.start_max)
+    durations = _bounds(query.duration_min, query.duration_max)
+    status = status_wanted(query.attributes)
+    # All text put into these statements is made here: numbers, column names and placeholders.
+    join = " JOIN span_tags t ON t.block = b.id" if tags else ""
+    errors = " AND f.errors > 0" if status == 2 else ""
     cursor = db.execute(
-        f"SELECT b.id, b.n, b.max_start FROM span_block b"  # noqa: S608 - built of our own text and numbers
-        f"{' JOIN span_tags t ON t.block = b.id' if tags else ''}"
-        f" WHERE b.max_start >= ? AND b.min_start <= ? AND EXISTS (SELECT 1 FROM span_facet f"
+        f"SELECT b.id, b.n, b.max_start FROM span_block b{join}"  # noqa: S608 - see above
+        " WHERE b.max_start >= ? AND b.min_start <= ? AND EXISTS (SELECT 1 FROM span_facet f"
         f" WHERE f.block = b.id AND f.op IN ({ops}) AND f.max_start >= ? AND f.min_start <= ?"
-        f" AND f.max_duration >= ? AND f.min_duration <= ?{' AND f.errors > 0' if status == ' AND status = 2' else ''})"
-        f"{tags} ORDER BY b.max_start DESC",
+        f" AND f.max_duration >= ? AND f.min_duration <= ?{errors}){tags} ORDER BY b.max_start DESC",
         (*starts, *starts, *durations, *tag_values),
     )
     sql = (
-        f"SELECT start, trace FROM span WHERE seq BETWEEN ? AND ? AND op IN ({ops})"  # noqa: S608 - as above
-        f" AND start BETWEEN ? AND ? AND duration BETWEEN ? AND ?{status}{tags}"
+        f"SELECT start, trace FROM span WHERE seq BETWEEN ? AND ? AND op IN ({ops})"  # noqa: S608 - see above
+        f" AND start BETWEEN ? AND ? AND duration BETWEEN ? AND ?{_STATUS_SQL[status]}{tags}"
     )
     # A span row is given out once no block that is still to come can hold a newer one.
     waiting: list[tuple[int, bytes]] = []
@@ -197,7 +205,9 @@ def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
     )
 
 
-def _collect(resource_spans: ResourceSpans, wanted: set[bytes], found: dict[bytes, TracesData]) -> None:
+def _collect(
+    resource_spans: ResourceSpans, wanted: Collection[bytes], found: dict[bytes, TracesData]
+) -> None:
     """Add the wanted spans under one resource to their traces."""
     for scope_spans in resource_spans.scope_spans:
         mine: dict[bytes, list[Span]] = {}

@@ -116,29 +116,26 @@ class SpanStore:
         self._open.clear()
         if len(ids) < 2:
             return
-        first, span_ids = ids[0], f"BETWEEN {ids[0]} AND {ids[-1]}"
+        first, bounds = ids[0], (ids[0], ids[-1])
         run = self._db.execute
         facets = run(
-            "SELECT op, ?, sum(n), sum(errors), min(min_start), max(max_start), min(min_duration),"
-            f" max(max_duration) FROM span_facet WHERE block {span_ids} GROUP BY op",  # noqa: S608 - our numbers
-            (first,),
+            "SELECT ?, op, sum(n), sum(errors), min(min_start), max(max_start), min(min_duration),"
+            " max(max_duration) FROM span_facet WHERE block BETWEEN ? AND ? GROUP BY op",
+            (first, *bounds),
         ).fetchall()
         whole = run(
             "SELECT ?, sum(n), max(received), min(min_start), max(max_start)"
-            f" FROM span_block WHERE id {span_ids}",  # noqa: S608 - our numbers
-            (first,),
+            " FROM span_block WHERE id BETWEEN ? AND ?",
+            (first, *bounds),
         ).fetchone()
-        tokens = blocks.join_tokens(
-            [t for (t,) in run(f"SELECT tokens FROM span_tags WHERE block {span_ids}")]  # noqa: S608
-        )
-        payload = blocks.join_spans(
-            [p for (p,) in run(f"SELECT payload FROM span_data WHERE block {span_ids} ORDER BY block")]  # noqa: S608
-        )
-        for table, column in (("span_block", "id"), *((t, "block") for t in _BLOCK_TABLES)):
-            run(f"DELETE FROM {table} WHERE {column} {span_ids}")  # noqa: S608 - our own names and numbers
+        tokens = [blob for (blob,) in run("SELECT tokens FROM span_tags WHERE block BETWEEN ? AND ?", bounds)]
+        payloads = run("SELECT payload FROM span_data WHERE block BETWEEN ? AND ? ORDER BY block", bounds)
+        payload = blocks.join_spans([blob for (blob,) in payloads])
+        for table, column in (("span_block", "id"), *((name, "block") for name in _BLOCK_TABLES)):
+            run(f"DELETE FROM {table} WHERE {column} BETWEEN ? AND ?", bounds)  # noqa: S608 - our names
         run("INSERT INTO span_block VALUES (?, ?, ?, ?, ?)", whole)
         self._db.executemany("INSERT INTO span_facet VALUES (?, ?, ?, ?, ?, ?, ?, ?)", facets)
-        run("INSERT INTO span_tags VALUES (?, ?)", (first, tokens))
+        run("INSERT INTO span_tags VALUES (?, ?)", (first, blocks.join_tokens(tokens)))
         run("INSERT INTO span_data VALUES (?, ?)", (first, payload))
 
 
@@ -161,8 +158,8 @@ def _facets(block: int, ops: Sequence[int], rows: Sequence[SpanRow]) -> list[tup
         by_op.setdefault(op, []).append(row)
     return [
         (
-            op,
             block,
+            op,
             len(mine),
             sum(row.status == 2 for row in mine),
             min(row.start for row in mine),

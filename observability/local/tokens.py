@@ -10,6 +10,7 @@ Encoding keeps a value's type while a query has only text, so a query tries each
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import zlib
 from typing import Any
@@ -50,19 +51,13 @@ def _typed(text: str) -> list[AnyValue]:
     number = _integer(text)
     if number is not None:
         values.append(AnyValue(int_value=number))
-    try:
+    with contextlib.suppress(ValueError):
         values.append(AnyValue(double_value=float(text)))
-    except ValueError:
-        pass
-    try:
+    with contextlib.suppress(ValueError):
         values.append(AnyValue(bytes_value=base64.b64decode(text, validate=True)))
-    except ValueError:
-        pass
     if text[:1] in ("[", "{"):
-        try:
+        with contextlib.suppress(ValueError, RecursionError):
             values.append(_any(json.loads(text)))
-        except (ValueError, RecursionError):
-            pass
     return values
 
 
