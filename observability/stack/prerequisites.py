@@ -184,7 +184,7 @@ def install(needs: Sequence[Need]) -> None:
     apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
     say(f"installing with apt-get: {' '.join(packages)}")
     _run([*apt, "update"])
-    with services_kept_from_starting():
+    with services_kept_from_starting(POLICY):
         _run([*apt, "install", "-y", "--no-install-recommends", *packages])
     for service in services:
         # Else Debian's own copy would hold the port after the next boot.
@@ -198,7 +198,7 @@ def _run(command: Sequence[str], check: bool = True) -> None:
 
 
 @contextlib.contextmanager
-def services_kept_from_starting(policy: Path = POLICY) -> Iterator[None]:
+def services_kept_from_starting(policy: Path) -> Iterator[None]:
     """Answer "no" for the block when a package wants to start its service.
 
     An administrator's own policy is left alone: it stays in force instead of ours.

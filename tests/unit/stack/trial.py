@@ -48,7 +48,7 @@ class Trial:
         return lifecycle.down(self.asked(), self.said.append)
 
     def status(self) -> lifecycle.Status:
-        return lifecycle.status(self.asked(), self.plan)
+        return lifecycle.status(self.asked(), plan=self.plan)
 
     def pids(self) -> dict[str, int]:
         return {part.name: part.pid for part in self.status().parts}

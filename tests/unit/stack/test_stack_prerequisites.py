@@ -1,0 +1,184 @@
+"""What is missing is installed where that is allowed, and named with its command everywhere else.
+
+The package managers are small scripts on a PATH of their own, which write down how they were called.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from observability.stack import prerequisites
+from observability.stack.prerequisites import ALERTMANAGER, POSTGRESQL, PROMETHEUS, Need
+
+
+class Machine:
+    """A machine with a PATH of its own, on which only what is added exists."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        self.calls = folder / "calls"
+        self.policy = folder / "policy-rc.d"
+        monkeypatch.setenv("PATH", f"{self.bin}:/usr/bin-that-is-not-there")
+        monkeypatch.setattr(prerequisites, "POLICY", self.policy)
+        monkeypatch.setattr(prerequisites, "has_venv", lambda: True)
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+    def add(self, name: str, script: str = "") -> None:
+        path = self.bin / name
+        path.write_text(f'#!/bin/sh\necho "{name} $*" >> {self.calls}\n{script}\n')
+        path.chmod(0o755)
+
+    def called(self) -> list[str]:
+        return self.calls.read_text().splitlines() if self.calls.exists() else []
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, monkeypatch)
+
+
+def test_nothing_is_done_where_nothing_is_missing(machine: Machine) -> None:
+    for name in ("prometheus", "alertmanager", "apt-get"):
+        machine.add(name)
+
+    assert prerequisites.main("up") == 0
+    assert machine.called() == []
+
+
+def test_what_is_missing_is_installed_at_once_and_kept_from_starting_now_and_at_boot(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.add("update-rc.d")
+    seen, made = machine.bin.parent / "seen", machine.bin
+    programs = f"/bin/cp {made}/update-rc.d {made}/prometheus; /bin/cp {made}/prometheus {made}/alertmanager"
+    machine.add("apt-get", f'case "$*" in *install*) /bin/cp {machine.policy} {seen}; {programs} ;; esac')
+
+    assert prerequisites.main("up") == 0
+
+    assert machine.called() == [
+        "apt-get -qq -o DPkg::Lock::Timeout=300 update",
+        "apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "
+        "prometheus prometheus-alertmanager",
+        "update-rc.d prometheus disable",
+        "update-rc.d prometheus-alertmanager disable",
+    ]
+    assert "installing with apt-get: prometheus prometheus-alertmanager" in capsys.readouterr().err
+    assert seen.read_text() == prerequisites.POLICY_TEXT
+    assert not machine.policy.exists()
+
+
+def test_the_policy_keeps_only_the_stacks_own_services_from_starting(tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    with prerequisites.services_kept_from_starting(policy):
+        answers = {
+            service: subprocess.run([policy, service, "start"]).returncode
+            for service in ("prometheus", "prometheus-alertmanager", "postgresql", "ssh", "dbus")
+        }
+    assert answers == {
+        "prometheus": 101,
+        "prometheus-alertmanager": 101,
+        "postgresql": 101,
+        "ssh": 0,
+        "dbus": 0,
+    }
+    assert not policy.exists()
+
+
+def test_an_administrators_policy_stays(tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 104\n")
+    with prerequisites.services_kept_from_starting(policy):
+        assert policy.read_text() == "#!/bin/sh\nexit 104\n"
+    assert policy.exists()
+
+
+def test_the_policy_goes_when_the_installation_fails(tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    with pytest.raises(RuntimeError), prerequisites.services_kept_from_starting(policy):
+        raise RuntimeError
+    assert not policy.exists()
+
+
+def test_an_installation_that_fails_is_said(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    machine.add("apt-get", "exit 100")
+
+    assert prerequisites.main("up") == 1
+    assert "update` failed with status 100" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("manager", "remedy"),
+    [
+        ("apt-get", "sudo make prerequisites\n"),
+        ("brew", "brew install prometheus\nbrew install alertmanager\n"),
+        ("pacman", "sudo pacman -S prometheus alertmanager\n"),
+        ("apk", "sudo apk add prometheus alertmanager\n"),
+        ("none", "put `prometheus` (2.40 or newer, or 3.x; https://prometheus.io/download/) on PATH\n"),
+    ],
+)
+def test_elsewhere_the_missing_things_are_named_with_their_command(
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    manager: str,
+    remedy: str,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    machine.add(manager)
+
+    assert prerequisites.main("up") == 1
+
+    said = capsys.readouterr().err
+    assert "prometheus is missing: it stores the metrics" in said
+    assert "alertmanager is missing: it groups and routes the alerts" in said
+    assert remedy in said
+    assert machine.called() == []
+
+
+def test_the_remedy_covers_what_the_tests_need(machine: Machine) -> None:
+    machine.add("apt-get")
+    assert prerequisites.remedy([PROMETHEUS, POSTGRESQL]) == "sudo make prerequisites-test"
+
+
+def test_debians_and_upstreams_names_are_both_found(machine: Machine) -> None:
+    assert ALERTMANAGER.path() is None
+    machine.add("alertmanager")
+    assert ALERTMANAGER.path() == str(machine.bin / "alertmanager")
+    machine.add("prometheus-alertmanager")
+    assert ALERTMANAGER.path() == str(machine.bin / "prometheus-alertmanager")
+
+
+def test_a_full_path_may_be_a_pattern_and_the_newest_is_taken(tmp_path: Path) -> None:
+    for version in ("15", "17"):
+        (tmp_path / version / "bin").mkdir(parents=True)
+        (tmp_path / version / "bin" / "initdb").write_text("")
+    need = Need("x", "is a test", (f"{tmp_path}/*/bin/initdb",), apt="x", brew="x", elsewhere="x")
+
+    assert need.path() == str(tmp_path / "17" / "bin" / "initdb")
+
+
+def test_a_python_without_venv_is_told_its_package(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(prerequisites, "has_venv", lambda: False)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    assert prerequisites.main("up") == 1
+    assert "python venv is missing: it holds the locked Python packages" in capsys.readouterr().err
+
+
+def test_it_runs_before_anything_is_installed(tmp_path: Path) -> None:
+    copied = shutil.copy(prerequisites.__file__, tmp_path)
+
+    alone = subprocess.run([sys.executable, "-I", "-S", copied, "up"], capture_output=True, text=True)
+    wrong = subprocess.run([sys.executable, "-I", "-S", copied, "down"], capture_output=True, text=True)
+
+    assert alone.returncode == 0, alone.stderr
+    assert "usage: prerequisites.py up|test" in wrong.stderr
