@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +39,7 @@ class Parts:
 
 
 def install(app: Flask, parts: Parts) -> None:
-    """Add the routes to `app`. The OpenAPI document is read here, once."""
+    """Add the routes to `app`."""
     api = Api(app)
     car = "/cars/<string:maker>/<string:model>"
     for resource, address in (
@@ -52,10 +53,8 @@ def install(app: Flask, parts: Parts) -> None:
     ):
         name = resource.__name__.lower()
         api.add_resource(resource, address, endpoint=name, resource_class_kwargs={"parts": parts})
-    document = yaml.safe_load(Path(__file__).with_name("openapi.yaml").read_text(encoding="utf-8"))
-    api.add_resource(
-        Document, "/openapi.json", endpoint="openapi", resource_class_kwargs={"document": document}
-    )
+    openapi = {"document": functools.cache(_openapi)}
+    api.add_resource(Document, "/openapi.json", endpoint="openapi", resource_class_kwargs=openapi)
 
 
 class PartsFace(Face):
@@ -226,12 +225,18 @@ class QuoteOf(PartsFace):
 class Document(Face):
     """The service's OpenAPI document."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
+    def __init__(self, document: Callable[[], Any]) -> None:
         self.document = document
 
     def get(self) -> Response:
         _no_arguments()
-        return http.answer(self.document, _tag(self.document))
+        document = self.document()
+        return http.answer(document, _tag(document))
+
+
+def _openapi() -> Any:
+    # A quarter of a second of parsing: done when it is asked for, and once.
+    return yaml.safe_load(Path(__file__).with_name("openapi.yaml").read_text(encoding="utf-8"))
 
 
 def _no_arguments() -> None:

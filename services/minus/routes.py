@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,11 @@ SHOWN = 80
 
 
 def install(app: Flask) -> None:
-    """Add the routes to `app`. The OpenAPI document is read here, once."""
-    document = yaml.safe_load(Path(__file__).with_name("openapi.yaml").read_text(encoding="utf-8"))
+    """Add the routes to `app`."""
     api = Api(app)
     api.add_resource(Minus, "/minus", endpoint="minus")
-    api.add_resource(
-        Description, "/openapi.json", endpoint="openapi", resource_class_kwargs={"document": document}
-    )
+    openapi = {"document": functools.cache(_openapi)}
+    api.add_resource(Document, "/openapi.json", endpoint="openapi", resource_class_kwargs=openapi)
 
 
 class Face(Resource):  # type: ignore[misc]  # Flask-RESTful carries no types
@@ -47,14 +47,18 @@ class Minus(Face):
         return {"result": minus(numbers["x"], numbers["y"])}, 200, {"Cache-Control": "public, max-age=3600"}
 
 
-class Description(Face):
+class Document(Face):
     """The service's OpenAPI document."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
+    def __init__(self, document: Callable[[], Any]) -> None:
         self.document = document
 
-    def get(self) -> tuple[dict[str, Any], int, dict[str, str]]:
-        return self.document, 200, {"Cache-Control": "public, max-age=300"}
+    def get(self) -> tuple[Any, int, dict[str, str]]:
+        return self.document(), 200, {"Cache-Control": "public, max-age=300"}
+
+
+def _openapi() -> Any:
+    return yaml.safe_load(Path(__file__).with_name("openapi.yaml").read_text(encoding="utf-8"))
 
 
 def _arguments() -> dict[str, int]:

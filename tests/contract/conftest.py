@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import carapps
@@ -21,11 +20,11 @@ def postgres_cluster() -> Iterator[postgres.Cluster]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a new, empty database: every test that asks for it runs on each kind."""
+    """The address of an empty database: every test that asks for it runs on each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/car.sqlite3"
     cluster: postgres.Cluster = request.getfixturevalue("postgres_cluster")
-    return cluster.new_database()
+    return cluster.empty_database()
 
 
 @pytest.fixture
@@ -48,7 +47,5 @@ def car(car_app: Flask) -> FlaskClient:
 @pytest.fixture
 def bare_car(database_url: str, fake_minus: carapps.FakeMinus) -> Iterator[FlaskClient]:
     """A client of `car` without any cars."""
-    with ExitStack() as stack:
-        yield stack.enter_context(
-            carapps.car_app(database_url, minus=fake_minus, examples=False)
-        ).test_client()
+    with carapps.car_app(database_url, minus=fake_minus, examples=False) as app:
+        yield app.test_client()
