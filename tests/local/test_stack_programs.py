@@ -1,0 +1,184 @@
+"""The real programs under the real supervisor: what `make up` promises beside the signals themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from polling import until
+
+from observability.stack import lifecycle, ownership
+from observability.stack.settings import ROOT
+
+SERVICES = ("web", "car", "minus")
+
+
+def make(target: str, environ: dict[str, str], timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", "--no-print-directory", target],
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def pids(stack: Any) -> dict[str, int]:
+    return {part.name: part.pid for part in stack.status().parts}
+
+
+def ask_prometheus(stack: Any, path: str) -> Any:
+    return httpx.get(f"{stack.prometheus}/api/v1/{path}", timeout=5).raise_for_status().json()["data"]
+
+
+def requests_by_status(admin: str) -> dict[str, float]:
+    """The counts of requests by status code that a service shows on its admin port."""
+    counts: dict[str, float] = {}
+    line = re.compile(
+        r'http_server_request_duration_seconds_count\{.*http_response_status_code="(\d+)".*\} (\S+)'
+    )
+    for status, count in line.findall(httpx.get(f"{admin}/metrics", timeout=5).text):
+        counts[status] = counts.get(status, 0) + float(count)
+    return counts
+
+
+def test_every_part_is_ready(stack: Any) -> None:
+    parts = stack.status().parts
+
+    assert [part.name for part in parts if part.ready] == [
+        *SERVICES,
+        *("receiver", "console", "prometheus", "alertmanager"),
+    ]
+    assert {part.restarts for part in parts} == {0}
+
+
+def test_everything_listens_on_loopback_only(stack: Any) -> None:
+    listening = {
+        connection.laddr.ip
+        for process in ownership.marked(stack.state_dir)
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+    assert listening <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    assert "127.0.0.1" in listening
+
+
+def test_prometheus_scrapes_every_target(stack: Any) -> None:
+    def health() -> dict[str, str]:
+        targets = ask_prometheus(stack, "targets?state=active")["activeTargets"]
+        return {target["labels"]["job"]: target["health"] + target["lastError"] for target in targets}
+
+    expected = dict.fromkeys((*SERVICES, "receiver", "console", "prometheus", "alertmanager"), "up")
+    until(lambda: health() == expected, lambda: f"every target to be up: {health()}", within=20)
+
+
+def test_prometheus_knows_its_alertmanager_and_the_generated_rules(stack: Any) -> None:
+    def alertmanagers() -> list[dict[str, str]]:
+        known: list[dict[str, str]] = ask_prometheus(stack, "alertmanagers")["activeAlertmanagers"]
+        return known
+
+    until(alertmanagers, "Prometheus to find Alertmanager", within=20)
+    loaded = {group["file"] for group in ask_prometheus(stack, "rules")["groups"]}
+    assert loaded == {str(path) for path in (ROOT / "dashboards" / "generated" / "rules").glob("*.yml")}
+
+
+def test_a_second_make_up_changes_nothing_and_says_so(stack: Any) -> None:
+    before = pids(stack)
+
+    again = make("up", stack.environ)
+
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "already up; nothing was changed" in again.stdout
+    assert pids(stack) == before
+
+
+def test_make_status_shows_every_address(stack: Any) -> None:
+    shown = make("status", {"DASHCAM_STATE_DIR": str(stack.state_dir)})
+
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    for address in (stack.web, stack.car, stack.minus, stack.console, stack.prometheus, stack.alertmanager):
+        assert address in shown.stdout
+
+
+def test_make_up_names_the_owner_of_a_taken_port(stack: Any, tmp_path: Path) -> None:
+    environ = {**stack.environ, "DASHCAM_STATE_DIR": str(tmp_path / "other")}
+
+    refused = make("up", environ)
+
+    assert refused.returncode != 0
+    for variable, value in environ.items():
+        if variable.endswith("_PORT"):
+            assert re.search(
+                rf"port {value} is taken by pid \d+ \(.+\): set {variable} to another port", refused.stderr
+            ), refused.stderr
+    assert "services.web" in refused.stderr
+    assert stack.status().ready
+
+
+def test_a_service_that_is_killed_is_back_by_itself(stack: Any) -> None:
+    before = pids(stack)["minus"]
+
+    os.kill(before, signal.SIGKILL)
+
+    until(lambda: pids(stack)["minus"] not in (0, before), "minus to be started again", within=20)
+    until(lambda: stack.status().ready, "the stack to be ready again", within=30)
+    assert httpx.get(f"{stack.minus}/minus?x=5&y=3", timeout=5).json() == {"result": 2}
+
+
+def test_services_write_nothing_but_json_lines(stack: Any) -> None:
+    for service in SERVICES:
+        for line in (stack.state_dir / "logs" / f"{service}.log").read_text().splitlines():
+            assert json.loads(line)["service"] == service
+
+
+def test_two_stacks_run_side_by_side_and_down_ends_only_its_own(
+    stack: Any, start_stack: Callable[..., Any]
+) -> None:
+    other = start_stack(TRAFFIC="on", TRAFFIC_RATE="40")
+    before = pids(stack)
+    cars = httpx.get(f"{stack.car}/cars", timeout=5).json()["total"]
+
+    def kinds() -> dict[str, float]:
+        return {**requests_by_status(other.web_admin), **requests_by_status(other.car_admin)}
+
+    # Reads, writes, and what is wrong on purpose; the catalogue does not grow.
+    wanted = {"200", "201", "204", "303", "304", "404", "422"}
+    until(lambda: wanted <= kinds().keys(), lambda: f"all kinds of traffic, so far {kinds()}", within=60)
+    until(
+        lambda: httpx.get(f"{other.car}/cars", timeout=5).json()["total"] == cars,
+        "the traffic to have deleted its cars",
+        within=20,
+    )
+    assert not any(status.startswith("5") for status in kinds())
+
+    assert lifecycle.down(other.settings)
+    assert ownership.marked(other.state_dir) == []
+    assert stack.status().ready
+    assert pids(stack) == before
+
+
+def test_an_interrupted_up_leaves_nothing(tmp_path: Path, stack: Any) -> None:
+    ports = {variable: "0" for variable in stack.environ if variable.endswith("_PORT")}
+    environ = {**os.environ, **ports, "DASHCAM_STATE_DIR": str(tmp_path / "state")}
+    command = [Path(sys.executable).with_name("dashcam"), "up"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as starting:
+        assert starting.stdout is not None
+        assert "ready after" in starting.stdout.readline()
+
+        starting.terminate()
+        said = starting.stdout.read()
+
+    assert starting.returncode == 128 + signal.SIGTERM
+    assert "ending what was started" in said
+    assert ownership.marked(tmp_path / "state") == []
