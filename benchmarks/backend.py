@@ -1,0 +1,407 @@
+"""Measure the embedded backend: intake on one core, queries on a large store, disk and memory.
+
+    python benchmarks/backend.py [--spans 1000000] [--lines 1000000] [--core 0] [--seconds 8]
+
+Intake is measured end to end: the receiver runs as its own process pinned to one core; senders in
+another process, on the other cores, post prepared OTLP requests (and append log lines to a file it
+tails); the clock stops when the store holds every record. Queries are asked over HTTP of the query
+process, which is not pinned, on a store filled to the given size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import contextlib
+import http.client
+import json
+import os
+import platform
+import random
+import shutil
+import signal
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+SERVICES = ("web", "car", "minus")
+ROUTES = ("/cars", "/cars/{maker}", "/cars/{maker}/{model}", "/cars/{maker}/{model}/quote", "/minus", "/hello")
+BATCH = 512
+SPANS_A_TRACE = 8
+
+
+class Load:
+    """Traces and lines of the shape that the three services leave."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - a benchmark repeats itself
+
+    def request(self, now: float) -> tuple[bytes, list[str]]:
+        """An OTLP request of BATCH spans, as one exporter sends it, and the trace ids in it."""
+        dice = self._random
+        service = dice.choice(SERVICES)
+        message = ExportTraceServiceRequest()
+        resource_spans = message.resource_spans.add()
+        for key, value in (
+            ("service.name", service),
+            ("service.version", "0.1.0"),
+            ("service.instance.id", f"{service}-1"),
+            ("deployment.environment.name", "local"),
+            ("telemetry.sdk.language", "python"),
+            ("telemetry.sdk.name", "opentelemetry"),
+            ("telemetry.sdk.version", "1.45.1"),
+        ):
+            resource_spans.resource.attributes.add(key=key).value.string_value = value
+        scope_spans = resource_spans.scope_spans.add()
+        scope_spans.scope.name = "opentelemetry.instrumentation.flask"
+        scope_spans.scope.version = "0.66b1"
+        ids = []
+        for i in range(BATCH):
+            if i % SPANS_A_TRACE == 0:
+                trace, parent = dice.randbytes(16), b""
+                ids.append(trace.hex())
+            parent = self._span(scope_spans.spans.add(), trace, parent, now, i)
+        return message.SerializeToString(), ids
+
+    def _span(self, span: Span, trace: bytes, parent: bytes, now: float, i: int) -> bytes:
+        dice = self._random
+        route = dice.choice(ROUTES)
+        span.trace_id, span.span_id, span.parent_span_id = trace, dice.randbytes(8), parent
+        span.name, span.kind = f"GET {route}", dice.choice((1, 2, 3))
+        start = int((now - dice.random()) * 1e9)
+        duration = int(dice.expovariate(1 / 20e6)) + 1000
+        span.start_time_unix_nano, span.end_time_unix_nano = start, start + duration
+        status = 500 if dice.random() < 0.01 else 200
+        for key, text in (
+            ("http.request.method", "GET"),
+            ("http.route", route),
+            ("url.path", f"/cars/maker-{dice.randrange(50)}/model-{dice.randrange(5000)}"),
+            ("url.scheme", "http"),
+            ("server.address", "localhost"),
+            ("client.address", "127.0.0.1"),
+            ("network.protocol.version", "1.1"),
+            ("user_agent.original", "python-requests/2.34.2"),
+        ):
+            span.attributes.add(key=key).value.string_value = text
+        for key, number in (
+            ("http.response.status_code", status),
+            ("server.port", 5001),
+            ("client.port", dice.randrange(20000, 60000)),
+            ("dashcam.request", dice.randrange(10_000_000)),
+        ):
+            span.attributes.add(key=key).value.int_value = number
+        if status == 500:
+            span.status.code = 2
+            event = span.events.add(name="exception", time_unix_nano=start)
+            event.attributes.add(key="exception.type").value.string_value = "ValueError"
+            event.attributes.add(key="exception.message").value.string_value = "no such car"
+        return span.span_id
+
+    def line(self, now: float) -> bytes:
+        """A log line as a service writes it for a request."""
+        dice = self._random
+        service, route = dice.choice(SERVICES), dice.choice(ROUTES)
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{dice.randrange(10**6):06d}Z"
+        status = 500 if dice.random() < 0.01 else 200
+        fields = {
+            "timestamp": moment,
+            "severity": "ERROR" if status == 500 else "INFO",
+            "message": f"GET {route} {status}" + (" needle" if dice.random() < 0.00001 else ""),
+            "service": service,
+            "trace_id": dice.randbytes(16).hex(),
+            "span_id": dice.randbytes(8).hex(),
+            "logger": "observability.access",
+            "http.request.method": "GET",
+            "http.route": route,
+            "http.response.status_code": status,
+            "url.path": f"/cars/maker-{dice.randrange(50)}/model-{dice.randrange(5000)}",
+            "http.server.request.duration": round(dice.expovariate(50), 6),
+        }
+        return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+
+class Backend:
+    """The two processes on free ports, over a folder."""
+
+    def __init__(self, folder: Path, core: int | None) -> None:
+        self.folder = folder
+        self.grpc, self.http, self.query = (_free_port() for _ in range(3))
+        self._core = core
+        self._env = dict(
+            os.environ,
+            DASHCAM_STATE_DIR=str(folder),
+            OTLP_GRPC_PORT=str(self.grpc),
+            OTLP_HTTP_PORT=str(self.http),
+            CONSOLE_PORT=str(self.query),
+            DASHCAM_STORE_MAX_MIB="8192",
+        )
+        self.processes: dict[str, psutil.Process] = {}
+
+    def start(self, *names: str) -> None:
+        """Start `receiver`, `query` or both, and wait until they are ready."""
+        ports = {"receiver": self.http, "query": self.query}
+        for name in names:
+            command = [sys.executable, "-m", f"observability.local.{name}"]
+            process = subprocess.Popen(command, env=self._env, stdout=subprocess.DEVNULL)  # noqa: S603
+            self.processes[name] = psutil.Process(process.pid)
+            if name == "receiver" and self._core is not None:
+                self.processes[name].cpu_affinity([self._core])
+            _until_ready(ports[name])
+
+    def stop(self) -> None:
+        """Stop what was started."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes.values():
+            process.wait(20)
+        self.processes.clear()
+
+    def count(self, table: str) -> int:
+        """Records in span_block or log_block."""
+        path = self.folder / "backend" / "backend.sqlite3"
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            return int(db.execute(f"SELECT coalesce(sum(n), 0) FROM {table}").fetchone()[0])  # noqa: S608
+
+    def disk(self) -> float:
+        """MiB of the database and what lies beside it."""
+        return sum(file.stat().st_size for file in (self.folder / "backend").iterdir()) / 2**20
+
+    def memory(self, name: str) -> float:
+        """MiB of resident memory."""
+        return self.processes[name].memory_info().rss / 2**20
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _until_ready(port: int, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if _get(port, "/readyz")[0] == 200:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"port {port} was not ready after {seconds} s")
+
+
+def _get(port: int, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with contextlib.closing(connection):
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+def _post_all(port: int, bodies: Iterator[bytes]) -> tuple[int, int]:
+    """Post each body on one connection; (accepted, refused)."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    accepted = refused = 0
+    with contextlib.closing(connection):
+        for body in bodies:
+            connection.request("POST", "/v1/traces", body, {"Content-Type": "application/x-protobuf"})
+            response = connection.getresponse()
+            response.read()
+            accepted += response.status == 200
+            refused += response.status != 200
+    return accepted, refused
+
+
+def bench_spans(backend: Backend, spans: int, senders: int) -> tuple[float, float, int]:
+    """(spans a second, spans a second of the receiver's CPU, spans refused) for `spans` prepared spans."""
+    load = Load(1)
+    bodies = [load.request(time.time())[0] for _ in range(spans // BATCH)]
+    before = backend.count("span_block")
+    cpu = sum(backend.processes["receiver"].cpu_times()[:2])
+    started = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(senders) as pool:
+        jobs = [pool.submit(_post_all, backend.http, iter(bodies[i::senders])) for i in range(senders)]
+        refused = sum(job.result()[1] for job in jobs) * BATCH
+    seconds = time.perf_counter() - started
+    cpu = sum(backend.processes["receiver"].cpu_times()[:2]) - cpu
+    stored = backend.count("span_block") - before
+    if stored + refused != len(bodies) * BATCH:
+        raise AssertionError(f"{len(bodies) * BATCH} spans sent, {refused} refused, {stored} stored")
+    return stored / seconds, stored / cpu, refused
+
+
+def bench_lines(backend: Backend, lines: int) -> tuple[float, float]:
+    """(lines a second, lines a second of the receiver's CPU) for a file of `lines` lines that appears at once."""
+    load = Load(2)
+    logs = backend.folder / "logs"
+    logs.mkdir(exist_ok=True)
+    prepared = backend.folder / "prepared"
+    now = time.time()
+    prepared.write_bytes(b"".join(load.line(now - 3600 * (1 - i / lines)) for i in range(lines)))
+    before = backend.count("log_block")
+    cpu = sum(backend.processes["receiver"].cpu_times()[:2])
+    started = time.perf_counter()
+    prepared.rename(logs / f"bench-{before}.log")
+    deadline = started + 600
+    while backend.count("log_block") - before < lines:
+        if time.perf_counter() > deadline:
+            raise TimeoutError(f"{backend.count('log_block') - before} of {lines} lines after 600 s")
+        time.sleep(0.02)
+    seconds = time.perf_counter() - started
+    cpu = sum(backend.processes["receiver"].cpu_times()[:2]) - cpu
+    return lines / seconds, lines / cpu
+
+
+def fill(backend: Backend, spans: int) -> list[str]:
+    """Fill the store with `spans` spans of the last hour; trace ids spread over it."""
+    load = Load(3)
+    sample: list[str] = []
+    now = time.time()
+    requests = spans // BATCH
+
+    def bodies() -> Iterator[bytes]:
+        for i in range(requests):
+            body, ids = load.request(now - 3600 * (1 - i / requests))
+            sample.append(ids[0])
+            yield body
+
+    _post_all(backend.http, bodies())
+    return sample
+
+
+def queries(sample: list[str], logs_sample: list[str]) -> dict[str, list[str]]:
+    """The queries, each as the paths to ask."""
+    dice = random.Random(4)  # noqa: S311 - a benchmark repeats itself
+    now = int(time.time() * 1e6)
+
+    def search(**parameters: str) -> str:
+        return "/api/traces?" + urllib.parse.urlencode({"service": "car", "limit": "20", **parameters})
+
+    def many(n: int, make: object) -> list[str]:
+        return [make() for _ in range(n)]  # type: ignore[operator]
+
+    def window() -> dict[str, str]:
+        start = now - dice.randrange(3600) * 1_000_000
+        return {"start": str(start), "end": str(start + 300_000_000)}
+
+    return {
+        "services": ["/api/services"] * 10,
+        "operations": ["/api/operations?service=car"] * 10,
+        "search: service": many(20, lambda: search()),
+        "search: service, operation, window": many(
+            20, lambda: search(operation=f"GET {dice.choice(ROUTES)}", **window())
+        ),
+        "search: errors": many(20, lambda: search(tags='{"error":"true"}')),
+        "search: min duration, rare": many(20, lambda: search(minDuration=f"{dice.randrange(220, 260)}ms")),
+        "search: tag, common": many(20, lambda: search(tags='{"http.response.status_code":"200"}')),
+        "search: tag, one span in the store": many(
+            20, lambda: search(tags=json.dumps({"dashcam.request": str(dice.randrange(10_000_000))}))
+        ),
+        "search: tag that nothing has": many(20, lambda: search(tags='{"http.route":"/nowhere"}')),
+        "search: operation, tag, duration, window": many(
+            20,
+            lambda: search(
+                operation="GET /cars",
+                tags='{"http.response.status_code":"500"}',
+                minDuration="50ms",
+                **window(),
+            ),
+        ),
+        "trace by id": [f"/api/traces/{dice.choice(sample)}" for _ in range(50)],
+        "v3 trace by id": [f"/api/v3/traces/{dice.choice(sample)}" for _ in range(20)],
+        "dependencies": ["/api/dependencies"] * 10,
+        "logs: newest": ["/api/logs?limit=100"] * 20,
+        "logs: service, level": ["/api/logs?service=car&level=ERROR&limit=100"] * 20,
+        "logs: text, rare": ["/api/logs?q=needle"] * 20,
+        "logs: text, common": ["/api/logs?q=cars&limit=100"] * 10,
+        "logs: text, absent": ["/api/logs?q=haystack"] * 20,
+        "logs: field": many(
+            10, lambda: f"/api/logs?field=url.path:/cars/maker-7/model-{dice.randrange(5000)}"
+        ),
+        "logs: trace id": [f"/api/logs?trace_id={dice.choice(logs_sample)}" for _ in range(20)],
+        "logs: histogram": ["/api/logs/histogram?buckets=60"] * 10,
+        "logs: histogram of a text": ["/api/logs/histogram?buckets=60&q=needle"] * 10,
+    }
+
+
+def bench_queries(backend: Backend, cases: dict[str, list[str]]) -> None:
+    """Print p50, p95 and the largest answer of each query, in milliseconds and KiB."""
+    for name, paths in cases.items():
+        _get(backend.query, paths[0])
+        times, size = [], 0
+        for path in paths:
+            started = time.perf_counter()
+            status, body = _get(backend.query, path)
+            times.append((time.perf_counter() - started) * 1000)
+            size = max(size, len(body))
+            if status != 200:
+                raise AssertionError(f"{path} answered {status}: {body[:200]!r}")
+        p95 = sorted(times)[max(0, int(len(times) * 0.95) - 1)]
+        print(f"| {name} | {statistics.median(times):.1f} | {p95:.1f} | {size / 1024:.0f} |", flush=True)
+
+
+def _log_sample(backend: Backend) -> list[str]:
+    found = []
+    for offset in range(10):
+        end = int((time.time() - 3600 * offset / 10) * 1e6)
+        body = json.loads(_get(backend.query, f"/api/logs?limit=5&end={end}")[1])
+        found += [line["trace_id"] for line in body["logs"]]
+    return found
+
+
+def main() -> None:
+    """Run everything and print it as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spans", type=int, default=1_000_000)
+    parser.add_argument("--lines", type=int, default=1_000_000)
+    parser.add_argument("--intake", type=int, default=100_000, help="records of an intake round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--senders", type=int, default=4)
+    parser.add_argument("--core", type=int, default=0)
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="dashcam-bench-"))
+    backend = Backend(folder, options.core)
+    try:
+        run(backend, options)
+    finally:
+        backend.stop()
+        shutil.rmtree(folder)
+
+
+def run(backend: Backend, options: argparse.Namespace) -> None:
+    """The measurements, in order."""
+    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+          f"SQLite {sqlite3.sqlite_version}, load {os.getloadavg()[0]:.1f}\n")
+    backend.start("receiver")
+    print(f"receiver idle: {backend.memory('receiver'):.0f} MiB resident")
+    for _ in range(options.rounds):
+        rate, per_cpu, refused = bench_spans(backend, options.intake, options.senders)
+        print(f"spans: {rate:,.0f}/s, {per_cpu:,.0f}/s of CPU, {refused} refused", flush=True)
+    for _ in range(options.rounds):
+        rate, per_cpu = bench_lines(backend, options.intake)
+        print(f"lines: {rate:,.0f}/s, {per_cpu:,.0f}/s of CPU, none lost", flush=True)
+    print(f"receiver after intake: {backend.memory('receiver'):.0f} MiB resident, "
+          f"{backend.disk():.0f} MiB on disk")
+    sample = fill(backend, max(BATCH, options.spans - backend.count("span_block")))
+    if (missing := options.lines - backend.count("log_block")) > 0:
+        bench_lines(backend, missing)
+    print(f"store: {backend.count('span_block'):,} spans, {backend.count('log_block'):,} lines, "
+          f"{backend.disk():.0f} MiB on disk\n")
+    backend.start("query")
+    print(f"query idle: {backend.memory('query'):.0f} MiB resident\n")
+    print("| query | p50 ms | p95 ms | KiB |\n|---|---|---|---|")
+    bench_queries(backend, queries(sample, _log_sample(backend)))
+    print(f"\nquery after: {backend.memory('query'):.0f} MiB resident, "
+          f"receiver {backend.memory('receiver'):.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
