@@ -14,6 +14,15 @@ COMMANDS = {
     "up": "observability.stack.commands:up",
     "down": "observability.stack.commands:down",
     "status": "observability.stack.commands:status",
+    "alerts": "observability.console.cli.services:alerts",
+    "completion": "observability.console.cli.links:completion",
+    "console": "observability.console.cli.links:console",
+    "logs": "observability.console.cli.logs:logs",
+    "metrics": "observability.console.cli.metrics:metrics",
+    "open": "observability.console.cli.links:open_",
+    "services": "observability.console.cli.services:services",
+    "trace": "observability.console.cli.traces:trace",
+    "traces": "observability.console.cli.traces:traces",
 }
 """The subcommands, as `name: module:attribute`."""
 

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 
-from observability.console import parameters
+from observability.console import health, parameters
 from observability.console.app import console
 from observability.console.filters import colours
 from observability.sources import Alert
@@ -39,12 +39,14 @@ class Shown:
 def alerts() -> str:
     """The page."""
     asked = console().gatherer.ask(alerts=console().sources.metrics.alerts)["alerts"]
-    found = sorted(asked.or_else([]), key=lambda one: (one.state != "firing", one.active_at))
+    serious = [alert for alert in asked.or_else([]) if health.serious(alert)]
+    found = sorted(serious, key=lambda one: (one.state != "firing", one.active_at))
     shown = [_shown(alert) for alert in found]
     return render_template(
         "console/alerts.html",
         error=asked.error,
         shown=shown,
+        watching=len(serious) < len(asked.or_else([])),
         colours=colours(one.service for one in shown),
         now=parameters.now(),
         alertmanager=console().settings.alertmanager_address,
