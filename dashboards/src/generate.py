@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from dashboards.src import alertmanager, alerts, slo_rules
+from dashboards.src import alertmanager, alerts, boards, datasources, slo_rules
 from dashboards.src.rules import Group, rule_file
 from dashboards.src.slos import HERE, Objectives, load
 from dashboards.src.yaml_text import dump
@@ -46,7 +48,21 @@ def files() -> dict[str, str]:
         alertmanager.configuration(objectives, receivers()),
         _header("dashboards/src/alertmanager.py, slos.yaml and receivers.yaml"),
     )
-    return {**rules(objectives), "alertmanager.yml": routing}
+    return {**rules(objectives), "alertmanager.yml": routing, **grafana(objectives)}
+
+
+def grafana(objectives: Objectives) -> dict[str, str]:
+    """The dashboards, and the provisioning of data sources and dashboards."""
+    header = _header("dashboards/src/datasources.py")
+    return {
+        **{f"grafana/dashboards/{board.uid}.json": _json(board) for board in boards.all_boards(objectives)},
+        "grafana/provisioning/datasources/dashcam.yaml": dump(datasources.provisioning(), header),
+        "grafana/provisioning/dashboards/dashcam.yaml": dump(datasources.dashboard_provider(), header),
+    }
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _header(source: str) -> str:

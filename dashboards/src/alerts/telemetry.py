@@ -93,8 +93,8 @@ def _carriers() -> list[Alert]:
                 "or\nsum by (job) (increase(dashcam_store_failures_total[10m])) > 0"
             ),
             service="{{ $labels.job }}",
-            summary="The embedded backend refused or failed to store {{ $value | humanize }} times in ten minutes.",
-            description="Its queue or its disk is full. It keeps what fits one machine; past that it says so.",
+            summary="The embedded backend refused or lost telemetry {{ $value | humanize }} times.",
+            description="Its queue or its disk is full: it takes what fits one machine, then says so.",
         ),
         Alert(
             name="CollectorLosingSpans",

@@ -1,0 +1,29 @@
+"""The dashboards, one module each. `all_boards()` builds them in the order of their links."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from dashboards.src.boards import car, overview, pipeline, service, slo, workloads
+from dashboards.src.slos import Objectives
+
+
+def all_boards(objectives: Objectives) -> list[Dashboard]:
+    """Every dashboard, with panel ids given in order."""
+    boards = [
+        overview.build(),
+        service.build(),
+        slo.build(objectives),
+        car.build(),
+        pipeline.build(),
+        workloads.build(),
+    ]
+    for board in boards:
+        _number(board)
+    return boards
+
+
+def _number(board: Dashboard) -> None:
+    """Links to a panel and repeated panels need ids; the builders leave them out."""
+    for position, panel in enumerate(board.panels or [], start=1):
+        panel.id_val = position

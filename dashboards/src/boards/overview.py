@@ -1,0 +1,222 @@
+"""All services on one page: is anyone being failed, and where to look next."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from dashboards.src.boards import red
+from dashboards.src.boards.page import page, service_link
+from dashboards.src.panels import (
+    AMBER,
+    BAD_ABOVE_ZERO,
+    BUDGET,
+    GREEN,
+    RED,
+    PanelBuilder,
+    Query,
+    bars,
+    graph,
+    note,
+    number,
+    row,
+    rows,
+)
+from observability import schema
+
+ERRORS = ((None, GREEN), (0.001, AMBER), (0.01, RED))
+_UP = f"up and on (job) group by (job) ({schema.SERVER_THREADS.sample})"
+"""`up` of what is a service of ours: what tells how many threads it has."""
+_HOW = """
+**Read from left to right.** Pages firing above zero: people are being failed now, open the alert and its
+runbook. All zero but errors visible: within the budget, no hurry. Errors in `web` *and* in what it calls:
+the cause is the one furthest to the right in *web → car → minus*; open that service. High saturation with
+low errors: the next thing to break. **No data is not healthy**: a service missing from the table cannot be
+reached at all.
+"""
+
+
+def build() -> Dashboard:
+    """The overview."""
+    board = page("overview", "All services", "Rate, errors, duration and error budget of every service.")
+    board.with_panel(note("How to read this page", _HOW, width=24, height=4))
+    for panel in _numbers():
+        board.with_panel(panel)
+    board.with_panel(_table())
+    board.with_row(row("Rate, errors, duration"))
+    for panel in _graphs():
+        board.with_panel(panel)
+    board.with_row(row("Objectives and dependencies"))
+    for panel in _objectives():
+        board.with_panel(panel)
+    return board.build()
+
+
+def _numbers() -> list[PanelBuilder]:
+    firing = 'count(ALERTS{{alertstate="firing",severity="{}"}}) or vector(0)'
+    return [
+        number(
+            "Pages firing",
+            "Above zero, people are being failed now.",
+            "none",
+            Query(firing.format("page"), "pages"),
+            steps=BAD_ABOVE_ZERO,
+        ),
+        number(
+            "Tickets firing",
+            "Above zero, something needs a look today.",
+            "none",
+            Query(firing.format("ticket"), "tickets"),
+            steps=((None, GREEN), (1, AMBER)),
+        ),
+        number(
+            "Instances up",
+            "Service instances that answer Prometheus. Fewer than deployed: see TargetDown.",
+            "none",
+            Query(f"sum({_UP})", "up"),
+            steps=((None, RED), (1, GREEN)),
+        ),
+        number(
+            "Requests",
+            "All requests a second. A sudden fall to zero is a fault in front of the services.",
+            "reqps",
+            Query(f"sum(rate({red.SERVER.sample}[{red.RATE}]))", "requests"),
+        ),
+        number(
+            "Failing requests",
+            "The share answered with 500 to 599, of all services.",
+            "percentunit",
+            Query(_all_errors(), "failing"),
+            steps=ERRORS,
+        ),
+        number(
+            "Least budget left",
+            "The objective with the least error budget left. Below zero, a promise is broken.",
+            "percentunit",
+            Query("min(slo:budget_left:ratio)", "least left"),
+            steps=BUDGET,
+        ),
+    ]
+
+
+def _all_errors() -> str:
+    every = f"sum(rate({red.SERVER.sample}[{red.RATE}]))"
+    failed = f"sum(rate({red.SERVER.sample}{{{red.FAILED}}}[{red.RATE}]))"
+    return f"({failed} or 0 * {every}) / ({every} > 0)"
+
+
+def _table() -> PanelBuilder:
+    return rows(
+        "Services",
+        "One line for each service that answers. A service that is missing here is down. Click a name "
+        "for its page.",
+        "none",
+        Query(red.rate("job"), "Requests/s"),
+        Query(red.error_ratio("job"), "Failing"),
+        Query(red.quantile(0.5, "job"), "p50"),
+        Query(red.quantile(0.99, "job"), "p99"),
+        Query(red.saturation("job"), "Threads busy"),
+        Query(f"sum by (job) ({_UP})", "Instances up"),
+        height=6,
+        units={
+            "Requests/s": "reqps",
+            "Failing": "percentunit",
+            "p50": "s",
+            "p99": "s",
+            "Threads busy": "percentunit",
+        },
+        links={"job": service_link()},
+    )
+
+
+def _graphs() -> list[PanelBuilder]:
+    return [
+        graph(
+            "Requests",
+            "A step down without a deploy is people giving up, or a fault in front of the services.",
+            "reqps",
+            Query(red.rate("job"), "{{job}}"),
+        ),
+        graph(
+            "Failing requests",
+            "The share answered with 500 to 599. Several lines rising together share a cause: the last "
+            "in the chain.",
+            "percentunit",
+            Query(red.error_ratio("job"), "{{job}}"),
+            steps=ERRORS,
+        ),
+        graph(
+            "Slowest hundredth (p99)",
+            "What the unluckiest in a hundred wait. web's includes car's, car's includes minus'. A "
+            "point opens its trace.",
+            "s",
+            Query(red.quantile(0.99, "job"), "{{job}}", exemplars=True),
+        ),
+        graph(
+            "Threads busy",
+            "Near 100 % further requests wait where no metric of the service sees them.",
+            "percentunit",
+            Query(red.saturation("job"), "{{job}}"),
+            highest=1,
+            steps=((None, GREEN), (0.8, RED)),
+        ),
+        graph(
+            "Error lines",
+            "Lines of severity ERROR and above. Lines without failing requests are swallowed failures.",
+            "cps",
+            Query(
+                f"sum by (job) "
+                f'(rate({schema.LOG_RECORDS.sample}{{severity=~"ERROR|FATAL"}}[{red.RATE}])) or 0 * sum '
+                f"by (job) (rate({schema.LOG_RECORDS.sample}[{red.RATE}]))",
+                "{{job}}",
+            ),
+        ),
+        graph(
+            "Calls that fail",
+            "Who calls whom, and the share without an answer or with one of 500 to 599. Failing calls "
+            "to a service that says it is well: the way to it is broken.",
+            "percentunit",
+            Query(
+                red.call_failures("job, server_address, server_port"),
+                "{{job}} to {{server_address}}:{{server_port}}",
+            ),
+        ),
+    ]
+
+
+def _objectives() -> list[PanelBuilder]:
+    return [
+        bars(
+            "Error budget left",
+            "What is left of each objective's budget for the period. Empty: stop risky changes.",
+            "percentunit",
+            Query("clamp_min(slo:budget_left:ratio, 0)", "{{slo}}"),
+            width=12,
+            steps=BUDGET,
+        ),
+        rows(
+            "Firing alerts",
+            "What Prometheus holds to be wrong now; Alertmanager decides which of these is told to whom.",
+            "none",
+            Query('count by (alertname, severity, service) (ALERTS{alertstate="firing"})', "Firing"),
+            width=12,
+        ),
+        rows(
+            "Versions",
+            "What is running. Two versions of one service at once: a roll-out is under way, or stuck.",
+            "none",
+            Query(f"count by (job, version, revision) ({schema.BUILD.sample})", "Instances"),
+            width=12,
+            height=6,
+        ),
+        graph(
+            "Calls between services",
+            "Requests a second along each edge. More calls for the same requests: retries, or an N+1.",
+            "reqps",
+            Query(
+                red.rate("job, server_address, server_port", "", red.CLIENT),
+                "{{job}} to {{server_address}}:{{server_port}}",
+            ),
+            width=12,
+            height=6,
+        ),
+    ]

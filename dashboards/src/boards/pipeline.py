@@ -1,0 +1,333 @@
+"""The telemetry's own health: whether what the other pages show is all there is."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from dashboards.src.boards import red
+from dashboards.src.boards.page import page
+from dashboards.src.panels import (
+    AMBER,
+    BAD_ABOVE_ZERO,
+    GREEN,
+    RED,
+    PanelBuilder,
+    Query,
+    graph,
+    note,
+    number,
+    row,
+)
+from observability import schema
+
+_HOW = """
+**Anything dropped means that absence proves nothing** for that time: a trace that is missing may have been
+dropped. Read from top to bottom, the way a span and a line travel: where the number that goes in is larger
+than the one that goes out, or a queue only fills, that is the place. Parts that do not run here (the
+embedded backend in a cluster; the Collector, Jaeger, Fluent Bit and Elasticsearch on a laptop) have empty
+panels, and that is well.
+"""
+_R = red.RATE
+
+
+def build() -> Dashboard:
+    """The page of the telemetry pipeline."""
+    board = page(
+        "pipeline", "Telemetry pipeline", "Spans, lines and samples from the services to their stores."
+    )
+    board.with_panel(note("How to read this page", _HOW, height=4))
+    for title, panels in (
+        ("In the services", _services()),
+        ("Embedded backend (laptop)", _embedded()),
+        ("Collector and Jaeger (cluster)", _collector()),
+        ("Fluent Bit (cluster)", _fluentbit()),
+        ("Elasticsearch (cluster)", _elasticsearch()),
+        ("Prometheus and Alertmanager", _prometheus()),
+    ):
+        board.with_row(row(title))
+        for panel in panels:
+            board.with_panel(panel)
+    return board.build()
+
+
+def _sum(by: str, metric: str, select: str = "") -> str:
+    return f"sum by ({by}) (rate({metric}{select}[{_R}]))"
+
+
+def _services() -> list[PanelBuilder]:
+    processed, exported = schema.SPANS_PROCESSED.sample, schema.SPANS_EXPORTED.sample
+    lost = schema.LOG_RECORDS_LOST.sample
+    return [
+        number(
+            "Spans dropped in an hour",
+            "Above zero, traces of that time have holes.",
+            "none",
+            Query(f'sum(increase({processed}{{error_type!=""}}[1h])) or vector(0)', "dropped"),
+            steps=BAD_ABOVE_ZERO,
+        ),
+        number(
+            "Log lines lost in an hour",
+            "Above zero, lines could not be written to standard output.",
+            "none",
+            Query(f"sum(increase({lost}[1h])) or vector(0)", "lost"),
+            steps=BAD_ABOVE_ZERO,
+        ),
+        graph(
+            "Span queue",
+            "Of its capacity. Full: the next span is dropped. See how long exports take.",
+            "percentunit",
+            Query(
+                f"max by (job) ({schema.SPAN_QUEUE_SIZE.sample}) "
+                f"/ min by (job) ({schema.SPAN_QUEUE_CAPACITY.sample} > 0)",
+                "{{job}}",
+            ),
+            highest=1,
+            steps=((None, GREEN), (0.8, RED)),
+        ),
+        graph(
+            "Spans exported",
+            "By outcome; an error names what kept them from arriving.",
+            "ops",
+            Query(_sum("job, error_type", exported), "{{job}} {{error_type}}"),
+            stacked=True,
+        ),
+        graph(
+            "Duration of exports (p99)",
+            "Long ones fill the queue: the endpoint is slow.",
+            "s",
+            Query(red.quantile(0.99, "job", "", schema.EXPORT_DURATION), "{{job}}"),
+            width=12,
+        ),
+        graph(
+            "Log lines written",
+            "By severity. A sudden multiple is a log storm, and what fills disks.",
+            "cps",
+            Query(_sum("job, severity", schema.LOG_RECORDS.sample), "{{job}} {{severity}}"),
+            width=12,
+        ),
+    ]
+
+
+def _embedded() -> list[PanelBuilder]:
+    return [
+        graph(
+            "Taken in",
+            "Spans and lines by what became of them. `refused` is past its bound; senders try again.",
+            "cps",
+            Query(_sum("signal, outcome", "dashcam_receiver_records_total"), "{{signal}} {{outcome}}"),
+        ),
+        graph(
+            "Queue before the store",
+            "Of its capacity. Full: new telemetry is refused.",
+            "percentunit",
+            Query("dashcam_receiver_queue_records / dashcam_receiver_queue_capacity_records", "queue"),
+            highest=1,
+        ),
+        graph(
+            "Store",
+            "Bytes used of the bound. At the bound the oldest is deleted, which is how it is meant.",
+            "bytes",
+            Query("dashcam_store_used_bytes", "used"),
+            Query("dashcam_store_limit_bytes", "bound"),
+        ),
+    ]
+
+
+def _collector() -> list[PanelBuilder]:
+    return [
+        graph(
+            "Spans received",
+            "Refused ones: no memory left for more; the sender was told and tries again.",
+            "ops",
+            Query(_sum("job", "otelcol_receiver_accepted_spans_total"), "{{job}} accepted"),
+            Query(_sum("job", "otelcol_receiver_refused_spans_total"), "{{job}} refused"),
+        ),
+        graph(
+            "Spans sent on",
+            "Failed ones are lost after the last retry.",
+            "ops",
+            Query(_sum("job, exporter", "otelcol_exporter_sent_spans_total"), "{{job}} {{exporter}} sent"),
+            Query(
+                _sum("job, exporter", "otelcol_exporter_send_failed_spans_total"),
+                "{{job}} {{exporter}} failed",
+            ),
+            Query(
+                _sum("job, exporter", "otelcol_exporter_enqueue_failed_spans_total"),
+                "{{job}} {{exporter}} queue full",
+            ),
+        ),
+        graph(
+            "Sending queue",
+            "Of its capacity, on disk. Filling: what comes after it is slow or away; time until loss.",
+            "percentunit",
+            Query(
+                "max by (job, exporter) (otelcol_exporter_queue_size) "
+                "/ max by (job, exporter) (otelcol_exporter_queue_capacity)",
+                "{{job}} {{exporter}}",
+            ),
+            highest=1,
+        ),
+        graph(
+            "Jaeger's storage: requests",
+            "By operation and result. Errors: Elasticsearch refuses or is away.",
+            "reqps",
+            Query(_sum("operation, result", "jaeger_storage_requests_total"), "{{operation}} {{result}}"),
+        ),
+        graph(
+            "Jaeger's storage: duration (p99)",
+            "Slow writes fill the Collector's queue, slow reads are what people wait for in the UI.",
+            "s",
+            Query(
+                "histogram_quantile(0.99, sum by (operation, le) "
+                f"(rate(jaeger_storage_latency_seconds_bucket[{_R}])))",
+                "{{operation}}",
+            ),
+        ),
+        graph(
+            "Memory",
+            "Of the Collector and Jaeger. At the memory limiter's bound spans are refused.",
+            "bytes",
+            Query("otelcol_process_memory_rss_bytes", "{{job}} {{instance}}"),
+        ),
+    ]
+
+
+def _fluentbit() -> list[PanelBuilder]:
+    return [
+        graph(
+            "Lines read and delivered",
+            "Read more than delivered for long: its buffer on disk fills.",
+            "cps",
+            Query(_sum("name", "fluentbit_input_records_total"), "{{name}} read"),
+            Query(_sum("name", "fluentbit_output_proc_records_total"), "{{name}} delivered"),
+        ),
+        graph(
+            "Lines dropped, chunks given up",
+            "Lost for Kibana; perhaps still in the node's files.",
+            "cps",
+            Query(_sum("name", "fluentbit_output_dropped_records_total"), "{{name}} dropped"),
+            Query(_sum("name", "fluentbit_output_retries_failed_total"), "{{name}} given up"),
+        ),
+        graph(
+            "Errors and retries",
+            "Retries alone lose nothing: Elasticsearch is slow or restarting.",
+            "ops",
+            Query(_sum("name", "fluentbit_output_errors_total"), "{{name}} errors"),
+            Query(_sum("name", "fluentbit_output_retries_total"), "{{name}} retries"),
+        ),
+    ]
+
+
+def _elasticsearch() -> list[PanelBuilder]:
+    return [
+        number(
+            "Health",
+            "0 green, 1 yellow (a copy is missing, usual with one node), 2 red (data is missing).",
+            "none",
+            Query(
+                'max(elasticsearch_cluster_health_status{color="red"} * 2 '
+                'or elasticsearch_cluster_health_status{color="yellow"})',
+                "health",
+            ),
+            steps=((None, GREEN), (1, AMBER), (2, RED)),
+        ),
+        number(
+            "Disk left",
+            "Below 15 % it takes no new shards, below 5 % it refuses writes.",
+            "percentunit",
+            Query(
+                "min(elasticsearch_filesystem_data_available_bytes / "
+                "elasticsearch_filesystem_data_size_bytes)",
+                "left",
+            ),
+            steps=((None, RED), (0.05, AMBER), (0.15, GREEN)),
+        ),
+        graph(
+            "Documents indexed",
+            "Spans and lines arriving. Zero with services busy: look upstream.",
+            "ops",
+            Query(_sum("cluster", "elasticsearch_indices_indexing_index_total"), "{{cluster}}"),
+        ),
+        graph(
+            "Heap",
+            "Of its maximum. Above 85 % all the time: too small.",
+            "percentunit",
+            Query(
+                'elasticsearch_jvm_memory_used_bytes{area="heap"} / '
+                'elasticsearch_jvm_memory_max_bytes{area="heap"}',
+                "{{name}}",
+            ),
+            highest=1,
+        ),
+        graph(
+            "Rejections",
+            "By thread pool. Writes rejected are tried again by their senders, until these run full.",
+            "ops",
+            Query(_sum("type", "elasticsearch_thread_pool_rejected_count"), "{{type}}"),
+            width=24,
+            height=6,
+        ),
+    ]
+
+
+def _prometheus() -> list[PanelBuilder]:
+    return [
+        graph(
+            "Targets",
+            "Up and known. A difference is TargetDown.",
+            "none",
+            Query("sum by (job) (up)", "{{job}} up"),
+            Query("count by (job) (up)", "{{job}} known"),
+        ),
+        graph(
+            "Series",
+            "In memory. A jump is a label whose values explode: see the samples by job.",
+            "none",
+            Query("prometheus_tsdb_head_series", "series"),
+        ),
+        graph(
+            "Samples by job",
+            "Taken in at each scrape. The job that jumps has the label.",
+            "none",
+            Query("sum by (job) (scrape_samples_scraped)", "{{job}}"),
+        ),
+        graph(
+            "Duration of scrapes",
+            "Near the scrape's time limit, samples start to be missing.",
+            "s",
+            Query("max by (job) (scrape_duration_seconds)", "{{job}}"),
+        ),
+        graph(
+            "Evaluation of rules",
+            "Of the time between two evaluations. Near 1, alerts come late.",
+            "percentunit",
+            Query(
+                "max by (rule_group) (prometheus_rule_group_last_duration_seconds "
+                "/ prometheus_rule_group_interval_seconds)",
+                "{{rule_group}}",
+            ),
+        ),
+        graph(
+            "Notifications",
+            "Sent to Alertmanager, and by it to receivers. Failures: NotificationsFailing.",
+            "ops",
+            Query(_sum("job", "prometheus_notifications_sent_total"), "{{job}} to Alertmanager"),
+            Query(_sum("integration", "alertmanager_notifications_total"), "{{integration}}"),
+            Query(_sum("integration", "alertmanager_notifications_failed_total"), "{{integration}} failed"),
+        ),
+        graph(
+            "Exemplars kept",
+            "Points that open a trace. Zero with traffic: exemplar storage is off.",
+            "ops",
+            Query(f"rate(prometheus_tsdb_exemplar_exemplars_appended_total[{_R}])", "exemplars"),
+            width=12,
+        ),
+        number(
+            "Alertmanagers known",
+            "Zero: nobody is told of anything.",
+            "none",
+            Query("prometheus_notifications_alertmanagers_discovered", "known"),
+            width=12,
+            steps=((None, RED), (1, GREEN)),
+        ),
+    ]
