@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,6 +25,12 @@ def _http_url(url: str) -> str | None:
     if parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment:
         return None
     return "give an address such as http://127.0.0.1:8000"
+
+
+def _bearer(token: str) -> str | None:
+    if re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token):
+        return None
+    return "give letters, digits and . _ ~ + / - only, which is what a bearer token may hold (RFC 6750)"
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,11 @@ class Settings:
         "CAR_MAX_BODY", 1024 * 1024, help="Bytes a request may carry.", check=between(1024, 64 * 1024 * 1024)
     )
     write_token: str | None = setting(
-        "CAR_WRITE_TOKEN", None, help="The bearer token that changes need; none asks for none.", secret=True
+        "CAR_WRITE_TOKEN",
+        None,
+        help="The bearer token that changes need; none asks for none.",
+        secret=True,
+        check=_bearer,
     )
     minus_url: str = setting("MINUS_URL", "http://127.0.0.1:8000", help="Where minus is.", check=_http_url)
     minus_timeout: float = setting(
