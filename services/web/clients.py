@@ -247,9 +247,10 @@ def _succeeded(response: urllib3.BaseHTTPResponse) -> urllib3.BaseHTTPResponse:
     problem = _problem(response.data)
     kind = KINDS.get(response.status, CarMisbehaved)
     detail = problem.get("detail") or problem.get("title") or f"The car service answered {response.status}."
+    listed = problem.get("errors")
     errors = tuple(
         Complaint(str(each.get("field", "")), str(each.get("detail", "")))
-        for each in problem.get("errors") or ()
+        for each in (listed if isinstance(listed, list) else ())
         if isinstance(each, dict)
     )
     raise kind(str(detail), errors, response.headers.get("Retry-After"))

@@ -106,7 +106,7 @@ ADVICE = {
 def install(app: Flask) -> None:
     """Make every error of `app` a page, or a problem where the client prefers JSON."""
     app.register_error_handler(HTTPException, _of_http)
-    app.register_error_handler(CarError, _of_car)
+    app.register_error_handler(CarError, page_of_failure)
 
 
 def advice(status: int) -> Advice:
@@ -142,10 +142,10 @@ def shown(
 def log_failure(error: CarError) -> None:
     """Write what `car` did not give, with what lies behind it, which no page tells."""
     if error.status >= 500:
-        log.warning("car gave no usable answer: %s (%r)", error, error.__cause__)
+        log.warning("car gave no usable answer: %s", error.__cause__ or error)
 
 
-def _of_car(error: CarError) -> Response:
+def page_of_failure(error: CarError) -> Response:
     """The page of what `car` did not give."""
     log_failure(error)
     return _respond(error.status, str(error), retry_headers(error))

@@ -68,7 +68,7 @@ class CarForm(Form):
     release_date = Date(
         "Release date", [InputRequired("Give the date of release as year-month-day, such as 2021-03-15.")]
     )
-    fuel = Choice("Fuel", default="", choices=[("", "Not stated"), *((fuel, title(fuel)) for fuel in FUELS)])
+    fuel = Choice("Fuel", default="", choices={"": "Not stated"} | {fuel: title(fuel) for fuel in FUELS})
     power_kw = WholeNumber("Power (kW)", low=1, high=MAX_POWER)
     displacement_cc = WholeNumber(
         "Displacement (cm³)",
@@ -155,14 +155,13 @@ class FilterForm(Form):
     maker = SelectField("Maker", default="", validate_choice=False)
     min_rating = Rating("Rating from")
     release_date = StringField("Released in")
-    sort = Choice("Order", default="", choices=list(SORTS.items()))
+    sort = Choice("Order", default="", choices=SORTS)
 
     def offer(self, makers: Sequence[MakerCount]) -> None:
         """Offer these makers, and the chosen one even where no car of it is among them."""
-        choices = [("", "All makers")]
-        choices += [(each.maker, f"{title(each.maker)} ({each.count})") for each in makers]
-        if self.maker.data and self.maker.data not in {each.maker for each in makers}:
-            choices.append((self.maker.data, title(self.maker.data)))
+        choices = {"": "All makers"} | {m.maker: f"{title(m.maker)} ({m.count})" for m in makers}
+        if self.maker.data:
+            choices.setdefault(self.maker.data, title(self.maker.data))
         self.maker.choices = choices
 
     def validate_release_date(self, field: Field) -> None:

@@ -29,7 +29,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from services.web.catalogue import PAGE_SIZE, Car, Pager, Quote, differences
 from services.web.clients import CarClient, CarError, Changed, Exists, NotFound, Rejected, Versioned
-from services.web.errors import Complaints, shown
+from services.web.errors import Complaints, page_of_failure, shown
 from services.web.forms import CarForm, FilterForm, QuoteForm, complain
 
 EXTENSION = "dashcam-car"
@@ -178,7 +178,11 @@ def without_token(error: CSRFError) -> AnyResponse:
     if request.endpoint == "pages.edition":
         form, etag = _sent(**key), request.form.get("etag", "")
         return _edition(form, **key, etag=etag, status=400, complaints=[complaint])
-    return _deletion(car_client().car(**key), 400, [complaint])
+    try:
+        return _deletion(car_client().car(**key), 400, [complaint])
+    except CarError as failure:
+        # Nothing handles what is raised while an error is handled.
+        return page_of_failure(failure)
 
 
 def _quote(car: Car, form: QuoteForm) -> tuple[Quote | None, str | None, int]:
