@@ -7,9 +7,8 @@ variables, so that one dashboard serves several Prometheus servers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from grafana_foundation_sdk.builders import bargauge, dashboard, elasticsearch, heatmap, logs, stat, table
+from grafana_foundation_sdk.builders import bargauge, dashboard, heatmap, stat, table
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import prometheus as prometheus_builders
 from grafana_foundation_sdk.builders import text as text_builders
@@ -19,8 +18,6 @@ from grafana_foundation_sdk.models import common, prometheus, text
 from grafana_foundation_sdk.models import dashboard as models
 
 METRICS = models.DataSourceRef("prometheus", "${metrics}")
-LOGS = models.DataSourceRef("elasticsearch", "${logs}")
-TRACES = models.DataSourceRef("jaeger", "${traces}")
 
 PanelBuilder = Builder[models.Panel]
 
@@ -146,7 +143,8 @@ def rows(
 ) -> PanelBuilder:
     """A table with a row for each set of labels, and for each query a column named by its legend.
 
-    The queries must keep the same labels, which is how rows are put together. `units` gives columns a unit other than the panel's; `links` gives a column a title and an address.
+    The queries must keep the same labels, which is how rows are put together. `units` gives columns a unit
+    other than the panel's; `links` gives a column a title and an address.
     """
     panel = (
         table.Panel()
@@ -163,8 +161,6 @@ def rows(
         panel.with_transformation(models.DataTransformerConfig("merge", options={}))
     values = [f"Value #{_ref(n)}" for n in range(len(queries))] if len(queries) > 1 else ["Value"]
     columns = {value: query.legend for value, query in zip(values, queries, strict=True)}
-        f"Value #{_ref(n)}" if len(queries) > 1 else "Value": query.legend for n, query in enumerate(queries)
-    }
     hidden = {"Time": True}
     panel.with_transformation(
         models.DataTransformerConfig("organize", options={"excludeByName": hidden, "renameByName": columns})
@@ -204,58 +200,6 @@ def note(title: str, markdown: str, *, width: int = 24, height: int = 4) -> Pane
         .height(height)
         .mode(text.TextMode.MARKDOWN)
         .content(markdown)
-    )
-
-
-def log_lines(title: str, description: str, query: str, *, width: int = 12, height: int = 10) -> PanelBuilder:
-    """Log lines from Elasticsearch for a Lucene query; their trace_id opens the trace."""
-    target = elasticsearch.Dataquery().query(query).time_field("@timestamp").ref_id("A").datasource(LOGS)
-    target.metrics([elasticsearch.Logs().id("1")])
-    return (
-        logs.Panel()
-        .title(title)
-        .description(description)
-        .datasource(LOGS)
-        .unit("none")
-        .span(width)
-        .height(height)
-        .show_time(True)
-        .wrap_log_message(True)
-        .with_target(target)
-    )
-
-
-class TraceSearch(Builder[Any]):
-    """A search in Jaeger. The SDK has no builder for this data source's query, so it is written out."""
-
-    def __init__(self, **query: str | int) -> None:
-        self._query = {"refId": "A", "queryType": "search", "datasource": TRACES.to_json(), **query}
-
-    def build(self) -> Any:
-        return _Json(self._query)
-
-
-class _Json:
-    def __init__(self, document: dict[str, Any]) -> None:
-        self._document = document
-
-    def to_json(self) -> dict[str, Any]:
-        return self._document
-
-
-def trace_search(
-    title: str, description: str, *, width: int = 12, height: int = 10, **query: str | int
-) -> PanelBuilder:
-    """A table of traces found by Jaeger; the id opens the trace."""
-    return (
-        table.Panel()
-        .title(title)
-        .description(description)
-        .datasource(TRACES)
-        .unit("none")
-        .span(width)
-        .height(height)
-        .with_target(TraceSearch(**query))
     )
 
 

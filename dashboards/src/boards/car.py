@@ -90,7 +90,6 @@ def _catalogue() -> list[PanelBuilder]:
             "percentunit",
             Query(
                 f"({unchanged} or 0 * {reads}) / ({reads} > 0)",
-                f'/ sum(rate({red.SERVER.sample}{{{CAR},http_request_method=~"GET|HEAD"}}[{red.RATE}]))',
                 "304",
             ),
         ),

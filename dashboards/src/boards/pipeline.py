@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.src.boards import red
+from dashboards.src.boards import carriers, red
+from dashboards.src.boards.carriers import per_second
 from dashboards.src.boards.page import page
 from dashboards.src.panels import (
-    AMBER,
     BAD_ABOVE_ZERO,
     GREEN,
     RED,
@@ -39,19 +39,15 @@ def build() -> Dashboard:
     for title, panels in (
         ("In the services", _services()),
         ("Embedded backend (laptop)", _embedded()),
-        ("Collector and Jaeger (cluster)", _collector()),
-        ("Fluent Bit (cluster)", _fluentbit()),
-        ("Elasticsearch (cluster)", _elasticsearch()),
+        ("Collector and Jaeger (cluster)", carriers.collector()),
+        ("Fluent Bit (cluster)", carriers.fluentbit()),
+        ("Elasticsearch (cluster)", carriers.elasticsearch()),
         ("Prometheus and Alertmanager", _prometheus()),
     ):
         board.with_row(row(title))
         for panel in panels:
             board.with_panel(panel)
     return board.build()
-
-
-def _sum(by: str, metric: str, select: str = "") -> str:
-    return f"sum by ({by}) (rate({metric}{select}[{_R}]))"
 
 
 def _services() -> list[PanelBuilder]:
@@ -88,7 +84,7 @@ def _services() -> list[PanelBuilder]:
             "Spans exported",
             "By outcome; an error names what kept them from arriving.",
             "ops",
-            Query(_sum("job, error_type", exported), "{{job}} {{error_type}}"),
+            Query(per_second("job, error_type", exported), "{{job}} {{error_type}}"),
             stacked=True,
         ),
         graph(
@@ -102,7 +98,7 @@ def _services() -> list[PanelBuilder]:
             "Log lines written",
             "By severity. A sudden multiple is a log storm, and what fills disks.",
             "cps",
-            Query(_sum("job, severity", schema.LOG_RECORDS.sample), "{{job}} {{severity}}"),
+            Query(per_second("job, severity", schema.LOG_RECORDS.sample), "{{job}} {{severity}}"),
             width=12,
         ),
     ]
@@ -114,7 +110,7 @@ def _embedded() -> list[PanelBuilder]:
             "Taken in",
             "Spans and lines by what became of them. `refused` is past its bound; senders try again.",
             "cps",
-            Query(_sum("signal, outcome", "dashcam_receiver_records_total"), "{{signal}} {{outcome}}"),
+            Query(per_second("signal, outcome", "dashcam_receiver_records_total"), "{{signal}} {{outcome}}"),
         ),
         graph(
             "Queue before the store",
@@ -129,143 +125,6 @@ def _embedded() -> list[PanelBuilder]:
             "bytes",
             Query("dashcam_store_used_bytes", "used"),
             Query("dashcam_store_limit_bytes", "bound"),
-        ),
-    ]
-
-
-def _collector() -> list[PanelBuilder]:
-    return [
-        graph(
-            "Spans received",
-            "Refused ones: no memory left for more; the sender was told and tries again.",
-            "ops",
-            Query(_sum("job", "otelcol_receiver_accepted_spans_total"), "{{job}} accepted"),
-            Query(_sum("job", "otelcol_receiver_refused_spans_total"), "{{job}} refused"),
-        ),
-        graph(
-            "Spans sent on",
-            "Failed ones are lost after the last retry.",
-            "ops",
-            Query(_sum("job, exporter", "otelcol_exporter_sent_spans_total"), "{{job}} {{exporter}} sent"),
-            Query(
-                _sum("job, exporter", "otelcol_exporter_send_failed_spans_total"),
-                "{{job}} {{exporter}} failed",
-            ),
-            Query(
-                _sum("job, exporter", "otelcol_exporter_enqueue_failed_spans_total"),
-                "{{job}} {{exporter}} queue full",
-            ),
-        ),
-        graph(
-            "Sending queue",
-            "Of its capacity, on disk. Filling: what comes after it is slow or away; time until loss.",
-            "percentunit",
-            Query(
-                "max by (job, exporter) (otelcol_exporter_queue_size) "
-                "/ max by (job, exporter) (otelcol_exporter_queue_capacity)",
-                "{{job}} {{exporter}}",
-            ),
-            highest=1,
-        ),
-        graph(
-            "Jaeger's storage: requests",
-            "By operation and result. Errors: Elasticsearch refuses or is away.",
-            "reqps",
-            Query(_sum("operation, result", "jaeger_storage_requests_total"), "{{operation}} {{result}}"),
-        ),
-        graph(
-            "Jaeger's storage: duration (p99)",
-            "Slow writes fill the Collector's queue, slow reads are what people wait for in the UI.",
-            "s",
-            Query(
-                "histogram_quantile(0.99, sum by (operation, le) "
-                f"(rate(jaeger_storage_latency_seconds_bucket[{_R}])))",
-                "{{operation}}",
-            ),
-        ),
-        graph(
-            "Memory",
-            "Of the Collector and Jaeger. At the memory limiter's bound spans are refused.",
-            "bytes",
-            Query("otelcol_process_memory_rss_bytes", "{{job}} {{instance}}"),
-        ),
-    ]
-
-
-def _fluentbit() -> list[PanelBuilder]:
-    return [
-        graph(
-            "Lines read and delivered",
-            "Read more than delivered for long: its buffer on disk fills.",
-            "cps",
-            Query(_sum("name", "fluentbit_input_records_total"), "{{name}} read"),
-            Query(_sum("name", "fluentbit_output_proc_records_total"), "{{name}} delivered"),
-        ),
-        graph(
-            "Lines dropped, chunks given up",
-            "Lost for Kibana; perhaps still in the node's files.",
-            "cps",
-            Query(_sum("name", "fluentbit_output_dropped_records_total"), "{{name}} dropped"),
-            Query(_sum("name", "fluentbit_output_retries_failed_total"), "{{name}} given up"),
-        ),
-        graph(
-            "Errors and retries",
-            "Retries alone lose nothing: Elasticsearch is slow or restarting.",
-            "ops",
-            Query(_sum("name", "fluentbit_output_errors_total"), "{{name}} errors"),
-            Query(_sum("name", "fluentbit_output_retries_total"), "{{name}} retries"),
-        ),
-    ]
-
-
-def _elasticsearch() -> list[PanelBuilder]:
-    return [
-        number(
-            "Health",
-            "0 green, 1 yellow (a copy is missing, usual with one node), 2 red (data is missing).",
-            "none",
-            Query(
-                'max(elasticsearch_cluster_health_status{color="red"} * 2 '
-                'or elasticsearch_cluster_health_status{color="yellow"})',
-                "health",
-            ),
-            steps=((None, GREEN), (1, AMBER), (2, RED)),
-        ),
-        number(
-            "Disk left",
-            "Below 15 % it takes no new shards, below 5 % it refuses writes.",
-            "percentunit",
-            Query(
-                "min(elasticsearch_filesystem_data_available_bytes / "
-                "elasticsearch_filesystem_data_size_bytes)",
-                "left",
-            ),
-            steps=((None, RED), (0.05, AMBER), (0.15, GREEN)),
-        ),
-        graph(
-            "Documents indexed",
-            "Spans and lines arriving. Zero with services busy: look upstream.",
-            "ops",
-            Query(_sum("cluster", "elasticsearch_indices_indexing_index_total"), "{{cluster}}"),
-        ),
-        graph(
-            "Heap",
-            "Of its maximum. Above 85 % all the time: too small.",
-            "percentunit",
-            Query(
-                'elasticsearch_jvm_memory_used_bytes{area="heap"} / '
-                'elasticsearch_jvm_memory_max_bytes{area="heap"}',
-                "{{name}}",
-            ),
-            highest=1,
-        ),
-        graph(
-            "Rejections",
-            "By thread pool. Writes rejected are tried again by their senders, until these run full.",
-            "ops",
-            Query(_sum("type", "elasticsearch_thread_pool_rejected_count"), "{{type}}"),
-            width=24,
-            height=6,
         ),
     ]
 
@@ -311,9 +170,11 @@ def _prometheus() -> list[PanelBuilder]:
             "Notifications",
             "Sent to Alertmanager, and by it to receivers. Failures: NotificationsFailing.",
             "ops",
-            Query(_sum("job", "prometheus_notifications_sent_total"), "{{job}} to Alertmanager"),
-            Query(_sum("integration", "alertmanager_notifications_total"), "{{integration}}"),
-            Query(_sum("integration", "alertmanager_notifications_failed_total"), "{{integration}} failed"),
+            Query(per_second("job", "prometheus_notifications_sent_total"), "{{job}} to Alertmanager"),
+            Query(per_second("integration", "alertmanager_notifications_total"), "{{integration}}"),
+            Query(
+                per_second("integration", "alertmanager_notifications_failed_total"), "{{integration}} failed"
+            ),
         ),
         graph(
             "Exemplars kept",

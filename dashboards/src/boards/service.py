@@ -7,6 +7,7 @@ from grafana_foundation_sdk.models import dashboard as models
 
 from dashboards.src.boards import red
 from dashboards.src.boards.page import page
+from dashboards.src.evidence import log_lines, trace_search
 from dashboards.src.panels import (
     AMBER,
     GREEN,
@@ -16,11 +17,9 @@ from dashboards.src.panels import (
     Query,
     buckets,
     graph,
-    log_lines,
     note,
     row,
     rows,
-    trace_search,
 )
 from observability import schema
 

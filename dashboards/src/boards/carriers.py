@@ -1,0 +1,154 @@
+"""The cluster's part of the pipeline: Collector, Jaeger, Fluent Bit, Elasticsearch."""
+
+from __future__ import annotations
+
+from dashboards.src.boards import red
+from dashboards.src.panels import AMBER, GREEN, RED, PanelBuilder, Query, graph, number
+
+_R = red.RATE
+
+
+def per_second(by: str, metric: str, select: str = "") -> str:
+    """The rate of a counter, summed by labels. `select` is a whole selector or empty."""
+    return f"sum by ({by}) (rate({metric}{select}[{_R}]))"
+
+
+def collector() -> list[PanelBuilder]:
+    return [
+        graph(
+            "Spans received",
+            "Refused ones: no memory left for more; the sender was told and tries again.",
+            "ops",
+            Query(per_second("job", "otelcol_receiver_accepted_spans_total"), "{{job}} accepted"),
+            Query(per_second("job", "otelcol_receiver_refused_spans_total"), "{{job}} refused"),
+        ),
+        graph(
+            "Spans sent on",
+            "Failed ones are lost after the last retry.",
+            "ops",
+            Query(
+                per_second("job, exporter", "otelcol_exporter_sent_spans_total"), "{{job}} {{exporter}} sent"
+            ),
+            Query(
+                per_second("job, exporter", "otelcol_exporter_send_failed_spans_total"),
+                "{{job}} {{exporter}} failed",
+            ),
+            Query(
+                per_second("job, exporter", "otelcol_exporter_enqueue_failed_spans_total"),
+                "{{job}} {{exporter}} queue full",
+            ),
+        ),
+        graph(
+            "Sending queue",
+            "Of its capacity, on disk. Filling: what comes after it is slow or away; time until loss.",
+            "percentunit",
+            Query(
+                "max by (job, exporter) (otelcol_exporter_queue_size) "
+                "/ max by (job, exporter) (otelcol_exporter_queue_capacity)",
+                "{{job}} {{exporter}}",
+            ),
+            highest=1,
+        ),
+        graph(
+            "Jaeger's storage: requests",
+            "By operation and result. Errors: Elasticsearch refuses or is away.",
+            "reqps",
+            Query(
+                per_second("operation, result", "jaeger_storage_requests_total"), "{{operation}} {{result}}"
+            ),
+        ),
+        graph(
+            "Jaeger's storage: duration (p99)",
+            "Slow writes fill the Collector's queue, slow reads are what people wait for in the UI.",
+            "s",
+            Query(
+                "histogram_quantile(0.99, sum by (operation, le) "
+                f"(rate(jaeger_storage_latency_seconds_bucket[{_R}])))",
+                "{{operation}}",
+            ),
+        ),
+        graph(
+            "Memory",
+            "Of the Collector and Jaeger. At the memory limiter's bound spans are refused.",
+            "bytes",
+            Query("otelcol_process_memory_rss_bytes", "{{job}} {{instance}}"),
+        ),
+    ]
+
+
+def fluentbit() -> list[PanelBuilder]:
+    return [
+        graph(
+            "Lines read and delivered",
+            "Read more than delivered for long: its buffer on disk fills.",
+            "cps",
+            Query(per_second("name", "fluentbit_input_records_total"), "{{name}} read"),
+            Query(per_second("name", "fluentbit_output_proc_records_total"), "{{name}} delivered"),
+        ),
+        graph(
+            "Lines dropped, chunks given up",
+            "Lost for Kibana; perhaps still in the node's files.",
+            "cps",
+            Query(per_second("name", "fluentbit_output_dropped_records_total"), "{{name}} dropped"),
+            Query(per_second("name", "fluentbit_output_retries_failed_total"), "{{name}} given up"),
+        ),
+        graph(
+            "Errors and retries",
+            "Retries alone lose nothing: Elasticsearch is slow or restarting.",
+            "ops",
+            Query(per_second("name", "fluentbit_output_errors_total"), "{{name}} errors"),
+            Query(per_second("name", "fluentbit_output_retries_total"), "{{name}} retries"),
+        ),
+    ]
+
+
+def elasticsearch() -> list[PanelBuilder]:
+    return [
+        number(
+            "Health",
+            "0 green, 1 yellow (a copy is missing, usual with one node), 2 red (data is missing).",
+            "none",
+            Query(
+                'max(elasticsearch_cluster_health_status{color="red"} * 2 '
+                'or elasticsearch_cluster_health_status{color="yellow"})',
+                "health",
+            ),
+            steps=((None, GREEN), (1, AMBER), (2, RED)),
+        ),
+        number(
+            "Disk left",
+            "Below 15 % it takes no new shards, below 5 % it refuses writes.",
+            "percentunit",
+            Query(
+                "min(elasticsearch_filesystem_data_available_bytes / "
+                "elasticsearch_filesystem_data_size_bytes)",
+                "left",
+            ),
+            steps=((None, RED), (0.05, AMBER), (0.15, GREEN)),
+        ),
+        graph(
+            "Documents indexed",
+            "Spans and lines arriving. Zero with services busy: look upstream.",
+            "ops",
+            Query(per_second("cluster", "elasticsearch_indices_indexing_index_total"), "{{cluster}}"),
+        ),
+        graph(
+            "Heap",
+            "Of its maximum. Above 85 % all the time: too small.",
+            "percentunit",
+            Query(
+                'elasticsearch_jvm_memory_used_bytes{area="heap"} / '
+                'elasticsearch_jvm_memory_max_bytes{area="heap"}',
+                "{{name}}",
+            ),
+            highest=1,
+        ),
+        graph(
+            "Rejections",
+            "By thread pool. Writes rejected are tried again by their senders, until these run full.",
+            "ops",
+            Query(per_second("type", "elasticsearch_thread_pool_rejected_count"), "{{type}}"),
+            width=24,
+            height=6,
+        ),
+    ]
