@@ -36,8 +36,8 @@ CONFIGURATION = 2
 """The exit code when a setting, or the application built from the settings, cannot be used."""
 
 HEADER_SECONDS = 75
-"""How long a client may take to send a request's head, or leave its connection idle: longer than the 60 s after
-which the usual proxies drop one, so that it is they who close first."""
+"""How long a client may take to send a request's head, or leave its connection idle: longer than the 60 s
+after which the usual proxies drop one, so that it is they who close first."""
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request's line and headers that are read before the client gets a 431."""
@@ -68,6 +68,12 @@ class ServerSettings:
         8,
         help="Threads of one worker that answer requests: how many requests it works on at once.",
         check=between(1, 1024),
+    )
+    body_timeout: float = setting(
+        "DASHCAM_BODY_TIMEOUT",
+        20.0,
+        help="Seconds a client may take for each 64 KiB of a request's body; then it gets a 408.",
+        check=between(0.1, 3600.0),
     )
     grace: float = setting(
         "DASHCAM_GRACE_PERIOD",

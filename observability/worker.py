@@ -20,15 +20,14 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from observability import schema
+from observability import bodies, schema
+from observability.bodies import Wsgi
 from observability.settings import SettingError
 
 if TYPE_CHECKING:
     from observability.serve import ServerSettings
 
 logger = logging.getLogger(__name__)
-
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 REQUEST_VARIABLES = ("CONTENT_LENGTH", "CONTENT_TYPE", "HTTPS", "REMOTE_USER", "AUTH_TYPE")
 """With HTTP_*, the keys of a WSGI environ that say something about the request."""
@@ -82,8 +81,7 @@ class Worker:
             self._telemetry.metric(schema.SERVER_THREADS).set(self._settings.threads)
         self._watch_signals()
         logger.info("%s serves on %s with %d threads", self._name, self._url, self._settings.threads)
-        wsgi: Wsgi = without_inherited(app, dict(os.environ))
-        return wsgi
+        return without_inherited(bodies.bounded(app, self._settings.body_timeout), dict(os.environ))
 
     def _give_up(self, why: str, exc_info: bool = False) -> NoReturn:
         if not self._failed[0]:  # one of several workers says it
