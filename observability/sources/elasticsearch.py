@@ -68,7 +68,7 @@ class ElasticsearchLogs(JsonSource):
             raise self.unreadable("its histogram has another shape") from error
 
     def follow(self, query: LogQuery) -> OverlapFollower:
-        """A follower from the query's start on; a line that comes a minute late is missed."""
+        """A follower; a line that comes more than a minute late is missed."""
         return OverlapFollower(self, query)
 
 

@@ -37,7 +37,7 @@ class EmbeddedLogs(JsonSource):
             raise self.unreadable("its histogram has another shape") from error
 
     def follow(self, query: LogQuery) -> EmbeddedFollower:
-        """A follower from the query's start on."""
+        """A follower that misses no line, however late it comes."""
         return EmbeddedFollower(self, query)
 
 
@@ -48,13 +48,18 @@ class EmbeddedFollower:
 
     def __init__(self, logs: EmbeddedLogs, query: LogQuery) -> None:
         self._logs = logs
+        self._first: LogQuery | None = replace(query, end=None)
         self._query = replace(query, limit=self.PAGE, end=None)
         self._after = 0
         self._ahead: Counter[bytes] = Counter()
 
     def poll(self) -> list[LogLine]:
-        """The lines stored since the last call, oldest first."""
-        extra = {"after": self._after} if self._after else {}
+        """The newest lines, `query.limit` at most; from the second call on, all stored since the last."""
+        if self._first is not None:
+            page, body = self._logs.page(self._first, {})
+            self._first, self._after = None, int(body["latest"])
+            return list(reversed(page.lines))
+        extra = {"after": self._after}
         page, body = self._logs.page(self._query, extra)
         lines, latest = list(page.lines), int(body["latest"])
         ahead: Counter[bytes] = Counter()

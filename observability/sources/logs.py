@@ -118,14 +118,14 @@ class LogSearch(Protocol):
         """How many lines match over the query's time, which must have a start and an end."""
 
     def follow(self, query: LogQuery) -> Follower:
-        """A follower from the query's start on."""
+        """A follower, which begins with the newest `query.limit` lines since the query's start."""
 
 
 class Follower(Protocol):
     """Gives each line of a growing store once: none lost, none doubled."""
 
     def poll(self) -> list[LogLine]:
-        """The lines that came since the last call, oldest first. Raises SourceError."""
+        """The lines that came since the last call, oldest first. After a SourceError, call it again."""
 
 
 def microseconds(timestamp: str) -> int | None:

@@ -66,7 +66,7 @@ def logs(
         limit=limit,
     )
     if follow:
-        _follow(session, session.sources.logs.follow(query), limit)
+        _follow(session, session.sources.logs.follow(query))
         return
     page = session.sources.logs.search(query)
     if not page.lines:
@@ -82,9 +82,9 @@ def logs(
         click.echo(f"{more} older lines match; raise --limit or narrow the time.", err=True)
 
 
-def _follow(session: Session, follower: Follower, limit: int) -> None:
-    """Print what is there, at most `limit` lines, then what comes; a source that goes away is waited for."""
-    lines = follower.poll()[-limit:]
+def _follow(session: Session, follower: Follower) -> None:
+    """Print the newest lines, then what comes; a source that goes away is waited for."""
+    lines = follower.poll()
     away = False
     try:
         while True:
