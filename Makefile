@@ -11,7 +11,6 @@ LOCKS := requirements.txt requirements-dev.txt requirements-uv.txt \
 	services/car/requirements.txt services/minus/requirements.txt services/web/requirements.txt
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links
-STATE := $(or $(DASHCAM_STATE_DIR),.dashcam)
 PREREQUISITES := $(PYTHON) -P observability/stack/prerequisites.py
 
 $(BIN)/uv: requirements-uv.txt
@@ -51,9 +50,8 @@ restart: down up ## The two in turn
 status: $(VENV)/.run ## What is up, since when, where; fails unless every part is ready
 	@$(BIN)/dashcam status
 
-logs: ## Follow what the programs write, until Ctrl-C
-	@test -d "$(STATE)/logs" || { echo "there are no logs in $(STATE): \`make up\` starts the stack" >&2; exit 1; }
-	@tail -n 5 -F "$(STATE)"/logs/*.log
+logs: $(VENV)/.run ## Follow the log lines of all services, until Ctrl-C
+	@$(BIN)/dashcam logs --follow
 
 python:
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed, and none is on PATH as python3 or python3.N." >&2; \

@@ -36,8 +36,9 @@ def up() -> None:
         settings = lifecycle.up(asked, click.echo, explicit=explicit - {"DASHCAM_STATE_DIR"})
         shown = lifecycle.status(settings)
     click.echo(f"\nEverything is ready after {time.monotonic() - began:.1f} s.\n")
+    width = max(len(part.address) for part in shown.parts)
     for part in shown.parts:
-        click.echo(f"  {part.name:<14} {part.address:<34} {part.about}")
+        click.echo(f"  {part.name:<14} {part.address:<{width}}  {part.about}")
     click.echo(
         f"\nState and logs: {settings.state_dir}. `make status` shows what is up, `make down` ends it."
     )
