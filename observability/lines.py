@@ -74,9 +74,9 @@ def _message(record: logging.LogRecord) -> str:
         return ""
     try:
         return record.getMessage()
-    except (TypeError, ValueError, KeyError):
+    except Exception:
         # A call such as info("%d", "x"): the line is worth more than the complaint.
-        return f"{record.msg} {record.args!r}"
+        return f"{redaction.shown(record.msg)} {redaction.shown(record.args)}"
 
 
 def _attached(record: logging.LogRecord) -> list[tuple[str, Any]]:
@@ -105,26 +105,24 @@ def _add_exception(line: dict[str, Any], record: logging.LogRecord) -> None:
     if record.exc_info and record.exc_info[0] is not None:
         kind, error, _ = record.exc_info
         line["exception.type"] = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
-        line["exception.message"] = redaction.text(_text_of(error))
-        line["exception.stacktrace"] = redaction.text(logging.Formatter().formatException(record.exc_info))
+        line["exception.message"] = redaction.shown(error)
+        line["exception.stacktrace"] = _tail(logging.Formatter().formatException(record.exc_info))
     elif record.exc_text:
-        line["exception.stacktrace"] = redaction.text(record.exc_text)
+        line["exception.stacktrace"] = _tail(record.exc_text)
     if record.stack_info:
-        line["code.stacktrace"] = redaction.text(record.stack_info)
+        line["code.stacktrace"] = _tail(record.stack_info)
 
 
-def _text_of(error: BaseException | None) -> str:
-    try:
-        return str(error)
-    except Exception as broken:
-        return f"(the exception's text raised {type(broken).__name__})"
+def _tail(trace: str) -> str:
+    """The end of a stack trace, where the reason stands, without secrets."""
+    return redaction.text(trace[-redaction.MAX_TEXT :])
 
 
 class JsonLines(OrjsonFormatter):
     """One JSON object a line."""
 
     def __init__(self, service: str) -> None:
-        super().__init__(json_default=lambda thing: redaction.text(str(thing)))
+        super().__init__(json_default=redaction.shown)
         self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
@@ -139,7 +137,7 @@ class JsonLines(OrjsonFormatter):
         try:
             return self.jsonify_log_record(line)
         except TypeError:  # orjson knows no integers beyond 64 bits and no lone surrogates
-            text = json.dumps(line, default=str)
+            text = json.dumps(line, default=redaction.shown)
             return text.encode("utf-8", "replace").decode()
 
 

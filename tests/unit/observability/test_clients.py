@@ -1,0 +1,117 @@
+"""Outgoing HTTP: a client span and a sample for each call, answered or not."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import urllib3
+from flask import Flask
+from opentelemetry.trace import SpanKind, StatusCode
+
+from observability.testing import capture
+
+COUNT = "http_client_request_duration_seconds_count"
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    seen: list[dict[str, str]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(dict(self.headers))
+            flaky = self.path.startswith("/flaky") and len(seen) < 3
+            self.send_response(503 if flaky else 404 if "missing" in self.path else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_address[1]}", seen
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def pool() -> Iterator[urllib3.PoolManager]:
+    with urllib3.PoolManager() as manager:
+        yield manager
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_call_is_a_client_span_that_passes_the_trace_on(
+    app: Flask, instrumented: Any, server: Any, pool: urllib3.PoolManager
+) -> None:
+    url, seen = server
+    with capture(instrumented(app)) as got:
+        pool.request("GET", f"{url}/cars")
+    (span,) = got.spans
+    assert (span.name, span.kind) == ("GET", SpanKind.CLIENT)
+    assert span.attributes["http.request.method"] == "GET"
+    assert span.attributes["http.response.status_code"] == 200
+    assert span.attributes["url.full"] == f"{url}/cars"
+    assert seen[0]["traceparent"].split("-")[1:3] == [
+        f"{span.context.trace_id:032x}",
+        f"{span.context.span_id:016x}",
+    ]
+
+
+def test_an_answered_call_is_measured_with_an_exemplar(
+    app: Flask, instrumented: Any, server: Any, pool: urllib3.PoolManager
+) -> None:
+    url, _ = server
+    with capture(instrumented(app)) as got:
+        pool.request("GET", f"{url}/missing")
+    labels = {"http_response_status_code": "404", "server_address": "127.0.0.1", "http_request_method": "GET"}
+    assert got.sample(COUNT, **labels) == 1
+    assert got.sample(COUNT, server_port=url.rpartition(":")[2]) == 1
+    assert got.exemplars("http_client_request_duration_seconds_bucket", **labels)
+
+
+def test_a_call_without_an_answer_is_an_error_and_is_measured_once(
+    app: Flask, instrumented: Any, pool: urllib3.PoolManager
+) -> None:
+    port = free_port()
+    retries = urllib3.Retry(2, backoff_factor=0)
+    with capture(instrumented(app)) as got, pytest.raises(urllib3.exceptions.MaxRetryError):
+        pool.request("GET", f"http://127.0.0.1:{port}/", retries=retries)
+    (span,) = got.spans
+    assert span.status.status_code is StatusCode.ERROR
+    assert span.attributes["error.type"] == "urllib3.exceptions.MaxRetryError"
+    assert got.sample(COUNT) == 1
+    assert got.sample(COUNT, error_type="urllib3.exceptions.MaxRetryError", server_port=str(port)) == 1
+    assert got.exemplars("http_client_request_duration_seconds_bucket")
+
+
+def test_retries_and_redirects_are_one_call(
+    app: Flask, instrumented: Any, server: Any, pool: urllib3.PoolManager
+) -> None:
+    url, seen = server
+    retries = urllib3.Retry(5, status_forcelist=[503], backoff_factor=0)
+    with capture(instrumented(app)) as got:
+        assert pool.request("GET", f"{url}/flaky", retries=retries).status == 200
+    assert len(seen) == 3
+    assert len(got.spans) == 1
+    assert got.sample(COUNT) == 1
+
+
+def test_a_secret_in_a_url_stays_out_of_the_span(
+    app: Flask, instrumented: Any, pool: urllib3.PoolManager
+) -> None:
+    url = f"http://ada:hunter22@127.0.0.1:{free_port()}/x?token=hunter22"
+    with capture(instrumented(app)) as got, pytest.raises(urllib3.exceptions.MaxRetryError):
+        pool.request("GET", url, retries=urllib3.Retry(0))
+    assert "hunter22" not in got.spans[0].attributes["url.full"]

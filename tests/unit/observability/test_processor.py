@@ -1,0 +1,225 @@
+"""The span queue: nothing blocks, nothing is lost without being counted, every wait has an end."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, SynchronousMultiSpanProcessor, TracerProvider, sampling
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from observability.metrics import Families
+from observability.processor import SpanQueue
+from tests.polling import until
+
+
+class Exporter(SpanExporter):
+    """Keeps what it gets; `hold()` makes it wait, as for a receiver that never answers."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.result = SpanExportResult.SUCCESS
+        self.error: Exception | None = None
+        self.open = threading.Event()
+        self.open.set()
+        self.entered = threading.Event()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.entered.set()
+        self.open.wait(30)
+        self.batches.append([span.name for span in spans])
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+    @property
+    def names(self) -> list[str]:
+        return [name for batch in self.batches for name in batch]
+
+
+@pytest.fixture
+def exporter() -> Iterator[Exporter]:
+    exporter = Exporter()
+    yield exporter
+    exporter.open.set()
+
+
+class Setup:
+    def __init__(self, exporter: Exporter, **arguments: Any) -> None:
+        self.families = Families()
+        self.queue = SpanQueue(exporter, self.families, **arguments)
+        processors = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]
+        processors.add_span_processor(self.queue)
+        self.provider = TracerProvider(
+            sampler=sampling.ALWAYS_ON, shutdown_on_exit=False, active_span_processor=processors
+        )
+        self.tracer = self.provider.get_tracer("test")
+
+    def end(self, *names: str) -> None:
+        for name in names:
+            self.tracer.start_span(name).end()
+
+    def count(self, name: str, error: str | None = None) -> float:
+        labels = {} if error is None else {"error_type": error}
+        return self.families.registry.get_sample_value(name, labels) or 0.0
+
+    def processed(self, error: str = "") -> float:
+        return self.count("otel_sdk_processor_span_processed_total", error)
+
+    def exported(self, error: str = "") -> float:
+        return self.count("otel_sdk_exporter_span_exported_total", error)
+
+
+Make = Callable[..., Setup]
+
+
+@pytest.fixture
+def make(exporter: Exporter) -> Iterator[Make]:
+    made: list[Setup] = []
+
+    def setup(**arguments: Any) -> Setup:
+        made.append(Setup(exporter, **arguments))
+        return made[-1]
+
+    yield setup
+    exporter.open.set()
+    for each in made:
+        each.queue.shutdown(5)
+
+
+def test_spans_are_exported_in_order_after_the_delay(make: Make, exporter: Exporter) -> None:
+    make(delay=0.01).end("a", "b", "c")
+    until(lambda: exporter.names == ["a", "b", "c"], "the spans to be exported")
+
+
+def test_a_full_batch_does_not_wait_for_the_delay(make: Make, exporter: Exporter) -> None:
+    make(delay=60, batch=2).end("a", "b", "c")
+    until(lambda: exporter.batches == [["a", "b"]], "the full batch to be exported")
+
+
+def test_no_thread_runs_before_the_first_span(make: Make) -> None:
+    before = threading.active_count()
+    setup = make()
+    assert threading.active_count() == before
+    setup.end("a")
+    assert threading.active_count() == before + 1
+
+
+def test_a_full_queue_drops_the_newest_and_counts_them(make: Make, exporter: Exporter) -> None:
+    exporter.open.clear()
+    setup = make(capacity=3, batch=1, delay=0.01)
+    setup.end("in flight")
+    until(exporter.entered.is_set, "the export to begin")
+    setup.end("a", "b", "c", "lost", "lost too")
+    assert setup.processed("queue_full") == 2
+    assert setup.count("otel_sdk_processor_span_queue_size") == 3
+    assert setup.count("otel_sdk_processor_span_queue_capacity") == 3
+    exporter.open.set()
+    assert setup.queue.force_flush(5000)
+    assert exporter.names == ["in flight", "a", "b", "c"]
+
+
+def test_every_span_is_counted_once(make: Make, exporter: Exporter) -> None:
+    setup = make(capacity=50, batch=7, delay=0.001)
+    threads = [threading.Thread(target=setup.end, args=[str(n)] * 1 + ["x"] * 99) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    setup.queue.shutdown(5)
+    setup.end("late")
+    dropped = setup.processed("queue_full")
+    assert setup.processed() + dropped == 800
+    assert setup.processed() == setup.exported() == len(exporter.names)
+    assert setup.processed("already_shutdown") == 1
+
+
+def test_a_failed_export_is_counted_by_its_reason_and_the_next_one_goes_on(
+    make: Make, exporter: Exporter
+) -> None:
+    setup = make(delay=60, failure=lambda: "503")
+    exporter.result = SpanExportResult.FAILURE
+    setup.end("a", "b")
+    assert setup.queue.force_flush(5000)
+    exporter.result = SpanExportResult.SUCCESS
+    setup.end("c")
+    assert setup.queue.force_flush(5000)
+    assert (setup.exported("503"), setup.exported()) == (2, 1)
+    assert setup.processed() == 3
+    assert setup.count("otel_sdk_exporter_operation_duration_seconds_count", "503") == 1
+
+
+def test_an_exporter_that_raises_does_not_end_the_thread(make: Make, exporter: Exporter) -> None:
+    setup = make(delay=60)
+    exporter.error = ValueError("no")
+    setup.end("a")
+    assert setup.queue.force_flush(5000)
+    exporter.error = None
+    setup.end("b")
+    assert setup.queue.force_flush(5000)
+    assert (setup.exported("ValueError"), setup.exported()) == (1, 1)
+
+
+def test_ending_a_span_does_not_wait_for_the_exporter(make: Make, exporter: Exporter) -> None:
+    exporter.open.clear()
+    setup = make(capacity=10, batch=1, delay=0.001)
+    setup.end("first")
+    until(exporter.entered.is_set, "the export to begin")
+    began = time.perf_counter()
+    setup.end(*["x"] * 1000)
+    assert time.perf_counter() - began < 1.0
+
+
+def test_flush_and_shutdown_keep_their_time_limit(make: Make, exporter: Exporter) -> None:
+    exporter.open.clear()
+    setup = make(batch=1, delay=0.001)
+    setup.end("in flight", "left", "left")
+    until(exporter.entered.is_set, "the export to begin")
+    began = time.monotonic()
+    assert setup.queue.force_flush(100) is False
+    setup.queue.shutdown(0.2)
+    assert time.monotonic() - began < 1.5
+    assert setup.processed("shutdown_timeout") == 2
+
+
+def test_shutdown_exports_what_is_queued(make: Make, exporter: Exporter) -> None:
+    setup = make(delay=60, batch=2)
+    setup.end("a", "b", "c")
+    setup.queue.shutdown(5)
+    assert exporter.names == ["a", "b", "c"]
+    assert setup.processed() == 3
+
+
+def test_shutdown_without_a_span_is_immediate(make: Make) -> None:
+    began = time.monotonic()
+    make().queue.shutdown(5)
+    assert time.monotonic() - began < 1
+
+
+def test_unsampled_spans_are_not_queued(exporter: Exporter, make: Make) -> None:
+    setup = make()
+    setup.provider.sampler = sampling.ALWAYS_OFF
+    setup.provider.get_tracer("other").start_span("a").end()
+    assert setup.count("otel_sdk_processor_span_queue_size") == 0
+
+
+def test_a_forked_child_exports_its_own_spans_and_not_its_parents(make: Make, exporter: Exporter) -> None:
+    setup = make(delay=60)
+    setup.end("parent's")
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - another process
+        setup.end("child's")
+        setup.queue.force_flush(5000)
+        os.write(writing, ",".join(exporter.names).encode())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as pipe:
+        assert pipe.read() == "child's"
+    assert setup.queue.force_flush(5000)
+    assert exporter.names == ["parent's"]
