@@ -86,8 +86,10 @@ def _sort(data: TracesData) -> None:
             for span in scope_spans.spans:
                 _sort_attributes(span.attributes)
                 span.events.sort(key=lambda event: event.name)
-                for holder in (*span.events, *span.links):
-                    _sort_attributes(holder.attributes)
+                for event in span.events:
+                    _sort_attributes(event.attributes)
+                for link in span.links:
+                    _sort_attributes(link.attributes)
 
 
 def _sort_attributes(attributes: MutableSequence[KeyValue]) -> None:

@@ -1,14 +1,18 @@
 """`GET /api/logs` and `GET /api/logs/histogram`.
 
 Parameters of both: `service` (repeated: any of them), `trace_id`, `level` (minimum severity), `q`
-(terms; see log_query.py), `field=name:value` (repeated: all of them), `start` and `end` in
+(terms; see below), `field=name:value` (repeated: all of them), `start` and `end` in
 microseconds since the epoch, both included. The list also takes `limit` (100, at most 5000), `order`
 (`desc`, newest first, or `asc`), `cursor` (the `next` of the page before) and `after` (the `latest`
 of an earlier answer: only lines stored since).
 
-The list answers `{"logs": [...], "total": n, "total_relation": "eq" | "gte", "next": ..., "latest": n}`;
-`total` counts every match, not only the page's. The histogram answers counts by severity of `buckets`
-(60) equal spans of time.
+The list answers `logs`, `total`, `total_relation` (`eq` or `gte`), `next` and `latest`;
+`total` counts every match, not only the page's, and is a lower bound where the relation is `gte`.
+`q` is made of terms separated by spaces, `"…"` makes one term of several words; a line matches where
+every term is in the text of its values, as a part of it and in any case.
+
+The histogram answers counts by severity of `buckets` (60) equal spans of time; the last hour where no
+time is given.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from flask import Blueprint, Response, request
 
 from observability.local import log_query, params
 from observability.local.lines import LEVELS, level_name
-from observability.local.log_query import LogQuery
+from observability.local.log_match import LogQuery, split_terms
 from observability.local.params import BadParameter
 from observability.local.reader import Reader
 
@@ -50,10 +54,7 @@ class LogsApi:
         query = logs_query()
         with self._reader.snapshot() as db:
             found = log_query.search(db, query)
-        cursor = None
-        if len(found.lines) == query.limit and query.newest_first:
-            moment, seq, _ = found.lines[-1]
-            cursor = f"{moment}-{seq}"
+        cursor = f"{found.next[0]}-{found.next[1]}" if found.next else None
         rest = {
             "total": found.total,
             "total_relation": "eq" if found.exact else "gte",
@@ -109,7 +110,7 @@ def logs_query() -> LogQuery:
         services=frozenset(name for name in arguments.getlist("service") if name),
         trace=params.trace_id(text) if (text := arguments.get("trace_id", "")) else b"",
         level=_level(arguments.get("level", "")),
-        terms=log_query.split_terms(arguments.get("q", "")),
+        terms=split_terms(arguments.get("q", "")),
         fields=tuple(_field(text) for text in arguments.getlist("field")),
         start=start,
         end=end,

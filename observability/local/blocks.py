@@ -7,7 +7,6 @@ lines, then the lines as JSON, separated by newlines. Joining two payloads joins
 
 from __future__ import annotations
 
-import re
 import zlib
 from array import array
 from collections.abc import Iterable, Sequence
@@ -24,8 +23,12 @@ SPANS = 128
 LINES = 256
 """Lines of a full block."""
 
+ID_LENGTH = 16
+"""Words of at least so many hex digits are listed apart, as ids."""
+
 _LEVEL = 1
-_WORD = re.compile(r"[^\W_]+")
+_SEPARATORS = bytes(c if c >= 128 or chr(c).isalnum() else 32 for c in range(256))
+"""A table for bytes.translate that turns ASCII punctuation and control characters into spaces."""
 
 
 def pack_spans(rows: Sequence[SpanRow]) -> bytes:
@@ -89,11 +92,7 @@ def pack_logs(rows: Sequence[LogRow]) -> tuple[bytes, list[str]]:
 
 def unpack_logs(payload: bytes, n: int, services: Sequence[str]) -> LogBlock:
     """The `n` lines of a log payload."""
-    data = zlib.decompress(payload)
-    times, indexes = array("q"), array("H")
-    times.frombytes(data[: 8 * n])
-    indexes.frombytes(data[9 * n : 11 * n])
-    return LogBlock(times, data[8 * n : 9 * n], indexes, services, data[11 * n :].decode())
+    return _log_block(zlib.decompress(payload), n, services)
 
 
 def join_logs(blocks: Sequence[LogBlock]) -> tuple[bytes, list[str]]:
@@ -110,17 +109,36 @@ def join_logs(blocks: Sequence[LogBlock]) -> tuple[bytes, list[str]]:
     return _pack(joined, "\n".join([block.text for block in blocks]).encode()), services
 
 
-def words(texts: Iterable[str]) -> bytes:
-    """The distinct lower-case words of some texts, each on a line of its own, in UTF-8."""
-    found: set[str] = set()
-    for text in texts:
-        found.update(_WORD.findall(text.lower()))
-    return "\n".join(sorted(found)).encode()
+def log_times(payload: bytes, n: int, services: Sequence[str]) -> LogBlock:
+    """As unpack_logs, without the lines: their times, levels and services lie in front."""
+    return _log_block(zlib.decompressobj().decompress(payload, 11 * n), n, services)
 
 
-def pieces(text: str) -> list[str]:
+def words(text: bytes) -> set[bytes]:
+    """The lower-case words of a UTF-8 text: runs of ASCII letters and digits and of all other characters."""
+    return set(text.decode(errors="replace").lower().encode().translate(_SEPARATORS).split())
+
+
+def is_hex(word: bytes) -> bool:
+    """Whether a word is made of hex digits, so that it may be an id or a part of one."""
+    return not word.translate(None, b"0123456789abcdef")
+
+
+def join_words(found: Iterable[bytes]) -> bytes:
+    """Distinct words, each between newlines, so that a search can ask for a whole word or a part of one."""
+    return b"\n" + b"\n".join(sorted(found)) + b"\n"
+
+
+def pieces(text: str) -> list[bytes]:
     """The words of a search term: a line can hold the term only if its block has a word with each."""
-    return _WORD.findall(text.lower())
+    return text.lower().encode(errors="replace").translate(_SEPARATORS).split()
+
+
+def _log_block(data: bytes, n: int, services: Sequence[str]) -> LogBlock:
+    times, indexes = array("q"), array("H")
+    times.frombytes(data[: 8 * n])
+    indexes.frombytes(data[9 * n : 11 * n])
+    return LogBlock(times, data[8 * n : 9 * n], indexes, services, data[11 * n :].decode())
 
 
 def _pack(block: LogBlock, text: bytes) -> bytes:

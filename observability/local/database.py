@@ -11,7 +11,9 @@ span_tags    tokens of every tag in the block (see tokens.py), concatenated, for
 span_facet   block x operation: counts, bounds of start time and duration
 span         one narrow row a span, to match without decoding the payload
 span_data    payload: zlib of an OTLP TracesData message
-log_block, log_facet, log_words, log_data   the same for log lines
+log_block, log_facet, log_data   the same for log lines
+log_words    the distinct words of a block's lines; those that are ids apart, because they are most of them
+log_traces   the trace ids of a block's lines, concatenated
 tail         how far each log file has been read
 """
 
@@ -20,7 +22,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-VERSION = 2
+VERSION = 4
 PAGE = 4096
 
 SCHEMA = """
@@ -61,7 +63,10 @@ CREATE TABLE log_facet (
     block INTEGER NOT NULL, service TEXT NOT NULL, level INTEGER NOT NULL, n INTEGER NOT NULL,
     PRIMARY KEY (block, service, level)
 ) WITHOUT ROWID;
-CREATE TABLE log_words (block INTEGER PRIMARY KEY, traces BLOB NOT NULL, words BLOB NOT NULL);
+CREATE TABLE log_words (
+    block INTEGER PRIMARY KEY, words BLOB NOT NULL, ids BLOB NOT NULL
+);
+CREATE TABLE log_traces (block INTEGER PRIMARY KEY, traces BLOB NOT NULL);
 CREATE TABLE log_data (block INTEGER PRIMARY KEY, payload BLOB NOT NULL);
 CREATE TABLE tail (
     device INTEGER NOT NULL, inode INTEGER NOT NULL, head BLOB NOT NULL,
@@ -88,7 +93,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=NORMAL")
     db.execute("PRAGMA busy_timeout=5000")
-    db.execute("PRAGMA cache_size=-32000")
+    db.execute("PRAGMA cache_size=-24000")
     db.execute("PRAGMA temp_store=MEMORY")
     db.execute("PRAGMA journal_size_limit=16777216")
     db.execute("PRAGMA wal_autocheckpoint=2000")
@@ -107,8 +112,8 @@ def open_reader(path: Path) -> sqlite3.Connection:
         db.close()
         raise StoreError(f"{path} has schema {version}, this program reads {VERSION}; restart the receiver")
     db.execute("PRAGMA query_only=ON")
-    db.execute("PRAGMA cache_size=-8000")
-    db.execute("PRAGMA mmap_size=268435456")
+    # The system caches the file; a large cache in each of the reading threads would only hold it again.
+    db.execute("PRAGMA cache_size=-2000")
     db.execute("PRAGMA busy_timeout=2000")
     return db
 

@@ -16,7 +16,7 @@ class HttpServer:
         self, app: Callable[..., Any], *, host: str, port: int, threads: int, max_body: int = 1024 * 1024
     ) -> None:
         """Listens at once, answers after start(). Raises OSError where the port is taken."""
-        self._server: Any = waitress.server.create_server(
+        server: Any = waitress.server.create_server(
             app,
             host=host,
             port=port,
@@ -26,7 +26,8 @@ class HttpServer:
             ident="",
             clear_untrusted_proxy_headers=True,
         )
-        self.port = int(self._server.effective_port)
+        self._server = server
+        self.port = int(server.effective_port)  # one loopback address makes one socket
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 

@@ -39,30 +39,38 @@ def parse_line(raw: bytes, service: str, now: int) -> LogRow:
     """The record of one line, which has no newline. `now` is in microseconds since the epoch."""
     if raw[:1] == b"{":
         try:
-            return record(orjson.loads(raw), service, now)
+            return record(orjson.loads(raw), service, now, raw)
         except (orjson.JSONDecodeError, orjson.JSONEncodeError):
             pass
     return record({"message": raw.decode(errors="replace")}, service, now)
 
 
-def record(fields: dict[str, Any], service: str, now: int) -> LogRow:
-    """The record of a line's fields. Raises orjson.JSONEncodeError for what JSON cannot hold."""
+def record(fields: dict[str, Any], service: str, now: int, raw: bytes = b"\\") -> LogRow:
+    """The record of a line's fields. Raises orjson.JSONEncodeError for what JSON cannot hold.
+
+    `raw`, the line they came from, is kept where nothing is added and nothing in it is escaped, because a
+    search compares text as it is.
+    """
+    given = len(fields)
     time = to_microseconds(fields.get("timestamp"))
     if time is None:
         if "timestamp" in fields:
             fields["timestamp.original"] = fields["timestamp"]
         time = now
-        fields = {**fields, "timestamp": rfc3339(now)}
+        fields["timestamp"] = rfc3339(now)
+        raw = b"\\"
     named = fields.get("service")
     if isinstance(named, str) and named:
         service = named
     else:
         fields["service"] = service
+        raw = b"\\"
     severity = fields.get("severity")
     if severity is None and isinstance(fields.get("level"), str):
         severity = fields["severity"] = fields["level"].upper()
     level = LEVELS.get(severity, LEVELS.get(severity.upper(), 0)) if isinstance(severity, str) else 0
-    return LogRow(time, level, service, _trace(fields.get("trace_id")), orjson.dumps(fields))
+    line = orjson.dumps(fields) if b"\\" in raw or len(fields) != given else raw
+    return LogRow(time, level, service, _trace(fields.get("trace_id")), line)
 
 
 def to_microseconds(timestamp: Any) -> int | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from observability.local import blocks
 from observability.local.records import LogRow, TailState
 from observability.local.span_store import open_blocks
 
-_BLOCK_TABLES = ("log_facet", "log_words", "log_data")
+_BLOCK_TABLES = ("log_facet", "log_words", "log_traces", "log_data")
 
 
 class LogStore:
@@ -62,12 +63,13 @@ class LogStore:
         payload, services = blocks.pack_logs(rows)
         times = [row.time for row in rows]
         traces = b"".join({row.trace for row in rows if row.trace})
-        words = blocks.words([row.line.decode() for row in rows])
+        words = blocks.words(b"\n".join([row.line for row in rows]))
         facets = Counter((row.service, row.level) for row in rows)
         self._insert(
             (block, len(rows), received, min(times), max(times), json.dumps(services)),
             [(block, service, level, n) for (service, level), n in facets.items()],
-            (block, traces, words),
+            traces,
+            words,
             payload,
         )
         self._next += len(rows)
@@ -95,7 +97,13 @@ class LogStore:
             " GROUP BY service, level",
             (first, *bounds),
         ).fetchall()
-        summaries = run("SELECT traces, words FROM log_words WHERE block BETWEEN ? AND ?", bounds).fetchall()
+        words = [
+            word
+            for lists in run("SELECT words, ids FROM log_words WHERE block BETWEEN ? AND ?", bounds)
+            for words in lists
+            for word in words.split()
+        ]
+        traces = [t for (t,) in run("SELECT traces FROM log_traces WHERE block BETWEEN ? AND ?", bounds)]
         parts = [
             blocks.unpack_logs(payload, n, json.loads(services))
             for payload, n, services in run(
@@ -110,26 +118,30 @@ class LogStore:
         self._insert(
             (first, *whole, json.dumps(services)),
             facets,
-            (first, _traces(t for t, _ in summaries), _words(w for _, w in summaries)),
+            _distinct_traces(traces),
+            set(words),
             payload,
         )
 
     def _insert(
         self,
-        block: tuple[object, ...],
-        facets: Sequence[tuple[object, ...]],
-        words: tuple[int, bytes, bytes],
+        block: tuple[Any, ...],
+        facets: Sequence[tuple[Any, ...]],
+        traces: bytes,
+        words: Collection[bytes],
         payload: bytes,
     ) -> None:
-        self._db.execute("INSERT INTO log_block VALUES (?, ?, ?, ?, ?, ?)", block)
+        run, key = self._db.execute, block[0]
+        ids = {word for word in words if len(word) >= blocks.ID_LENGTH and blocks.is_hex(word)}
+        run("INSERT INTO log_block VALUES (?, ?, ?, ?, ?, ?)", block)
         self._db.executemany("INSERT INTO log_facet VALUES (?, ?, ?, ?)", facets)
-        self._db.execute("INSERT INTO log_words VALUES (?, ?, ?)", words)
-        self._db.execute("INSERT INTO log_data VALUES (?, ?)", (block[0], payload))
+        run(
+            "INSERT INTO log_words VALUES (?, ?, ?)",
+            (key, blocks.join_words(word for word in words if word not in ids), blocks.join_words(ids)),
+        )
+        run("INSERT INTO log_traces VALUES (?, ?)", (key, traces))
+        run("INSERT INTO log_data VALUES (?, ?)", (key, payload))
 
 
-def _traces(blobs: Iterable[bytes]) -> bytes:
+def _distinct_traces(blobs: Iterable[bytes]) -> bytes:
     return b"".join({blob[i : i + 16] for blob in blobs for i in range(0, len(blob), 16)})
-
-
-def _words(blobs: Iterable[bytes]) -> bytes:
-    return b"\n".join(sorted({word for blob in blobs for word in blob.split(b"\n")}))

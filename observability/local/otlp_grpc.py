@@ -64,7 +64,7 @@ class OtlpGrpc:
                 _refuse(context, refused)
             raise AssertionError("abort raises")
 
-        method = grpc.unary_unary_rpc_method_handler(
+        method: grpc.RpcMethodHandler[bytes, Message] = grpc.unary_unary_rpc_method_handler(
             export, request_deserializer=None, response_serializer=lambda message: message.SerializeToString()
         )
         handler: grpc.GenericRpcHandler = grpc.method_handlers_generic_handler(service, {"Export": method})

@@ -15,6 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from observability.local import blocks, tokens
 from observability.local.matching import KINDS, kind_number, matches, status_wanted, token_key
+from observability.local.needles import AllOf
 
 
 @dataclass(frozen=True)
@@ -130,31 +131,35 @@ def _candidates(db: sqlite3.Connection, query: TraceQuery) -> Iterator[bytes]:
     ops = _operation_ids(db, query)
     if not ops:
         return
-    tags, tag_values = _tag_conditions(db, query)
+    groups = _tag_tokens(db, query)
+    wanted = AllOf(groups)
     starts = _bounds(query.start_min, query.start_max)
     durations = _bounds(query.duration_min, query.duration_max)
     status = status_wanted(query.attributes)
     # All text put into these statements is made here: numbers, column names and placeholders.
-    join = " JOIN span_tags t ON t.block = b.id" if tags else ""
+    join, column = (" JOIN span_tags t ON t.block = b.id", "t.tokens") if wanted else ("", "NULL")
     errors = " AND f.errors > 0" if status == 2 else ""
     cursor = db.execute(
-        f"SELECT b.id, b.n, b.max_start FROM span_block b{join}"  # noqa: S608 - see above
+        f"SELECT b.id, b.n, b.max_start, {column} FROM span_block b{join}"  # noqa: S608 - see above
         " WHERE b.max_start >= ? AND b.min_start <= ? AND EXISTS (SELECT 1 FROM span_facet f"
         f" WHERE f.block = b.id AND f.op IN ({ops}) AND f.max_start >= ? AND f.min_start <= ?"
-        f" AND f.max_duration >= ? AND f.min_duration <= ?{errors}){tags} ORDER BY b.max_start DESC",
-        (*starts, *starts, *durations, *tag_values),
+        f" AND f.max_duration >= ? AND f.min_duration <= ?{errors}) ORDER BY b.max_start DESC",
+        (*starts, *starts, *durations),
     )
+    tags = "".join(f" AND ({' OR '.join(['instr(tokens, ?)'] * len(group))})" for group in groups)
     sql = (
         f"SELECT start, trace FROM span WHERE seq BETWEEN ? AND ? AND op IN ({ops})"  # noqa: S608 - see above
         f" AND start BETWEEN ? AND ? AND duration BETWEEN ? AND ?{_STATUS_SQL[status]}{tags}"
     )
+    values = (*starts, *durations, *(token for group in groups for token in group))
     # A span row is given out once no block that is still to come can hold a newer one.
     waiting: list[tuple[int, bytes]] = []
-    for block, n, newest in cursor:
+    for block, n, newest, tokens_ in cursor:
         waiting.sort()
         while waiting and waiting[-1][0] >= newest:
             yield waiting.pop()[1]
-        waiting += db.execute(sql, (block, block + n - 1, *starts, *durations, *tag_values))
+        if tokens_ is None or wanted.within(tokens_):
+            waiting += db.execute(sql, (block, block + n - 1, *values))
     waiting.sort()
     while waiting:
         yield waiting.pop()[1]
@@ -184,16 +189,14 @@ def _operation_ids(db: sqlite3.Connection, query: TraceQuery) -> str:
     return ",".join(ids)
 
 
-def _tag_conditions(db: sqlite3.Connection, query: TraceQuery) -> tuple[str, list[bytes]]:
-    """SQL on a `tokens` column that holds wherever all tags of the query may be, and its values."""
+def _tag_tokens(db: sqlite3.Connection, query: TraceQuery) -> list[list[bytes]]:
+    """For each tag of the query, the tokens of which a matching span has one."""
     names = [query.service] if query.service else services(db)
-    sql, found = "", []
-    for key, text in query.attributes.items():
-        if indexed := token_key(key):
-            alternatives = [item for name in names for item in tokens.candidates(indexed, text, name)]
-            sql += f" AND ({' OR '.join(['instr(tokens, ?)'] * len(alternatives))})"
-            found += alternatives
-    return sql, found
+    return [
+        [token for name in names for token in tokens.candidates(indexed, text, name)]
+        for key, text in query.attributes.items()
+        if (indexed := token_key(key))
+    ]
 
 
 def _bounds(low: int | None, high: int | None) -> tuple[int, int]:

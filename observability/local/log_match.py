@@ -1,0 +1,142 @@
+"""Whether a log line matches a search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from observability.local.blocks import LogBlock, pieces
+from observability.local.values import plain_text
+
+
+@dataclass(frozen=True)
+class LogQuery:
+    """What is asked. Times in microseconds, both ends included; `level` a severity number and above."""
+
+    services: frozenset[str] = frozenset()
+    trace: bytes = b""
+    level: int = 0
+    terms: tuple[str, ...] = ()
+    """Lower-case texts that must all be in the values of a line."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """Names and the text that the value of each must be."""
+    start: int = -(2**63)
+    end: int = 2**63 - 1
+    after: int = 0
+    """Only lines stored later than this one, by seq."""
+    before: tuple[int, int] | None = None
+    """Only lines older than this one, by (time, seq)."""
+    limit: int = 100
+    newest_first: bool = True
+
+    @property
+    def plain(self) -> bool:
+        """Whether counts by service and level answer it for a block that lies within its times."""
+        return not (self.terms or self.fields or self.trace or self.after)
+
+
+def split_terms(text: str) -> tuple[str, ...]:
+    """The terms of a `q`: separated by spaces, `"…"` holds several words together.
+
+    A quote that is never closed is an ordinary character.
+    """
+    terms: list[str] = []
+    parts = text.split('"')
+    if len(parts) % 2 == 0:
+        parts[-2:] = ['"'.join(parts[-2:])]
+    for i, part in enumerate(parts):
+        terms += [part] if i % 2 else part.split()
+    return tuple(term.lower() for term in terms if term.strip())
+
+
+def word_patterns(query: LogQuery) -> list[bytes]:
+    """What the list of words of a block must contain for a line of it to match.
+
+    A term may begin and end within words. The text of a field is whole words, because quotes, commas or
+    braces surround it in the line.
+    """
+    patterns = [piece for term in query.terms for piece in pieces(term)]
+    for name, text in query.fields:
+        patterns += [b"\n%s\n" % piece for piece in pieces(f"{name} {_as_written(text)}")]
+    return sorted(set(patterns), key=len, reverse=True)
+
+
+def matching(block: LogBlock, first: int, query: LogQuery) -> Iterator[tuple[int, str]]:
+    """The (index, line) of the lines of a block that match, in the order of their seq.
+
+    `first` is the seq of the block's first line.
+    """
+    lines = block.lines()
+    candidates: Sequence[int] = range(len(lines))
+    needles = {piece.decode(errors="replace") for term in query.terms for piece in pieces(term)}
+    for name, text in query.fields:
+        needles |= {piece.decode(errors="replace") for piece in pieces(f"{name} {_as_written(text)}")}
+    if query.trace:
+        needles.add(query.trace.hex().lstrip("0"))
+    if needles:
+        lowered = block.text.lower().split("\n")
+        for needle in sorted(needles, key=len, reverse=True):
+            candidates = [i for i in candidates if needle in lowered[i]]
+    for i in heads(block, first, query, candidates):
+        if not needles or line_matches(orjson.loads(lines[i]), query):
+            yield i, lines[i]
+
+
+def heads(block: LogBlock, first: int, query: LogQuery, candidates: Sequence[int]) -> Iterator[int]:
+    """Those of the candidates whose time, level, service and seq fit."""
+    wanted = {i for i, name in enumerate(block.services) if not query.services or name in query.services}
+    for i in candidates:
+        if (
+            query.start <= block.times[i] <= query.end
+            and block.levels[i] >= query.level
+            and block.service_indexes[i] in wanted
+            and first + i > query.after
+        ):
+            yield i
+
+
+def line_matches(fields: dict[str, Any], query: LogQuery) -> bool:
+    """Whether the fields of a line fit the query's trace, fields and terms."""
+    if query.trace and str(fields.get("trace_id", "")).lower().rjust(32, "0") != query.trace.hex():
+        return False
+    if any(text not in _texts(fields, name) for name, text in query.fields):
+        return False
+    if not query.terms:
+        return True
+    text = searchable(fields)
+    return all(term in text for term in query.terms)
+
+
+def searchable(fields: Any) -> str:
+    """The lower-case text of a line's values that terms are looked for in; names are not searched."""
+    parts: list[str] = []
+    todo: list[Any] = [fields]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            todo += value.values()
+        elif isinstance(value, list):
+            todo += value
+        else:
+            parts.append(plain_text(value))
+    return "\n".join(reversed(parts)).lower()
+
+
+def _texts(fields: dict[str, Any], name: str) -> list[str]:
+    """The texts of a field: by its own name, or by the path of names that leads into nested objects."""
+    texts = [plain_text(fields[name])] if name in fields else []
+    head, dot, rest = name.partition(".")
+    while dot:
+        if isinstance(inner := fields.get(head), dict):
+            texts += _texts(inner, rest)
+        more, dot, rest = rest.partition(".")
+        head = f"{head}.{more}"
+    return texts
+
+
+def _as_written(text: str) -> str:
+    """A text as it stands in the JSON of a line."""
+    return orjson.dumps(text.encode(errors="replace").decode()).decode()
