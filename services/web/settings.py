@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,12 @@ def _long_enough(value: str) -> str | None:
     return f"give at least {SECRET_KEY_LENGTH} characters, or leave it unset to have one made and kept"
 
 
+def _bearer(token: str) -> str | None:
+    if re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token):
+        return None
+    return "give letters, digits and . _ ~ + / - only, which is what a bearer token may hold (RFC 6750)"
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings of `web`. Times are in seconds."""
@@ -43,7 +50,11 @@ class Settings:
         check=between(0.05, 60),
     )
     car_write_token: str | None = setting(
-        "CAR_WRITE_TOKEN", None, help="The token with which `car` accepts changes.", secret=True
+        "CAR_WRITE_TOKEN",
+        None,
+        help="The bearer token with which `car` accepts changes.",
+        secret=True,
+        check=_bearer,
     )
     secret_key: str | None = setting(
         "SECRET_KEY",

@@ -26,6 +26,7 @@ def test_the_defaults_are_those_of_a_laptop() -> None:
         ("CONSOLE_URL", "javascript:alert(1)"),
         ("CAR_TIMEOUT", "0"),
         ("SECRET_KEY", "short"),
+        ("CAR_WRITE_TOKEN", "line\nbreak"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named_with_a_remedy(name: str, value: str) -> None:
