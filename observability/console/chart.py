@@ -60,18 +60,20 @@ def chart(
     exemplars: Iterable[Exemplar] = (),
     at_most: float | None = None,
     colours: Mapping[str, int] | None = None,
+    binary: bool = False,
 ) -> Chart:
     """Draw `series` from `start` to `end` in Unix seconds, from zero up to the highest value.
 
     `names` gives the names by place, else the labels do; `at_most` is a value the scale reaches at least;
-    `colours` gives a name its colour.
+    `colours` gives a name its colour; `binary` ends the scale at a power of two, for bytes.
     """
     kept = [one for one in series if any(math.isfinite(value) for _, value in one.points)]
     shown = kept[:LINES]
     dots = _newest(exemplars, start, end)
     values = [value for one in shown for _, value in one.points if math.isfinite(value)]
     peak = max([*values, *(dot.value for dot in dots), at_most or 0.0], default=0.0)
-    top, low = _round_up(peak), min(0.0, *values) if values else 0.0
+    top = 2.0 ** math.ceil(math.log2(peak)) if binary and peak > 0 else _round_up(peak)
+    low = min(0.0, *values) if values else 0.0
     low = -_round_up(-low) if low < 0 else 0.0
 
     def place(time: float, value: float) -> tuple[float, float]:

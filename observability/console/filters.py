@@ -35,8 +35,10 @@ def seconds(value: float | None) -> str:
 
 
 def rate(value: float | None) -> str:
-    """Something per second."""
-    return NONE if value is None or math.isnan(value) else f"{_three(value)}/s"
+    """Something per second; below one a second, two digits say enough."""
+    if value is None or math.isnan(value):
+        return NONE
+    return f"{_digits(value, 3 if abs(value) >= 1 else 2)}/s"
 
 
 def ratio(value: float | None) -> str:
@@ -74,12 +76,16 @@ def number(value: float | None) -> str:
 
 
 def _three(value: float) -> str:
-    """Three significant digits, without an exponent or trailing zeros behind the point."""
-    if value == 0:
-        return "0"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return _digits(value, 3)
+
+
+def _digits(value: float, significant: int) -> str:
+    """A number with so many significant digits, without an exponent or trailing zeros behind the point."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else str(value)
+    digits = max(0, significant - 1 - math.floor(math.log10(abs(value))))
     text = f"{value:.{min(digits, 4)}f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def moment(us: int) -> datetime:

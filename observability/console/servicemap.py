@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from observability.sources import Span, Trace
 
 NODE_WIDTH, NODE_HEIGHT = 150, 44
-GAP_X, GAP_Y = 150, 34
+GAP_X, GAP_Y = 190, 34
 MOST_NODES = 40
 
 
@@ -45,7 +45,7 @@ class Place:
 
 @dataclass(frozen=True)
 class PlacedEdge:
-    """An edge as a curve, with a place for its label and its rate where it is known."""
+    """An edge as a curve, with the end of its label and its rate where it is known."""
 
     edge: Edge
     path: str
@@ -113,7 +113,7 @@ def draw(
         width=width,
         height=height,
         nodes=list(places.values()),
-        edges=[_curve(edge, places, rates) for edge in edges],
+        edges=_curves(edges, places, rates),
         traces=len(traces),
         left_out=len(names) - len(kept),
     )
@@ -146,11 +146,20 @@ def _places(columns: Sequence[Sequence[str]], known: set[str]) -> list[Place]:
     return found
 
 
-def _curve(edge: Edge, places: Mapping[str, Place], rates: Mapping[tuple[str, str], float]) -> PlacedEdge:
-    start, end = places[edge.caller], places[edge.called]
-    x1, y1 = start.x + NODE_WIDTH, start.y + NODE_HEIGHT / 2
-    x2, y2 = end.x - 6, end.y + NODE_HEIGHT / 2
-    bend = max(40.0, abs(x2 - x1) / 2)
-    path = f"M{x1:.0f} {y1:.0f}C{x1 + bend:.0f} {y1:.0f} {x2 - bend:.0f} {y2:.0f} {x2:.0f} {y2:.0f}"
-    rate = rates.get((edge.caller, edge.called))
-    return PlacedEdge(edge, path, (x1 + x2) / 2, (y1 + y2) / 2, rate)
+def _curves(
+    edges: Sequence[Edge], places: Mapping[str, Place], rates: Mapping[tuple[str, str], float]
+) -> list[PlacedEdge]:
+    """Each edge with its label where it ends; labels of edges that end at the same node are stacked."""
+    found, ending = [], dict.fromkeys(places, 0)
+    for edge in edges:
+        start, end = places[edge.caller], places[edge.called]
+        x1, y1 = start.x + NODE_WIDTH, start.y + NODE_HEIGHT / 2
+        x2, y2 = end.x - 6, end.y + NODE_HEIGHT / 2
+        bend = max(40.0, abs(x2 - x1) / 3)
+        path = f"M{x1:.0f} {y1:.0f}C{x1 + bend:.0f} {y1:.0f} {x2 - 2 * bend:.0f} {y2:.0f} {x2:.0f} {y2:.0f}"
+        # Beside the curve, not on it: below an edge that comes from above.
+        beside = y2 + 18 if y2 > y1 else y2 - 7
+        label_y = beside - 28 * ending[edge.called]
+        ending[edge.called] += 1
+        found.append(PlacedEdge(edge, path, x2 - 10, label_y, rates.get((edge.caller, edge.called))))
+    return found

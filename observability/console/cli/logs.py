@@ -50,7 +50,7 @@ def logs(
 
     \b
     Examples:
-      dashcam logs --level ERROR --lookback 15m
+      dashcam logs --level ERROR --since 15m
       dashcam logs --trace 4bf92f3577b34da6a3ce929d0e0e4736
       dashcam logs --service car --follow
       dashcam logs "connection refused" --fields http.response.status_code=503
@@ -70,7 +70,7 @@ def logs(
         return
     page = session.sources.logs.search(query)
     if not page.lines:
-        nothing(session, "No line matches. Look back further with --lookback.", {"logs": [], "total": 0})
+        nothing(session, "No line matches. Look back further with --since.", {"logs": [], "total": 0})
     lines = list(reversed(page.lines))
     if session.as_json:
         write_json({"logs": [dict(line.fields) for line in lines], "total": page.total})

@@ -34,7 +34,7 @@ def services(session: Session, window: parameters.Window) -> None:
     \b
     Examples:
       dashcam services
-      dashcam services --lookback 1h --json
+      dashcam services --since 1h --json
     """
     found, errors = gather_services(session.sources, Gatherer(session.settings.source_timeout), window)
     if errors:

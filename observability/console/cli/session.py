@@ -135,23 +135,29 @@ def time_options(default: str) -> Callable[[Callable[..., None]], Callable[..., 
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
-        def run(*args: Any, lookback: str, since: str, until: str, **kwargs: Any) -> None:
+        def run(*args: Any, since: str, until: str, **kwargs: Any) -> None:
             with failures():
-                asked = {"lookback": lookback} if lookback else {}
-                if since or until:
-                    asked = {"from": since, "to": until}
-                found: Window = window(asked, default)
+                found = _window(since or default, until)
             function(*args, window=found, **kwargs)
 
-        run = click.option("--until", default="", metavar="TIME", help="Not after, as --since.")(run)
-        run = click.option(
-            "--since", default="", metavar="TIME", help="Not before, such as 2026-01-31T12:00 (UTC)."
-        )(run)
+        run = click.option("--until", default="", metavar="TIME", help="Until a moment (UTC) [now].")(run)
         return click.option(
-            "--lookback", default="", metavar="TIME", help=f"How far back, such as 15m or 2h [{default}]."
+            "--since",
+            default="",
+            metavar="TIME",
+            help=f"How far back, such as 15m or 2h, or a moment such as 2026-01-31T12:00 (UTC) [{default}].",
         )(run)
 
     return decorate
+
+
+def _window(since: str, until: str) -> Window:
+    """From `since`, a moment or a length back from `until`, which is a moment or empty for now."""
+    if since[:1].isdigit() and "-" in since:
+        return window({"from": since, "to": until}, "1h")
+    if not until:
+        return window({"lookback": since}, "1h")
+    return window({"to": until}, since)
 
 
 def table(rows: list[list[str]], right: frozenset[int] = frozenset()) -> None:

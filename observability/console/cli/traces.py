@@ -72,7 +72,7 @@ def traces(
     newest = sorted(found.values(), key=SORTS["newest"])[:limit]
     results = sorted(newest, key=SORTS[sort])
     if not results:
-        nothing(session, "No trace matches. Look back further with --lookback.", {"traces": []})
+        nothing(session, "No trace matches. Look back further with --since.", {"traces": []})
     if session.as_json:
         write_json({"traces": [_summary(trace) for trace in results]})
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -101,6 +103,7 @@ def logs() -> str:
     services = set(asked["services"].or_else([])) | {line.service for line in page.lines}
     return render_template(
         "console/logs.html",
+        live_start=max((line.time for line in page.lines), default=form.window.start) + 1,
         form=form,
         page=page,
         error=asked["page"].error,
@@ -115,9 +118,32 @@ def logs() -> str:
 
 
 def live() -> str:
-    """The newest lines since `start` as rows, newest first, for the script that follows."""
+    """The newest lines since `start`, newest first, each with a key, for the script that follows.
+
+    The script asks again for the last minute each time and leaves out the keys it has, so that lines which
+    come late are shown as well and none is shown twice.
+    """
     form = Form.read(request.args)
-    page = console().sources.logs.search(form.query(end=None, limit=LIVE_LINES))
-    services = set(console().gatherer.ask(s=console().sources.traces.services)["s"].or_else([]))
-    services |= {line.service for line in page.lines}
-    return render_template("console/live.html", page=page, colours=colours(services))
+    sources = console().sources
+    asked = console().gatherer.ask(
+        page=lambda: sources.logs.search(form.query(end=None, limit=LIVE_LINES)),
+        services=sources.traces.services,
+    )
+    if asked["page"].error:
+        raise asked["page"].error
+    page: LogPage = asked["page"].value
+    services = set(asked["services"].or_else([])) | {line.service for line in page.lines}
+    return render_template(
+        "console/live.html", lines=list(zip(_keys(page), page.lines, strict=True)), colours=colours(services)
+    )
+
+
+def _keys(page: LogPage) -> list[str]:
+    """A key for each line; equal lines are numbered from the oldest."""
+    seen: Counter[str] = Counter()
+    keys = []
+    for line in reversed(page.lines):
+        digest = hashlib.blake2s(line.identity, digest_size=8).hexdigest()
+        seen[digest] += 1
+        keys.append(f"{digest}-{seen[digest]}")
+    return keys[::-1]

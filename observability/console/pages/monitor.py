@@ -189,7 +189,14 @@ def _drawn(number: int, panel: Panel, asked: Mapping[str, Outcome], window: para
             series.append(one)
     exemplars = asked[f"exemplars{number}"].or_else([]) if panel.exemplars else ()
     drawing = chart(
-        series, window.start / 1e6, window.end / 1e6, names, exemplars, panel.at_most, STATUS_COLOURS
+        series,
+        window.start / 1e6,
+        window.end / 1e6,
+        names,
+        exemplars,
+        panel.at_most,
+        STATUS_COLOURS,
+        binary=panel.unit == "size",
     )
     return Drawn(panel, drawing, error)
 

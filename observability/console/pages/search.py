@@ -26,6 +26,7 @@ LIMIT = 200
 
 def routes(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/search", view_func=search)
+    blueprint.add_url_rule("/search/operations", view_func=operations)
 
 
 @dataclass(frozen=True)
@@ -113,3 +114,9 @@ def search() -> str:
         colours=colours(service for trace in results for service in trace.services),
         now=parameters.now(),
     )
+
+
+def operations() -> dict[str, list[str]]:
+    """The operations of a service, for the form."""
+    service = request.args.get("service", "").strip()
+    return {"operations": console().sources.traces.operations(service) if service else []}

@@ -108,17 +108,98 @@ function shortAddresses() {
 }
 
 // The operations offered follow the service that is chosen.
-function dependentForms() {
-  each("select[data-resubmit]", (select) =>
-    select.addEventListener("change", () => select.form.requestSubmit()),
+function operationsOfService() {
+  each("select[data-operations]", (select) =>
+    select.addEventListener("change", async () => {
+      const offered = select.form.elements.operation;
+      offered.length = 1;
+      const address = new URL(select.dataset.operations, location.href);
+      address.searchParams.set("service", select.value);
+      try {
+        const answer = await fetch(address);
+        const { operations } = answer.ok ? await answer.json() : { operations: [] };
+        operations.forEach((name) => offered.add(new Option(name)));
+      } catch {
+        // The search works without the list; the page says what is away once it is sent.
+      }
+    }),
+  );
+}
+
+// New lines are put on top while the button is pressed. Each poll reads the last minute again and leaves
+// out what is shown, so that a line that arrives late is not missed.
+const PAUSE = 1500;
+const OVERLAP = 60_000_000;
+const MOST_SHOWN = 2000;
+
+function liveLog() {
+  each("[data-live]", (button) => {
+    const lines = document.querySelector("[data-live-lines]");
+    const status = document.querySelector("[data-live-status]");
+    const begin = Number(button.dataset.liveStart);
+    const shown = new Map();
+    let newest = begin;
+    let timer = 0;
+
+    const show = (part) => {
+      const fresh = [...part.body.children].filter((row) => !shown.has(row.dataset.key));
+      for (const row of fresh.reverse()) {
+        const time = Number(row.dataset.time);
+        shown.set(row.dataset.key, time);
+        newest = Math.max(newest, time);
+        row.classList.add("fresh");
+        lines.prepend(row);
+      }
+      for (const [key, time] of shown) if (time < newest - 2 * OVERLAP) shown.delete(key);
+      while (lines.children.length > MOST_SHOWN) lines.lastElementChild.remove();
+      document.querySelector(".empty")?.remove();
+      return fresh.length;
+    };
+
+    const poll = async () => {
+      const address = new URL(button.dataset.live, location.href);
+      address.searchParams.set("lookback", "custom");
+      address.searchParams.set("start", Math.max(begin, newest - OVERLAP));
+      try {
+        const answer = await fetch(address, { headers: { "X-Requested-With": "console" } });
+        if (!answer.ok) throw new Error(`the console answered ${answer.status}`);
+        show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+        status.textContent = `Following: ${shown.size} new line${shown.size === 1 ? "" : "s"} in the last two minutes.`;
+      } catch (error) {
+        status.textContent = `Following, but ${error.message}; trying again.`;
+      }
+      if (button.getAttribute("aria-pressed") === "true") timer = setTimeout(poll, PAUSE);
+    };
+
+    button.addEventListener("click", () => {
+      const pressed = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(pressed));
+      button.textContent = pressed ? "Stop following" : "Follow live";
+      clearTimeout(timer);
+      if (pressed) poll();
+      else status.textContent = "Stopped.";
+    });
+  });
+}
+
+// Enter runs a query; Shift and Enter begins a new line.
+function submitOnEnter() {
+  each("[data-submit-on-enter]", (field) =>
+    field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey) return;
+      event.preventDefault();
+      field.form.requestSubmit();
+    }),
   );
 }
 
 themeToggle();
+liveLog();
+submitOnEnter();
 customWindow();
 folding();
 lazyDetails();
 openTarget();
 shortAddresses();
-dependentForms();
+operationsOfService();
 addEventListener("hashchange", openTarget);
