@@ -19,6 +19,8 @@ from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled, unwrap
 from opentelemetry.util.http import sanitize_method
 
+from observability import redaction
+
 _POOL = urllib3.connectionpool.HTTPConnectionPool
 _nested = contextvars.ContextVar("observability.nested_call", default=False)
 
@@ -55,17 +57,10 @@ def install(tracers: trace.TracerProvider, meters: metrics.MeterProvider) -> Cal
     # First ours, then the official one around it: so the span is current when a call fails.
     wrapt.wrap_function_wrapper(_POOL, "urlopen", measured)
     official = URLLib3Instrumentor()
-    official.instrument(tracer_provider=tracers, meter_provider=meters, url_filter=_without_userinfo)
+    official.instrument(tracer_provider=tracers, meter_provider=meters, url_filter=redaction.text)
 
     def undo() -> None:
         official.uninstrument()
         unwrap(_POOL, "urlopen")
 
     return undo
-
-
-def _without_userinfo(url: str) -> str:
-    """A URL for a span: no user part, no query (it may hold secrets), no fragment."""
-    head, separator, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{head}{separator}{host.rpartition('@')[2]}{slash}{path}" if separator else url

@@ -8,9 +8,11 @@ leaves carries all of them. `traceresponse` (W3C Trace Context level 2, draft) a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from opentelemetry import propagate, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context
 from opentelemetry.propagators.b3 import B3MultiFormat, B3SingleFormat
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import TextMapPropagator
@@ -27,7 +29,22 @@ def propagator(names: Sequence[str]) -> TextMapPropagator:
         "b3": B3SingleFormat,
         "b3multi": B3MultiFormat,
     }
-    return CompositePropagator([known[name]() for name in names if name != "none"])
+    chosen = [known[name]() for name in names if name != "none"]
+    return CompositePropagator(chosen) if chosen else _Nothing()
+
+
+class _Nothing(TextMapPropagator):
+    """Passes nothing on. (A composite of none answers no context at all, which breaks whoever attaches it.)"""
+
+    def extract(self, carrier: Any, context: Context | None = None, getter: Any = None) -> Context:
+        return Context() if context is None else context
+
+    def inject(self, carrier: Any, context: Context | None = None, setter: Any = None) -> None:
+        """Leaves the carrier as it is."""
+
+    @property
+    def fields(self) -> set[str]:
+        return set()
 
 
 def install(names: Sequence[str]) -> TextMapPropagator:

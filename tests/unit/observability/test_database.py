@@ -52,7 +52,10 @@ def test_verb_and_table_are_read_from_the_statement(statement: str, operation: s
     ("statement", "text"),
     [
         ("SELECT * FROM t WHERE a = 'it''s me' AND b = 42", "SELECT * FROM t WHERE a = ? AND b = ?"),
-        ("SELECT * FROM t1 WHERE a = :a_1 AND b = %(b_2)s", "SELECT * FROM t1 WHERE a = :a_1 AND b = %(b_2)s"),
+        (
+            "SELECT * FROM t1 WHERE a = :a_1 AND b = %(b_2)s",
+            "SELECT * FROM t1 WHERE a = :a_1 AND b = %(b_2)s",
+        ),
         ("SELECT $1, ?1 FROM x2", "SELECT $1, ?1 FROM x2"),
         ("SELECT 1.5", "SELECT ?"),
     ],
@@ -92,10 +95,10 @@ def test_a_statement_is_measured_with_an_exemplar(app: Flask, instrumented: Any,
 
 def test_engines_made_afterwards_are_seen_too(app: Flask, instrumented: Any) -> None:
     telemetry = instrumented(app)
-    late = sa.create_engine("sqlite:////nowhere/but/memory?mode=memory&uri=true", creator=_memory)
+    late = sa.create_engine("sqlite:////nowhere/cars.db", creator=_memory, poolclass=sa.pool.StaticPool)
     with capture(telemetry) as got, late.connect() as connection:
         connection.execute(sa.text("SELECT 1")).all()
-    assert got.span("SELECT").attributes["db.namespace"] == "memory"
+    assert got.span("SELECT").attributes["db.namespace"] == "cars.db"
     late.dispose()
 
 
@@ -108,7 +111,11 @@ def _memory() -> Any:
 def test_an_error_has_its_kind_and_never_its_text(app: Flask, instrumented: Any, engine: sa.Engine) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text("INSERT INTO cars VALUES ('s3cret', 1)"))
-    with capture(instrumented(app)) as got, pytest.raises(sa.exc.IntegrityError), engine.begin() as connection:
+    with (
+        capture(instrumented(app)) as got,
+        pytest.raises(sa.exc.IntegrityError),
+        engine.begin() as connection,
+    ):
         connection.execute(sa.text("INSERT INTO cars VALUES (:m, 1)"), {"m": "s3cret"})
     span = got.span("INSERT cars")
     assert span.status.status_code is StatusCode.ERROR

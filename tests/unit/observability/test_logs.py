@@ -163,7 +163,9 @@ def test_a_secret_in_a_text_is_hidden(text: str, secret: str) -> None:
     assert "[redacted]" in whole
 
 
-@pytest.mark.parametrize("text", ["token" * 200_000, "x://" + "a" * 999_999, "cookie: " * 99_999, "'" * 999_999])
+@pytest.mark.parametrize(
+    "text", ["token" * 200_000, "x://" + "a" * 999_999, "cookie: " * 99_999, "'" * 999_999]
+)
 def test_no_text_makes_the_search_for_secrets_slow(text: str) -> None:
     began = time.perf_counter()
     line_of(record(text, field=[text]))
@@ -172,7 +174,9 @@ def test_no_text_makes_the_search_for_secrets_slow(text: str) -> None:
 
 @pytest.mark.parametrize("key", ["password", "Authorization", "set-cookie", "X-Api-Key", "CAR_WRITE_TOKEN"])
 def test_a_value_under_a_secret_key_is_hidden_at_any_depth(key: str) -> None:
-    whole = lines.JsonLines("demo").format(record(headers={"inner": [{key: "hunter22"}]}, **{key: "hunter22"}))
+    whole = lines.JsonLines("demo").format(
+        record(headers={"inner": [{key: "hunter22"}]}, **{key: "hunter22"})
+    )
     assert "hunter22" not in whole
 
 

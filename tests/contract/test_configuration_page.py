@@ -1,0 +1,28 @@
+"""docs/configuration.md is what the code declares."""
+
+from __future__ import annotations
+
+from observability import settings_doc
+
+
+def test_the_page_is_the_generated_one() -> None:
+    assert settings_doc.PAGE.read_text(encoding="utf-8") == settings_doc.page(), (
+        "docs/configuration.md is out of date: run `make docs-configuration`"
+    )
+
+
+def test_the_settings_of_every_service_are_found() -> None:
+    found = {f"{cls.__module__}.{cls.__qualname__}" for cls in settings_doc.declared()}
+    assert {
+        "observability.configuration.TelemetrySettings",
+        "services.car.settings.Settings",
+        "services.minus.settings.Settings",
+        "services.web.settings.Settings",
+    } <= found
+
+
+def test_every_setting_has_a_meaning() -> None:
+    for row in settings_doc.page().splitlines():
+        if row.startswith("| `"):
+            assert row.count("|") >= 4
+            assert row.rstrip(" |").endswith("."), row
