@@ -6,7 +6,8 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-UV := UV_LINK_MODE=copy VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
+# The certificates of the system, as pip and git use them: a company may have added its own.
+UV := UV_LINK_MODE=copy UV_SYSTEM_CERTS=$${UV_SYSTEM_CERTS:-1} VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
 LOCKS := requirements.txt requirements-dev.txt requirements-uv.txt \
 	services/car/requirements.txt services/minus/requirements.txt services/web/requirements.txt
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \

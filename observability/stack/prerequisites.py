@@ -33,6 +33,10 @@ exit 0
 """
 
 
+class InstallationError(RuntimeError):
+    """A package manager failed; the message is its own."""
+
+
 @dataclass(frozen=True)
 class Need:
     """One thing the machine must have: how to recognise it, and what the package managers call it.
@@ -178,7 +182,7 @@ def _upstream_packages(need: Need) -> tuple[str, ...]:
 
 
 def install(needs: Sequence[Need]) -> None:
-    """Install `needs` with apt-get, without starting their services. Raises CalledProcessError."""
+    """Install `needs` with apt-get, without starting their services. Raises InstallationError."""
     packages = list(dict.fromkeys(need.apt for need in needs))
     services = list(dict.fromkeys(name for need in needs for name in need.services))
     apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
@@ -194,7 +198,11 @@ def install(needs: Sequence[Need]) -> None:
 def _run(command: Sequence[str], check: bool = True) -> None:
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     # Every word of `command` is written in this file.
-    subprocess.run(command, check=check, env=environ, stdout=subprocess.DEVNULL)  # noqa: S603
+    done = subprocess.run(  # noqa: S603
+        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if check and done.returncode != 0:
+        raise InstallationError(f"`{' '.join(command)}` failed:\n{done.stdout.rstrip()}")
 
 
 @contextlib.contextmanager
@@ -224,8 +232,8 @@ def main(purpose: str) -> int:
     if lacking and os.geteuid() == 0 and shutil.which("apt-get"):
         try:
             install(lacking)
-        except subprocess.CalledProcessError as error:
-            say(f"`{' '.join(error.cmd)}` failed with status {error.returncode}; its message is above")
+        except InstallationError as error:
+            say(str(error))
             return 1
         lacking = missing(purpose)
     for need in lacking:

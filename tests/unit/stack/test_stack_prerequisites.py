@@ -107,10 +107,10 @@ def test_the_policy_goes_when_the_installation_fails(tmp_path: Path) -> None:
 
 
 def test_an_installation_that_fails_is_said(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    machine.add("apt-get", "exit 100")
+    machine.add("apt-get", "echo 'no such mirror' >&2; exit 100")
 
     assert prerequisites.main("up") == 1
-    assert "update` failed with status 100" in capsys.readouterr().err
+    assert "update` failed:\nno such mirror\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
