@@ -38,7 +38,7 @@ def unusable(settings: Settings) -> list[Unusable]:
 
 def _reason(port: int, error: OSError, owners: dict[int, str]) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"is taken by {owners.get(port, 'a process that this user may not look at')}"
+        return f"is taken by {owners.get(port, 'a process that cannot be seen from here')}"
     return f"cannot be listened on ({error.strerror})"
 
 
