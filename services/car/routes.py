@@ -144,8 +144,8 @@ class Part(PartsFace):
         """The part of `car` as a document, None where the car has none."""
         raise NotImplementedError
 
-    def changed(self, car: Car, document: Any) -> Car:
-        """`car` with the part that `document` describes. Raises Invalid."""
+    def read(self, document: Any) -> dict[str, Any]:
+        """The fields of a car that `document` describes. Raises Invalid."""
         raise NotImplementedError
 
     def get(self, maker: str, model: str) -> Response:
@@ -157,7 +157,7 @@ class Part(PartsFace):
 
     def put(self, maker: str, model: str) -> Response:
         _no_arguments()
-        document, conditions = http.body(), http.preconditions()
+        fields, conditions = self.read(http.body()), http.preconditions()
         was_there = True
 
         def change(car: Car) -> Car:
@@ -165,7 +165,7 @@ class Part(PartsFace):
             present = self.document(car)
             was_there = present is not None
             conditions.check(None if present is None else _tag(present))
-            return self.changed(car, document)
+            return replace(car, **fields)
 
         stored = self.document(self.store.change(maker, model, change))
         return http.answer(stored, _tag(stored), 200 if was_there else 201)
@@ -177,8 +177,8 @@ class EngineOf(Part):
     def document(self, car: Car) -> Any:
         return documents.engine_document(car.engine)
 
-    def changed(self, car: Car, document: Any) -> Car:
-        return replace(car, engine=documents.read_engine(document))
+    def read(self, document: Any) -> dict[str, Any]:
+        return {"engine": documents.read_engine(document)}
 
 
 class OptionsOf(Part):
@@ -187,8 +187,8 @@ class OptionsOf(Part):
     def document(self, car: Car) -> Any:
         return {"options": list(car.options)}
 
-    def changed(self, car: Car, document: Any) -> Car:
-        return replace(car, options=documents.read_part(document, "options"))
+    def read(self, document: Any) -> dict[str, Any]:
+        return {"options": documents.read_part(document, "options")}
 
 
 class DescriptionOf(Part):
@@ -197,8 +197,8 @@ class DescriptionOf(Part):
     def document(self, car: Car) -> Any:
         return {"description": car.description}
 
-    def changed(self, car: Car, document: Any) -> Car:
-        return replace(car, description=documents.read_part(document, "description"))
+    def read(self, document: Any) -> dict[str, Any]:
+        return {"description": documents.read_part(document, "description")}
 
 
 class QuoteOf(PartsFace):

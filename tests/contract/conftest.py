@@ -11,6 +11,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from observability.testing import OFFLINE
+from services.minus.app import create_app as create_minus
+
 
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[postgres.Cluster]:
@@ -49,3 +52,12 @@ def bare_car(database_url: str, fake_minus: carapps.FakeMinus) -> Iterator[Flask
     """A client of `car` without any cars."""
     with carapps.car_app(database_url, minus=fake_minus, examples=False) as app:
         yield app.test_client()
+
+
+@pytest.fixture
+def minus_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    for name, value in OFFLINE.items():
+        monkeypatch.setenv(name, value)
+    app = create_minus()
+    yield app
+    app.extensions["observability"].shutdown()
