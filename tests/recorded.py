@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wrappers import Request, Response
 
 from observability.sources import Jaeger, Prometheus, SourceAway, Sources
 from observability.sources.embedded_logs import EmbeddedLogs
@@ -212,6 +216,52 @@ def prometheus_answers() -> dict[str, Answer]:
         "/api/v1/query_exemplars": {"status": "success", "data": []},
         "/api/v1/alerts": {"status": "success", "data": {"alerts": []}},
     }
+
+
+def vector(**values: float) -> dict[str, Any]:
+    """An instant vector with one sample for each job."""
+    rows = [{"metric": {"job": job}, "value": [START / 1e6, str(value)]} for job, value in values.items()]
+    return {"status": "success", "data": {"resultType": "vector", "result": rows}}
+
+
+def alert(name: str, state: str = "firing", **labels: str) -> dict[str, Any]:
+    return {
+        "labels": {"alertname": name, **labels},
+        "annotations": {"summary": f"{name} is {state}.", "runbook_url": f"http://x/runbooks/{name}"},
+        "state": state,
+        "activeAt": "2026-09-21T14:13:20.000000001Z",
+        "value": "1e+00",
+    }
+
+
+def alerts(*rows: dict[str, Any]) -> dict[str, Any]:
+    return {"status": "success", "data": {"alerts": list(rows)}}
+
+
+@contextmanager
+def serve(answers: Mapping[str, Answer]) -> Iterator[str]:
+    """A server of these answers on a free port; its address."""
+
+    @Request.application
+    def application(request: Request) -> Response:
+        json = request.get_json() if request.method == "POST" else None
+        status, body = Recorded(answers).send("", request.path, request.args, json)
+        return Response(body, status, content_type="application/json")
+
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_request(self, *args: object) -> None:
+        """Nothing: the test's output is for the test."""
 
 
 def sources(jaeger: Any | None = None, prometheus: Any | None = None, logs: Any | None = None) -> Sources:

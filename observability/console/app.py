@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, render_template, url_for
+from flask import Blueprint, Flask, Response, current_app, render_template, request, url_for
 
 from observability.console import filters
 from observability.console.gather import Gatherer
@@ -101,8 +101,9 @@ def _headers(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
-    if "Cache-Control" not in response.headers:
-        response.headers["Cache-Control"] = "no-store"
+    # A static file's address has its digest, see _asset; a page is about this moment.
+    kept = request.endpoint == "console.static" and "v" in request.args
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-store"
     return response
 
 

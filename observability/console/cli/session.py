@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 import orjson
 
-from observability.console.parameters import BadParameter, Window, window
+from observability.console.parameters import BadParameter, Window, microseconds, window
 from observability.console.settings import ConsoleSettings
 from observability.settings import SettingError, from_environ
 from observability.sources import SourceError, Sources, connect
@@ -155,6 +155,7 @@ def _window(since: str, until: str) -> Window:
     """From `since`, a moment or a length back from `until`, which is a moment or empty for now."""
     if since[:1].isdigit() and "-" in since:
         return window({"from": since, "to": until}, "1h")
+    microseconds("--since", since)
     if not until:
         return window({"lookback": since}, "1h")
     return window({"to": until}, since)

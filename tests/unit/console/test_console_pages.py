@@ -1,0 +1,285 @@
+"""What the pages show, over recorded answers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from observability.console import ConsoleSettings, register
+from observability.console.app import CONTENT_SECURITY_POLICY
+from tests import recorded
+from tests.recorded import OTHER, START, TRACE, Recorded
+
+PAGES = (
+    "/",
+    "/search",
+    "/search?service=car",
+    f"/trace/{TRACE}",
+    f"/trace/{TRACE}/span/c1",
+    f"/trace/{TRACE}...{OTHER}",
+    "/logs",
+    "/monitor?service=car",
+    "/monitor?service=car&route=/cars",
+    "/explore",
+    "/explore?expr=up",
+    "/alerts",
+    "/runbooks/ServiceDown",
+)
+
+
+def text_of(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_opens_with_strict_headers_and_nothing_inline(
+    console: FlaskClient, markup: Any, path: str
+) -> None:
+    answer = console.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+    assert "unsafe" not in CONTENT_SECURITY_POLICY
+    assert markup(answer.text).complaints() == []
+    assert len(answer.data) < 300_000
+
+
+def test_static_files_are_kept_by_their_content(console: FlaskClient) -> None:
+    page = console.get("/search").text
+    address = re.search(r"/console/static/console\.css\?v=[0-9a-f]+", page)
+    assert address
+    with console.get(address[0]) as answer:
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["Cache-Control"]
+    assert "no-store" in console.get("/search").headers["Cache-Control"]
+
+
+def test_the_search_asks_jaeger_as_jaegers_own_page_does(open_console: Any) -> None:
+    jaeger = Recorded(recorded.jaeger_answers())
+    path = (
+        '/search?service=car&operation=GET%20%2Fcars&tags={"http.route":"/cars"}&lookback=custom'
+        "&start=1000000&end=9000000&minDuration=10ms&maxDuration=2s&limit=7"
+    )
+    assert open_console(jaeger=jaeger).get(path).status_code == 200
+    asked = dict(jaeger.asked)["/api/traces"]
+    assert asked == {
+        "service": "car",
+        "operation": "GET /cars",
+        "tags": '{"http.route":"/cars"}',
+        "start": 1_000_000,
+        "end": 9_000_000,
+        "minDuration": "10ms",
+        "maxDuration": "2s",
+        "limit": 7,
+    }
+
+
+def test_errors_only_asks_for_the_error_tag(open_console: Any) -> None:
+    jaeger = Recorded(recorded.jaeger_answers())
+    open_console(jaeger=jaeger).get("/search?service=car&errors=1")
+    assert dict(jaeger.asked)["/api/traces"]["tags"] == '{"error":"true"}'
+
+
+def test_a_result_names_its_services_errors_and_duration(console: FlaskClient) -> None:
+    page = text_of(console.get("/search?service=car").text)
+    assert "web: GET /cars/{maker}/{model}" in page
+    assert "car 3 minus 1 web 2 2 errors 50 ms" in page
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("lookback=soon", "lookback=&#39;soon&#39;"),
+        ("minDuration=fast", "minDuration=&#39;fast&#39;"),
+        ("limit=0", "limit=&#39;0&#39;"),
+        ("limit=9e9", "limit=&#39;9e9&#39;"),
+        ("tags={", "tags=&#39;{&#39;"),
+        ("tags=x", "tags=&#39;x&#39;"),
+        ("start=9&end=1&lookback=custom", "start=&#39;9&#39;"),
+        ("sort=sideways", "sort=&#39;sideways&#39;"),
+    ],
+)
+def test_a_bad_parameter_is_named_with_its_value(console: FlaskClient, query: str, named: str) -> None:
+    answer = console.get(f"/search?service=car&{query}")
+    assert answer.status_code == 400
+    assert named in answer.text
+
+
+def test_a_trace_shows_its_spans_their_details_and_log_lines_in_place(console: FlaskClient) -> None:
+    page = console.get(f"/trace/{TRACE}").text
+    rows = re.split(r'<li class="wf-row', page)[1:]
+    assert [re.search(r'id="span-(\w+)"', row)[1] for row in rows] == ["a1", "a2", "b1", "b2", "b3", "c1"]
+    failing = text_of(rows[-1])
+    assert "ZeroDivisionError division by zero" in failing
+    assert "host.name laptop" in failing
+    assert "ERROR minus GET /minus 500" in failing
+    assert "GET /cars/bentz/e-class/quote 503" in text_of(rows[2])
+    assert "40% of the critical path" in text_of(page)
+
+
+def test_a_trace_can_be_cut_to_its_errors(console: FlaskClient) -> None:
+    page = console.get(f"/trace/{TRACE}?only=errors").text
+    assert re.findall(r'id="span-(\w+)"', page) == ["b3", "c1"]
+
+
+def test_a_trace_id_is_found_whatever_its_case_and_leading_zeros(console: FlaskClient) -> None:
+    assert console.get(f"/trace/{TRACE.upper()}").status_code == 200
+    assert console.get("/trace?id=" + TRACE).headers["Location"] == f"/trace/{TRACE}"
+
+
+def test_an_unknown_trace_is_a_404_that_says_why_and_shows_its_lines(console: FlaskClient) -> None:
+    answer = console.get("/trace/" + "0" * 31 + "1")
+    assert answer.status_code == 404
+    assert "not in the store" in answer.text
+    assert "GET /minus 500" in answer.text
+
+
+def test_downloads_are_jaegers_and_otlps_own_bytes(console: FlaskClient) -> None:
+    jaeger = console.get(f"/trace/{TRACE}/download/jaeger")
+    assert jaeger.json["data"][0]["traceID"] == TRACE
+    assert f"{TRACE}-jaeger.json" in jaeger.headers["Content-Disposition"]
+    assert console.get(f"/trace/{TRACE}/download/otlp").json == {"resourceSpans": []}
+    assert console.get(f"/trace/{TRACE}/download/csv").status_code == 400
+
+
+def test_two_traces_are_compared_span_by_span(console: FlaskClient) -> None:
+    page = text_of(console.get(f"/trace/{TRACE}...{TRACE}").text)
+    assert "only first" not in page
+    assert "only second" in text_of(console.get(f"/trace/{TRACE}...{OTHER}").text)
+    answer = console.get(f"/compare?id={TRACE}&id={OTHER}")
+    assert answer.headers["Location"] == f"/trace/{TRACE}...{OTHER}"
+    assert console.get(f"/compare?id={TRACE}").status_code == 400
+
+
+def test_a_long_trace_comes_in_pages_with_details_on_demand(open_console: Any) -> None:
+    spans = [recorded.span("r", None, "root", "p1", 0, 10_000)]
+    spans += [recorded.span(f"s{n}", "r", f"step {n}", "p1", n, 1, note="x" * 200) for n in range(10_000)]
+    trace = {"traceID": TRACE, "spans": spans, "processes": recorded.processes(p1="car")}
+    jaeger = Recorded(recorded.jaeger_answers() | {f"/api/traces/{TRACE}": {"data": [trace]}})
+    console = open_console(jaeger=jaeger)
+    answer = console.get(f"/trace/{TRACE}")
+    assert len(answer.data) < 300_000
+    assert "Spans 1 to 200 of 10 001" in text_of(answer.text)
+    assert f'data-load="/trace/{TRACE}/span/s0"' in answer.text
+    assert 'id="span-s199"' in console.get(f"/trace/{TRACE}?first=200").text
+    part = console.get(f"/trace/{TRACE}/span/s0", headers={"X-Requested-With": "console"})
+    assert "x" * 200 in part.text
+    assert "<html" not in part.text
+
+
+def test_logs_are_asked_with_every_field_of_the_form(open_console: Any) -> None:
+    logs = Recorded(recorded.log_answers())
+    open_console(logs=logs).get(
+        f"/logs?service=car&level=WARN&q=two+words&fields=http.route%3D/cars&trace_id={TRACE}"
+        "&lookback=custom&start=1&end=9&limit=5"
+    )
+    asked = dict(logs.asked)
+    assert asked["/api/logs"] == {
+        "service": "car",
+        "trace_id": TRACE,
+        "level": "WARN",
+        "q": "two words",
+        "field": ["http.route:/cars"],
+        "start": 1,
+        "end": 9,
+        "limit": 5,
+    }
+    assert asked["/api/logs/histogram"]["buckets"] > 10
+
+
+def test_a_log_line_opens_to_its_fields_and_links_to_its_span(console: FlaskClient) -> None:
+    page = console.get("/logs").text
+    assert f'href="/trace/{TRACE}#span-c1"' in page
+    assert "exception.type" in page
+
+
+def test_the_live_log_numbers_equal_lines(open_console: Any) -> None:
+    twin = recorded.line("same")
+    logs = Recorded({"/api/logs": {"logs": [twin, twin], "total": 2}})
+    page = open_console(logs=logs).get("/logs/live").text
+    keys = re.findall(r'data-key="(\w+)-(\d)"', page)
+    assert [number for _, number in keys] == ["2", "1"]
+    assert keys[0][0] == keys[1][0]
+
+
+def prometheus(**answers: Any) -> Recorded:
+    """Prometheus with answers by a word of the expression."""
+    empty = recorded.vector()
+
+    def instant(params: Any, json: Any) -> Any:
+        return next((answer for word, answer in answers.items() if word in params["query"]), empty)
+
+    return Recorded(recorded.prometheus_answers() | {"/api/v1/query": instant})
+
+
+def test_the_overview_shows_figures_state_and_the_map(open_console: Any) -> None:
+    source = prometheus(
+        up=recorded.vector(car=0, web=1), histogram_quantile=recorded.vector(car=0.25, web=0.01)
+    )
+    source.answers["/api/v1/alerts"] = recorded.alerts(
+        recorded.alert("Burning", service="web"), recorded.alert("Watchdog", severity="none")
+    )
+    page = open_console(prometheus=source).get("/").text
+    text = text_of(page)
+    assert re.search(r"car +down", text)
+    assert re.search(r"web +1 alert", text)
+    assert "Burning" in text
+    assert "Watchdog" not in text
+    assert "250 ms" in text
+    assert 'class="edge edge-bad"' in page
+    assert "0.1/s" in text
+
+
+def test_metrics_draw_lines_and_exemplars_that_open_their_trace(open_console: Any) -> None:
+    now = START / 1e6
+    series = {"metric": {"job": "car"}, "values": [[now - 20, "1"], [now - 10, "2"]]}
+    exemplar = {"labels": {"trace_id": TRACE}, "value": "0.2", "timestamp": now - 15}
+    source = Recorded(
+        {
+            "/api/v1/query_range": {
+                "status": "success",
+                "data": {"resultType": "matrix", "result": [series]},
+            },
+            "/api/v1/query": recorded.vector(car=1),
+            "/api/v1/query_exemplars": {
+                "status": "success",
+                "data": [{"seriesLabels": {}, "exemplars": [exemplar]}],
+            },
+            "/api/v1/label/job/values": {"status": "success", "data": ["car"]},
+        }
+    )
+    path = f"/monitor?service=car&at={START - 10_000_000}"
+    page = open_console(prometheus=source).get(path).text
+    assert f'href="/trace/{TRACE}"' in page
+    assert '<polyline points="' in page
+
+
+def test_an_alert_links_to_its_runbook_and_to_what_to_look_at_first(open_console: Any) -> None:
+    source = Recorded({"/api/v1/alerts": recorded.alerts(recorded.alert("ServiceDown", service="car"))})
+    page = open_console(prometheus=source).get("/alerts").text
+    assert 'href="/runbooks/ServiceDown"' in page
+    assert "Failing traces of car" in page
+
+
+def test_an_alert_with_a_script_for_a_runbook_has_no_link(open_console: Any) -> None:
+    row = recorded.alert("X")
+    row["annotations"]["runbook_url"] = "javascript:alert(1)"
+    page = open_console(prometheus=Recorded({"/api/v1/alerts": recorded.alerts(row)})).get("/alerts").text
+    assert "javascript:" not in page
+
+
+def test_a_runbook_outside_its_folder_is_not_served(tmp_path: Path, console: FlaskClient) -> None:
+    assert console.get("/runbooks/NoSuchRunbook").status_code == 404
+    assert console.get("/runbooks/..%2F..%2FREADME").status_code == 404
+
+
+def test_an_application_that_answers_jaegers_api_is_asked_in_its_own_process() -> None:
+    app = Flask("backend")
+    app.add_url_rule("/api/traces", view_func=lambda: {"data": []})
+    app.add_url_rule("/api/services", view_func=lambda: {"data": ["from-here"]}, endpoint="services")
+    register(app, ConsoleSettings(console_port=9, prometheus_port=9, source_timeout=0.2))
+    assert "from-here" in app.test_client().get("/search").text
