@@ -91,7 +91,7 @@ ADVICE = {
     ),
     503: Advice(
         "The catalogue is away",
-        "The service that keeps the cars cannot be reached at the moment. Nothing was changed.",
+        "The service that keeps the cars cannot be reached at the moment.",
         "Wait a few seconds, then load the page again. If it stays away, quote the trace id below.",
     ),
     504: Advice(

@@ -154,3 +154,13 @@ def test_the_document_tells_of_every_route(web: Web) -> None:
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert served == set(OPERATIONS)
+
+
+def test_every_address_keeps_the_rules_of_the_house(web: Web) -> None:
+    """No trailing slash, no underscore, lower case, no verb, no file extension but that of OpenAPI."""
+    verbs = {"get", "add", "create", "edit", "update", "change", "delete", "remove", "list", "show", "search"}
+    for rule in web.app.url_map.iter_rules():
+        path = re.sub(r"<[^>]+>", "x", rule.rule)
+        assert path == "/" or not path.endswith("/"), rule
+        assert re.fullmatch(r"[a-z0-9/-]*", path.removesuffix(".json")), rule
+        assert not verbs & set(re.split("[/-]", path)), rule
