@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from observability.local import params, span_query
 from observability.local.adjust import adjust
 from observability.local.blocks import pack_spans, unpack_spans
-from observability.local.jaeger_model import trace_json
+from observability.local.jaeger_model import trace_hex, trace_json
 from observability.local.otlp import Malformed, decode_traces
 from observability.local.otlp_json import parse_json
 from observability.local.params import BadParameter
@@ -61,7 +61,7 @@ class JaegerApi:
     def operation_names(self, service: str) -> Response:
         with self._reader.snapshot() as db:
             found = list(dict.fromkeys(name for name, _ in span_query.operations(db, service)))
-        return answer(found, total=len(found))
+        return answer(found or None, total=len(found))
 
     def operations(self) -> Response:
         service = request.args.get("service", "")
@@ -78,7 +78,7 @@ class JaegerApi:
         missing = dict.fromkeys(trace_ids)
         for trace in found:
             missing.pop(trace.trace_id, None)
-        errors = [{"msg": _NOT_FOUND, "traceID": trace_id.hex()} for trace_id in missing]
+        errors = [{"msg": _NOT_FOUND, "traceID": trace_hex(trace_id)} for trace_id in missing]
         return answer([as_json(trace, raw) for trace in found], errors=errors or None)
 
     def get_trace(self, trace_id: str) -> Response:
@@ -117,7 +117,7 @@ class JaegerApi:
         )
 
     def metrics(self, name: str) -> Response:
-        return failed(501, "metrics querying is currently disabled: ask Prometheus")
+        return failed(501, "metrics querying is currently disabled")
 
 
 def search_query(now: int) -> tuple[TraceQuery, list[bytes], bool]:

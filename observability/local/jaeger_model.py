@@ -33,7 +33,13 @@ def trace_json(trace_id: bytes, data: TracesData) -> Json:
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
                 spans.append(_span(span, scope_spans.scope, _process_id(process, processes)))
-    return {"traceID": trace_id.hex(), "spans": spans, "processes": processes, "warnings": None}
+    return {"traceID": trace_hex(trace_id), "spans": spans, "processes": processes, "warnings": None}
+
+
+def trace_hex(trace_id: bytes) -> str:
+    """A trace id as this API writes it: 32 hex digits, or 16 where the upper half is zero."""
+    text = trace_id.hex().rjust(32, "0")
+    return text[16:] if text.startswith("0" * 16) else text
 
 
 def _process_id(process: Json, processes: dict[str, Json]) -> str:
@@ -56,7 +62,7 @@ def _process(resource: Resource) -> Json:
 
 def _span(span: Span, scope: InstrumentationScope, process_id: str) -> Json:
     return {
-        "traceID": span.trace_id.hex(),
+        "traceID": trace_hex(span.trace_id),
         "spanID": span.span_id.hex(),
         "operationName": span.name,
         "references": _references(span),
@@ -95,8 +101,8 @@ def _references(span: Span) -> list[Json]:
     def reference(kind: str, trace: bytes, other: bytes) -> Json:
         return {
             "refType": kind,
-            "traceID": trace.rjust(16, b"\0").hex(),
-            "spanID": other.rjust(8, b"\0").hex(),
+            "traceID": trace_hex(trace),
+            "spanID": other.hex().rjust(16, "0"),
         }
 
     references: list[Json] = []

@@ -45,6 +45,15 @@ def parse_line(raw: bytes, service: str, now: int) -> LogRow:
     return record({"message": raw.decode(errors="replace")}, service, now)
 
 
+def is_json(raw: bytes) -> bool:
+    """Whether the bytes are one JSON value."""
+    try:
+        orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
 def record(fields: dict[str, Any], service: str, now: int, raw: bytes = b"\\") -> LogRow:
     """The record of a line's fields. Raises orjson.JSONEncodeError for what JSON cannot hold.
 

@@ -3,11 +3,13 @@
 Bytes that are not the message, and ids of a wrong length, raise Malformed: nothing of the request is
 kept. A span whose trace or span id is missing or all zeros is rejected alone, and the answer says so
 (`partial_success`). Repairs are Jaeger's: `missing-service-name`, `empty-service-name`,
-`service-name-wrong-type`, `empty-span-name`, and one nanosecond for a duration that is not positive.
+`service-name-wrong-type`, `empty-span-name`, and one nanosecond, with a warning, for a duration that is
+not positive.
 """
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
@@ -19,6 +21,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from observability.local import values
 from observability.local.records import Group, SpanRow
 from observability.local.tokens import seed, string_token, token
+from observability.local.warnings import add_warning
 from observability.local.wire import delimited
 
 NO_TRACE = bytes(16)
@@ -104,12 +107,7 @@ def _add(decoded: Decoded, span: Span, service: str, start: int, shared: list[by
         return
     if not span.name:
         span.name = "empty-span-name"
-    begin, end = span.start_time_unix_nano, span.end_time_unix_nano
-    if end <= begin:
-        begin = min(begin, INT64_MAX - 1)
-        end = begin + 1
-        span.start_time_unix_nano, span.end_time_unix_nano = begin, end
-    begin = min(begin, INT64_MAX)
+    begin, end = _repair_times(span)
     tokens = [token(item.SerializeToString(), start) for item in span.attributes]
     if span.events or span.links or span.trace_state or span.status.message:
         tokens += _rare_tokens(span, start)
@@ -129,6 +127,29 @@ def _add(decoded: Decoded, span: Span, service: str, start: int, shared: list[by
             group,
         )
     )
+
+
+def _repair_times(span: Span) -> tuple[int, int]:
+    """Start and end as they are stored; an end that is not after its start is set right and says so."""
+    begin, end = span.start_time_unix_nano, span.end_time_unix_nano
+    if end <= begin or begin >= INT64_MAX:
+        begin = min(begin, INT64_MAX - 1)
+        add_warning(
+            span,
+            "Negative duration detected, sanitizing end timestamp. Original end timestamp: "
+            f"{_go_time(end)}, adjusted to: {_go_time(begin + 1)}",
+        )
+        end = begin + 1
+        span.start_time_unix_nano, span.end_time_unix_nano = begin, end
+    return begin, end
+
+
+def _go_time(nanoseconds: int) -> str:
+    """A time as Go prints it: `2026-11-22 15:06:40.009 +0000 UTC`."""
+    seconds, rest = divmod(min(nanoseconds, INT64_MAX), 1_000_000_000)
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+    fraction = f".{rest:09d}".rstrip("0") if rest else ""
+    return f"{moment}{fraction} +0000 UTC"
 
 
 def _ids_fit(span: Span, trace: bytes, span_id: bytes, parent: bytes) -> bool:

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Iterable
 from typing import Any
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
+
+from observability.local.values import json_number
 
 Json = dict[str, Any]
 
@@ -116,7 +117,7 @@ def _value(value: AnyValue) -> Json:
         case "int_value":
             return {"intValue": str(value.int_value)}
         case "double_value":
-            return {"doubleValue": _double(value.double_value)}
+            return {"doubleValue": json_number(value.double_value)}
         case "bytes_value":
             return {"bytesValue": base64.b64encode(value.bytes_value).decode()}
         case "array_value":
@@ -124,13 +125,6 @@ def _value(value: AnyValue) -> Json:
         case "kvlist_value":
             return {"kvlistValue": {"values": _attributes(value.kvlist_value.values)}}
     return {}
-
-
-def _double(number: float) -> float | str:
-    """A double; proto3 JSON names those that JSON cannot write."""
-    if math.isfinite(number):
-        return number
-    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 
 def _nanos(moment: int) -> str:

@@ -39,27 +39,33 @@ def duration(name: str, text: str) -> int:
     if text in ("0", "+0", "-0"):
         return 0
     if not _DURATION.fullmatch(text):
-        raise BadParameter(f"unable to parse param '{name}': time: invalid duration {json.dumps(text)}")
+        raise BadParameter(f"unable to parse param '{name}': time: {_duration_fault(text)}")
     total = int(sum(Fraction(number) * _UNITS[unit] for number, unit in _PART.findall(_padded(text))))
     if total > INT64:
-        raise BadParameter(f"unable to parse param '{name}': time: invalid duration {json.dumps(text)}")
+        raise BadParameter(f"unable to parse param '{name}': time: invalid duration {_quoted(text)}")
     return -total if text.startswith("-") else total
 
 
 def integer(name: str, text: str, bits: int = 64) -> int:
     """A whole number of so many bits."""
     if not _INTEGER.fullmatch(text) or not text.isascii():
-        raise BadParameter(f"unable to parse param '{name}': {json.dumps(text)}: invalid syntax")
+        raise BadParameter(
+            f"unable to parse param '{name}': strconv.ParseInt: parsing {_quoted(text)}: invalid syntax"
+        )
     number = int(text) if len(text) < 30 else 2**99
     if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
-        raise BadParameter(f"unable to parse param '{name}': {json.dumps(text)}: value out of range")
+        raise BadParameter(
+            f"unable to parse param '{name}': strconv.ParseInt: parsing {_quoted(text)}: value out of range"
+        )
     return number
 
 
 def boolean(name: str, text: str) -> bool:
     """A boolean in one of Go's spellings."""
     if text not in _TRUE | _FALSE:
-        raise BadParameter(f"unable to parse param '{name}': {json.dumps(text)}: invalid syntax")
+        raise BadParameter(
+            f"unable to parse param '{name}': strconv.ParseBool: parsing {_quoted(text)}: invalid syntax"
+        )
     return text in _TRUE
 
 
@@ -80,7 +86,7 @@ def trace_id(text: str) -> bytes:
             decoded = b""
         if len(decoded) == 16:
             return decoded
-    raise BadParameter(f"TraceID cannot be parsed: {json.dumps(text)}: give up to 32 hex digits")
+    raise BadParameter(f"TraceID cannot be parsed: {_quoted(text)}: give up to 32 hex digits")
 
 
 def timestamp(name: str, text: str) -> int:
@@ -92,7 +98,7 @@ def timestamp(name: str, text: str) -> int:
             return int(whole.timestamp()) * 1_000_000_000 + int((match[1] or "").ljust(9, "0"))
         except (ValueError, OverflowError):
             pass
-    raise BadParameter(f"malformed parameter {name}: {json.dumps(text)} is not an RFC 3339 time")
+    raise BadParameter(f"malformed parameter {name}: {_quoted(text)} is not an RFC 3339 time")
 
 
 def tags(simple: Iterable[str], documents: Iterable[str]) -> dict[str, str]:
@@ -125,6 +131,22 @@ def string_map(name: str, document: str) -> dict[str, str]:
                 f" the value of {json.dumps(key)} must be a string, got {json.dumps(value)}"
             )
     return parsed
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _duration_fault(text: str) -> str:
+    """What is wrong with a duration, in Go's words."""
+    number = re.match(r"[-+]?(?:\d+\.?\d*|\.\d+)", text)
+    if number is None:
+        return f"invalid duration {_quoted(text)}"
+    rest = _PART.sub("", text.lstrip("+-")).lstrip("0123456789.")
+    unit = re.match(r"[^\d.]*", rest)
+    if unit is None or not unit[0]:
+        return f"missing unit in duration {_quoted(text)}"
+    return f"unknown unit {_quoted(unit[0])} in duration {_quoted(text)}"
 
 
 def _padded(text: str) -> str:

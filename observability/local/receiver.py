@@ -125,6 +125,8 @@ class Receiver:
     def _complaint(self) -> str | None:
         if not self._writer.alive:
             return "the database writer does not run"
+        if self._writer.complaint:
+            return self._writer.complaint
         if not self._tail.alive:
             return "the log tailer does not run"
         return None

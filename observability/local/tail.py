@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from observability.local.lines import parse_line
+from observability.local.lines import is_json, parse_line
 from observability.local.records import LogRow, TailState
 
 HEAD = 256
@@ -207,7 +207,7 @@ class Tailer:
             return Piece([], [followed.state._replace(position=position, skipping=end < 0)])
         end = data.rfind(b"\n")
         if end >= 0:
-            raw = (prefix + data[:end]).split(b"\n")
+            raw = _joined(prefix, data[:end]).split(b"\n")
             states.append(followed.state._replace(position=position + end + 1))
             return Piece([self._row(line, followed.service, now) for line in raw if line.strip()], states)
         if len(prefix) + len(data) > MAX_LINE:
@@ -225,6 +225,17 @@ class Tailer:
         if len(raw) > MAX_LINE:
             raw = raw[:MAX_LINE] + CUT % MAX_LINE
         return parse_line(raw, service, now)
+
+
+def _joined(prefix: bytes, data: bytes) -> bytes:
+    """The end of one file and the beginning of the next: one line, unless the latter is one by itself.
+
+    A program that was killed leaves a line it never ends, and the next file begins with a new one.
+    """
+    first, _, _ = data.partition(b"\n")
+    if prefix and first[:1] == b"{" and is_json(first):
+        return prefix + b"\n" + data
+    return prefix + data
 
 
 def _pread(followed: Followed, length: int, position: int) -> bytes:

@@ -84,11 +84,17 @@ def tag(key: str, value: AnyValue) -> dict[str, Any]:
         number = value.int_value
         return {"key": key, "type": "int64", "value": number if abs(number) < 2**53 else str(number)}
     if kind == "double_value":
-        number_ = value.double_value
-        return {"key": key, "type": "float64", "value": number_ if math.isfinite(number_) else str(number_)}
+        return {"key": key, "type": "float64", "value": json_number(value.double_value)}
     if kind == "bytes_value":
         return {"key": key, "type": "binary", "value": base64.b64encode(value.bytes_value).decode()}
     return {"key": key, "type": "string", "value": text(value)}
+
+
+def json_number(number: float) -> float | int | str:
+    """A double for JSON: a whole one without a point, as Go writes it; a name for what JSON has not."""
+    if not math.isfinite(number):
+        return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
 def string_tag(key: str, value: str) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 
 from observability.local import database
 from observability.local.log_store import LogStore
@@ -67,6 +66,8 @@ class Writer:
         self._waiting = 0
         self._ready = threading.Condition()
         self._stopping = False
+        self.complaint = ""
+        """Why the last transaction failed; empty where it did not."""
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._db = database.open_writer(settings.database)
         self.spans = SpanStore(self._db)
@@ -81,11 +82,6 @@ class Writer:
         )
         metrics.queue_capacity.set(settings.queue_records)
         metrics.limit.set(settings.store_max_mib * MIB)
-
-    @property
-    def path(self) -> Path:
-        """The database file."""
-        return self._settings.database
 
     @property
     def alive(self) -> bool:
@@ -137,7 +133,9 @@ class Writer:
                     self._queue.remove(ticket)
                     self._waiting -= len(ticket.batch)
                     raise Unavailable(f"the database did not take the batch within {timeout:g} s")
-            ticket.done.wait()
+            while not ticket.done.wait(1.0):
+                if not self._thread.is_alive():
+                    raise Unavailable("the database writer does not run")
         if ticket.error is not None:
             raise Unavailable(str(ticket.error)) from ticket.error
 
@@ -203,11 +201,15 @@ class Writer:
             self._db.execute("BEGIN IMMEDIATE")
             work()
             self._db.execute("COMMIT")
-        except (sqlite3.Error, OverflowError, ValueError) as error:
+        except (
+            Exception
+        ) as error:  # whatever it is, the thread must live on and those who wait must hear of it
             log.error("a write transaction failed", exc_info=error)
             self._metrics.failures.labels(type(error).__name__).inc()
             self._roll_back()
+            self.complaint = f"the last write failed: {error}"
             return error
+        self.complaint = ""
         return None
 
     def _roll_back(self) -> None:
