@@ -218,6 +218,11 @@ class TelemetrySettings:
         check=between(1, 512),
         help="Worker processes of the server.",
     )
+    worker: str | None = setting(
+        "DASHCAM_WORKER",
+        None,
+        help="Set by the server in each worker process, not by you: its number, for the worker label.",
+    )
     run_dir: str | None = setting(
         "DASHCAM_RUN_DIR",
         None,

@@ -34,7 +34,7 @@ def propagator(names: Sequence[str]) -> TextMapPropagator:
 
 
 class _Nothing(TextMapPropagator):
-    """Passes nothing on. (A composite of none answers no context at all, which breaks whoever attaches it.)"""
+    """Passes nothing on. A composite of none answers no context at all, which breaks who attaches it."""
 
     def extract(self, carrier: Any, context: Context | None = None, getter: Any = None) -> Context:
         return Context() if context is None else context

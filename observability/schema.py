@@ -35,6 +35,8 @@ class Metric:
     labels: tuple[str, ...] = ()
     unit: str = ""
     buckets: tuple[float, ...] = ()
+    across: Literal["sum", "min", "max"] = "sum"
+    """How the values of a gauge in several worker processes become one."""
 
     @property
     def sample(self) -> str:
@@ -105,12 +107,14 @@ DEPENDENCY_UP = Metric(
     "gauge",
     "1 while the readiness check of a dependency passes, 0 while it fails.",
     ("dependency",),
+    across="min",
 )
 CIRCUIT_OPEN = Metric(
     "dashcam_circuit_open",
     "gauge",
     "1 while calls to a dependency are refused because it kept failing, else 0.",
     ("dependency",),
+    across="max",
 )
 
 # -- the telemetry's own, by the semantic conventions for SDKs ------------------------------------

@@ -27,6 +27,7 @@ from observability.configuration import TelemetrySettings
 from observability.health import Check, Readiness
 from observability.metrics import Families, PrometheusMeterProvider
 from observability.settings import from_environ
+from observability.workers import Collector, WorkerGroup, group_folder
 
 _EXTENSION = "observability"
 
@@ -82,7 +83,9 @@ class Telemetry:
         self._closed = False
         self._describe()
         # First what can fail: a taken port must leave nothing half done.
-        self._admin = self._open_admin_port()
+        self._admin: AdminServer | None = None
+        self._group: WorkerGroup | None = None
+        self._open_admin_port()
         self._processors = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]
         self._queue = tracing.span_queue(settings, self.families)
         if self._queue is not None:
@@ -100,6 +103,11 @@ class Telemetry:
     def admin_address(self) -> tuple[str, int] | None:
         """Host and port of the admin server, or None where there is none."""
         return self._admin.address if self._admin is not None else None
+
+    @property
+    def workers(self) -> WorkerGroup | None:
+        """The group of worker processes that this one belongs to, or None where it is alone."""
+        return self._group
 
     def metric(self, metric: schema.Metric) -> Any:
         """The prometheus_client object of a declared family: `.labels(...)`, `.inc()`, `.observe()`."""
@@ -144,15 +152,24 @@ class Telemetry:
         version = str(about["service.version"])
         self.families.metric(schema.BUILD).info({"version": version, "revision": self.settings.revision})
 
-    def _open_admin_port(self) -> AdminServer | None:
+    def _open_admin_port(self) -> None:
         if self.settings.admin_port is None:
-            return None
-        server = AdminServer(
-            self.settings.admin_host, self.settings.admin_port, self.families.registry, self.readiness
-        )
+            return
+        if self.settings.workers == 1:
+            self._undo.callback(self._serve_admin(self.families.registry))
+            return
+        name = self.settings.worker or str(os.getpid())
+        folder = group_folder(self.settings.run_dir)
+        self._group = WorkerGroup(folder, name, self.families.registry, self._serve_admin)
+        self._undo.callback(self._group.stop)
+        self._group.start()
+
+    def _serve_admin(self, families: Collector) -> Callable[[], None]:
+        port = self.settings.admin_port or 0
+        server = AdminServer(self.settings.admin_host, port, families, self.readiness)
         server.start()
-        self._undo.callback(server.stop)
-        return server
+        self._admin = server
+        return server.stop
 
     def _wire(self) -> None:
         stable_conventions()

@@ -67,8 +67,9 @@ def test_literals_are_replaced_and_placeholders_stay(statement: str, text: str) 
 def test_a_statement_is_a_client_span_below_the_current_one(
     app: Flask, instrumented: Any, engine: sa.Engine
 ) -> None:
-    with capture(instrumented(app)) as got, engine.connect() as connection:
-        with trace.get_tracer("t").start_as_current_span("request"):
+    tracer = trace.get_tracer("t")
+    with capture(instrumented(app)) as got, engine.connect() as connection:  # noqa: SIM117 - reads better
+        with tracer.start_as_current_span("request"):
             connection.execute(sa.text("SELECT * FROM cars WHERE maker = :m"), {"m": "s3cret"}).all()
     span = got.span("SELECT cars")
     assert span.kind is SpanKind.CLIENT

@@ -1,4 +1,4 @@
-"""Telemetry never breaks or delays a request, whatever becomes of the endpoint: real sockets, real exporter."""
+"""Telemetry never breaks or delays a request, whatever becomes of the endpoint: real sockets throughout."""
 
 from __future__ import annotations
 
