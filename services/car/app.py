@@ -9,7 +9,7 @@ from flask import Flask
 
 from observability import instrument, problems, schema
 from observability.settings import from_environ
-from services.car import VERSION, examples, routes
+from services.car import VERSION, examples, http, routes
 from services.car.catalogue import Unavailable
 from services.car.clients import Limits, Minus
 from services.car.database import Database
@@ -25,7 +25,7 @@ def create_app(settings: Settings | None = None, *, minus: routes.Difference | N
     """
     settings = settings or from_environ(Settings)
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body + http.ONE_MORE
     problems.install(app)
     database = Database(
         settings.database,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from flask import Response, current_app, request
 from flask_restful import Resource  # type: ignore[import-untyped]
 from werkzeug.datastructures import ETags
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from observability.problems import Problem
 from services.car import catalogue, documents, fields
@@ -19,6 +20,10 @@ logger = logging.getLogger(__name__)
 
 REVALIDATE = "public, no-cache"
 """Caches may keep an answer, and must ask whether it still holds before they use it."""
+
+ONE_MORE = 1
+"""Bytes that MAX_CONTENT_LENGTH allows over the limit: werkzeug cuts a body without a Content-Length there
+and says nothing, and half a document must not pass for a whole."""
 
 CHANGES = frozenset({"POST", "PUT", "DELETE"})
 
@@ -89,10 +94,21 @@ def body() -> Any:
         detail = f"The Content-Type is {given}: send JSON as application/json."
         # Accept says what would have been taken (RFC 9110, section 15.5.16).
         raise Problem(415, "Unsupported media type", detail, headers={"Accept": "application/json"})
+    limit = current_app.config["MAX_CONTENT_LENGTH"] - ONE_MORE
     try:
-        return documents.load(request.get_data(cache=False))
+        data = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise _too_large(limit) from None
+    if len(data) > limit:
+        raise _too_large(limit)
+    try:
+        return documents.load(data)
     except ValueError as error:
         raise Problem(400, "The body is not JSON", f"The body cannot be read as JSON: {error}.") from None
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(413, "Body too large", f"The body may have {limit} bytes: send less at once.")
 
 
 def preconditions() -> Preconditions:

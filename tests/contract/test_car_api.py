@@ -292,9 +292,11 @@ def test_a_body_of_another_type_is_a_415_that_says_what_is_taken(
     assert refused.headers["Accept"] == "application/json"
 
 
-def test_a_body_over_the_limit_is_a_413(car: FlaskClient) -> None:
-    body = b'{"description": "' + b"x" * (1024 * 1024) + b'"}'
-    problem(car.post("/cars", data=body, content_type="application/json"), 413)
+def test_a_body_over_the_limit_is_a_413_that_names_it(car: FlaskClient) -> None:
+    for over in (1, 2, 1024 * 1024):
+        body = b" " * (1024 * 1024 + over)
+        refused = problem(car.post("/cars", data=body, content_type="application/json"), 413)
+        assert "1048576" in refused["detail"]
 
 
 @pytest.mark.parametrize("document", [[], "x", 1, None, True])

@@ -1,0 +1,160 @@
+"""Each service started as it is deployed: its own locked packages, the runtime part of `observability`,
+its own folder, and nothing else. Then what only a real server shows: kept connections, HEAD, large and
+chunked bodies, a signal.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from polling import until
+
+ROOT = Path(__file__).parents[2]
+TOOLS = shutil.ignore_patterns("local", "console", "diagnose", "stack", "sources", "cli.py", "__pycache__")
+MAX_BODY = 1024 * 1024
+
+
+@dataclass
+class Deployed:
+    """A running service and where it answers."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+
+    def answers(self) -> bool:
+        assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.log.read_text()}"
+        connection = self.connect()
+        try:
+            connection.request("GET", "/openapi.json")
+            return connection.getresponse().status == 200
+        finally:
+            connection.close()
+
+
+def deploy(service: str, folder: Path) -> tuple[Path, Path]:
+    """Put the service into `folder` as an image would hold it; its Python and its folder."""
+    uv, packages, home = Path(sys.executable).with_name("uv"), folder / "packages", folder / "app"
+    environ = {**os.environ, "VIRTUAL_ENV": str(packages), "UV_LINK_MODE": "copy"}
+    locked = ROOT / "services" / service / "requirements.txt"
+    for command in (
+        [uv, "venv", "--quiet", "--python", sys.executable, packages],
+        [uv, "pip", "install", "--quiet", "--require-hashes", "-r", locked],
+    ):
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+    shutil.copytree(ROOT / "observability", home / "observability", ignore=TOOLS)
+    caches = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "services" / service, home / "services" / service, ignore=caches)
+    return packages / "bin" / "python", home
+
+
+@pytest.fixture(scope="module", params=["car", "minus"])
+def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    folder = tmp_path_factory.mktemp(request.param)
+    python, home = deploy(request.param, folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PORT": str(port),
+        "OTEL_TRACES_EXPORTER": "none",
+        "OTEL_EXPORTER_PROMETHEUS_PORT": "0",
+        "MINUS_URL": "http://127.0.0.1:1",  # nothing listens there
+    }
+    log = folder / "log"
+    with log.open("wb") as output:
+        command = [python, "-W", "error::DeprecationWarning:services", "-m", f"services.{request.param}"]
+        process = subprocess.Popen(command, cwd=home, env=environ, stdout=output, stderr=output)
+    service = Deployed(process, port, log)
+    try:
+        until(service.answers, f"{request.param} to answer on port {port}", within=60)
+        yield service
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 0, log.read_text()
+
+
+def is_car(deployed: Deployed) -> bool:
+    return b"services.car" in b" ".join(map(os.fsencode, deployed.process.args))  # type: ignore[arg-type,union-attr]
+
+
+def test_a_service_answers_on_one_kept_connection(deployed: Deployed) -> None:
+    address = "/cars/bentz/e-class" if is_car(deployed) else "/minus?x=5&y=3"
+    connection = deployed.connect()
+    connection.connect()
+    kept = connection.sock
+    for method, path, status in (
+        ("GET", address, 200),
+        ("HEAD", address, 200),
+        ("GET", "/nothing", 404),
+        ("OPTIONS", address, 204),
+        ("PATCH", address, 405),
+        ("GET", address, 200),
+    ):
+        connection.request(method, path)
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.status == status
+        assert answer.headers["traceresponse"].startswith("00-")
+        assert bool(body) == (method not in ("HEAD", "OPTIONS"))
+        if status >= 400:
+            assert answer.headers["Content-Type"] == "application/problem+json"
+    assert connection.sock is kept
+    connection.close()
+
+
+def test_a_service_logs_json_lines_with_its_name(deployed: Deployed) -> None:
+    lines = [json.loads(line) for line in deployed.log.read_text().splitlines()]
+    assert lines
+    assert {line["service"] for line in lines} == {"car" if is_car(deployed) else "minus"}
+
+
+@pytest.mark.parametrize("deployed", ["car"], indirect=True)
+@pytest.mark.parametrize("chunked", [False, True], ids=["with a length", "in chunks"])
+def test_a_large_body_is_taken_up_to_the_limit_and_refused_above(deployed: Deployed, chunked: bool) -> None:
+    def put(size: int) -> tuple[int, bytes]:
+        body = json.dumps({"description": "x"}).encode().ljust(size)
+        connection = deployed.connect()
+        headers = {"Content-Type": "application/json"}
+        parts = iter([body[:100], body[100:]]) if chunked else body
+        connection.request("PUT", "/cars/bentz/e-class/description", parts, headers, encode_chunked=chunked)
+        answer = connection.getresponse()
+        found = answer.status, answer.read()
+        connection.close()
+        return found
+
+    assert put(MAX_BODY)[0] == 200
+    status, problem = put(MAX_BODY + 1)
+    assert status == 413
+    assert json.loads(problem)["status"] == 413
+
+
+@pytest.mark.parametrize("deployed", ["car"], indirect=True)
+def test_a_quote_without_minus_is_a_503_and_the_catalogue_goes_on(deployed: Deployed) -> None:
+    connection = deployed.connect()
+    for path, status in (("/cars/bentz/e-class/quote?discount=500", 503), ("/cars", 200)):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == status
+    connection.close()
