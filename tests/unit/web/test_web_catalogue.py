@@ -63,9 +63,10 @@ def test_the_first_page_has_no_previous_and_the_last_no_next() -> None:
 def test_an_address_remembers_only_so_many_pages() -> None:
     deep = walk(TRAIL + 10)[-1]
     assert len(deep.trail) == TRAIL
-    while (step := deep.previous) is not None and step:
+    while step := deep.previous:
         deep = Pager(step["page"], step["cursor"], tuple(step["back"]), "c", 999)
-    assert deep.number > 2, "where the trail ends, the page before is not claimed to be the first"
+    assert deep.number > 2
+    assert deep.previous is None, "where the trail ends, the first page is not claimed to be the one before"
 
 
 def test_the_number_of_pages_is_never_less_than_the_page_shown() -> None:
