@@ -69,12 +69,6 @@ class ServerSettings:
         help="Threads of one worker that answer requests: how many requests it works on at once.",
         check=between(1, 1024),
     )
-    body_timeout: float = setting(
-        "DASHCAM_BODY_TIMEOUT",
-        20.0,
-        help="Seconds a client may take for each 64 KiB of a request's body; then it gets a 408.",
-        check=between(0.1, 3600.0),
-    )
     grace: float = setting(
         "DASHCAM_GRACE_PERIOD",
         10.0,

@@ -14,7 +14,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -81,7 +80,7 @@ class Worker:
             self._telemetry.metric(schema.SERVER_THREADS).set(self._settings.threads)
         self._watch_signals()
         logger.info("%s serves on %s with %d threads", self._name, self._url, self._settings.threads)
-        return without_inherited(bodies.bounded(app, self._settings.body_timeout), dict(os.environ))
+        return without_inherited(bodies.whole(app), dict(os.environ))
 
     def _give_up(self, why: str, exc_info: bool = False) -> NoReturn:
         if not self._failed[0]:  # one of several workers says it
@@ -153,4 +152,4 @@ def without_inherited(app: Wsgi, environment: dict[str, str]) -> Wsgi:
 
 
 def _leave(signum: int, frame: object) -> NoReturn:
-    sys.exit(0)
+    os._exit(0)  # nothing is built yet that would have to be taken down
