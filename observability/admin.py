@@ -27,13 +27,15 @@ GZIP_FROM = 4096
 
 
 class AdminServer:
-    """Serves a registry and a readiness on `host`:`port`; port 0 takes any free one.
+    """Serves families and a readiness on `host`:`port`; port 0 takes any free one.
 
-    Raises SettingError where the port cannot be had. `address` is where it listens.
+    `families` is a registry or whatever else has `collect()`. `address` is where it listens. Raises
+    SettingError where the port cannot be had.
     """
 
-    def __init__(self, host: str, port: int, registry: Any, readiness: Readiness) -> None:
-        self._server = _bind(host, port, _handler(registry, readiness))
+    def __init__(self, host: str, port: int, families: Any, readiness: Readiness) -> None:
+        self._server = _bind(host, port)
+        self._server.families, self._server.readiness = families, readiness
         self.address: tuple[str, int] = self._server.server_address[:2]  # type: ignore[assignment]
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="admin", daemon=True
@@ -55,6 +57,8 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
+    families: Any
+    readiness: Readiness
 
     def server_bind(self) -> None:
         # HTTPServer asks the DNS for its own name here, which can take seconds.
@@ -71,10 +75,10 @@ class _ServerV6(_Server):
     address_family = socket.AF_INET6
 
 
-def _bind(host: str, port: int, handler: type[http.server.BaseHTTPRequestHandler]) -> _Server:
+def _bind(host: str, port: int) -> _Server:
     server = _ServerV6 if ":" in host else _Server
     try:
-        return server((host.strip("[]"), port), handler)
+        return server((host.strip("[]"), port), _Handler)
     except socket.gaierror as error:
         raise SettingError(
             f"OTEL_EXPORTER_PROMETHEUS_HOST={host!r} cannot be used: {error.strerror}; "
@@ -87,52 +91,50 @@ def _bind(host: str, port: int, handler: type[http.server.BaseHTTPRequestHandler
         ) from None
 
 
-def _handler(registry: Any, readiness: Readiness) -> type[http.server.BaseHTTPRequestHandler]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        timeout = SOCKET_TIMEOUT
-        protocol_version = "HTTP/1.1"
-        server_version = "dashcam"
-        sys_version = ""
+class _Handler(http.server.BaseHTTPRequestHandler):
+    timeout = SOCKET_TIMEOUT
+    protocol_version = "HTTP/1.1"
+    server_version = "dashcam"
+    sys_version = ""
+    server: _Server
 
-        def do_GET(self) -> None:
-            routes: dict[str, Callable[[], None]] = {
-                "/metrics": self._metrics,
-                "/livez": lambda: self._json(200, {"status": "alive"}),
-                "/readyz": self._ready,
-            }
-            route = routes.get(self.path.partition("?")[0])
-            if route is None:
-                self._json(404, {"status": "not found", "paths": list(routes)})
-            else:
-                route()
+    def do_GET(self) -> None:
+        routes: dict[str, Callable[[], None]] = {
+            "/metrics": self._metrics,
+            "/livez": lambda: self._json(200, {"status": "alive"}),
+            "/readyz": self._ready,
+        }
+        route = routes.get(self.path.partition("?")[0])
+        if route is None:
+            self._json(404, {"status": "not found", "paths": list(routes)})
+        else:
+            route()
 
-        do_HEAD = do_GET
+    do_HEAD = do_GET
 
-        def _metrics(self) -> None:
-            readiness.outcomes()  # so that dashcam_dependency_up is true at every scrape
-            encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-            self._answer(200, content_type, encode(registry))
+    def _metrics(self) -> None:
+        self.server.readiness.outcomes()  # so that dashcam_dependency_up is true at every scrape
+        encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+        self._answer(200, content_type, encode(self.server.families))
 
-        def _ready(self) -> None:
-            ready, report = readiness.report()
-            self._json(200 if ready else 503, report)
+    def _ready(self) -> None:
+        ready, report = self.server.readiness.report()
+        self._json(200 if ready else 503, report)
 
-        def _json(self, status: int, body: dict[str, Any]) -> None:
-            self._answer(status, "application/json", json.dumps(body).encode() + b"\n")
+    def _json(self, status: int, body: dict[str, Any]) -> None:
+        self._answer(status, "application/json", json.dumps(body).encode() + b"\n")
 
-        def _answer(self, status: int, content_type: str, body: bytes) -> None:
-            self.send_response(status)
-            if len(body) >= GZIP_FROM and "gzip" in self.headers.get("Accept-Encoding", ""):
-                body = gzip.compress(body, compresslevel=1)
-                self.send_header("Content-Encoding", "gzip")
-            self.send_header("Content-Type", content_type)
-            self.send_header("Cache-Control", "no-store")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
+    def _answer(self, status: int, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        if len(body) >= GZIP_FROM and "gzip" in self.headers.get("Accept-Encoding", ""):
+            body = gzip.compress(body, compresslevel=1)
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Type", content_type)
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Probes and scrapes leave no lines."""
-
-    return Handler
+    def log_message(self, format: str, *args: Any) -> None:
+        """Probes and scrapes leave no lines."""

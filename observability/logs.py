@@ -2,13 +2,16 @@
 
 :func:`install` replaces the handlers that would print elsewhere (the root's, Flask's and those of the
 WSGI servers), sends Python's warnings the same way, and can be undone. A line that cannot be written
-(broken pipe, full disk) is counted in `log_records_lost_total` and the service goes on.
+(broken pipe, full disk, a reader that stands still) is counted in `log_records_lost_total`; the service
+goes on.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import select
+import stat
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -38,6 +41,10 @@ REPEATING = (
 """Loggers that say the same at every failed export, which the metrics count already."""
 
 
+READER_WITHIN = 0.5
+"""Seconds that a line may wait for a reader of stdout who stands still, once."""
+
+
 class LineHandler(logging.Handler):
     """Writes lines to stdout (or `stream`), unbuffered, and counts them. Never raises."""
 
@@ -47,6 +54,7 @@ class LineHandler(logging.Handler):
         self._written = families.metric(schema.LOG_RECORDS)
         self._lost = families.metric(schema.LOG_RECORDS_LOST)
         self._torn = False
+        self._stuck = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record. A line that was cut short by a full disk is ended before the next."""
@@ -69,10 +77,26 @@ class LineHandler(logging.Handler):
             return
         # Past the stream's buffer: what a broken pipe leaves in a buffer fails again at exit.
         view = memoryview(data)
+        piped = not stat.S_ISREG(os.fstat(descriptor).st_mode)
         while view:
-            written = os.write(descriptor, view)
+            if piped:
+                self._wait_for_the_reader(descriptor)
+            written = os.write(descriptor, view[: select.PIPE_BUF] if piped else view)
             view = view[written:]
             self._torn = bool(view)
+
+    def _wait_for_the_reader(self, descriptor: int) -> None:
+        """Wait until a piece of a line can be written without blocking; raises TimeoutError.
+
+        A reader that stands still is waited for once; after that, lines are lost (and counted) at once
+        until it reads again: no request waits for a log.
+        """
+        poll = select.poll()
+        poll.register(descriptor, select.POLLOUT)
+        if not poll.poll(0 if self._stuck else READER_WITHIN * 1000):
+            self._stuck = True
+            raise TimeoutError("nobody reads the log")
+        self._stuck = False
 
 
 class OncePer(logging.Filter):
