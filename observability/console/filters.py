@@ -21,8 +21,8 @@ def duration(us: float | None) -> str:
     """Microseconds with three digits and a fitting unit."""
     if us is None or math.isnan(us):
         return NONE
-    for factor, unit in ((1.0, "µs"), (1e3, "ms"), (1e6, "s")):
-        if abs(us) < 999.5 * factor or (unit == "s" and abs(us) < 1e8):
+    for factor, unit, limit in ((1.0, "µs", 999.5), (1e3, "ms", 999.5e3), (1e6, "s", 1e8)):
+        if abs(us) < limit:
             return f"{_three(us / factor)} {unit}"
     minutes, seconds = divmod(round(us / 1e6), 60)
     hours, minutes = divmod(minutes, 60)

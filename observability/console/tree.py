@@ -83,26 +83,26 @@ def critical_path(trace: Trace, tree: Tree) -> Intervals:
     """The times of each span in which nothing else kept its trace from ending, by span id.
 
     From the root's end backwards: the child that ended last before a moment is what was waited for until
-    then; where no child was running, the span itself was. A child that runs on after its parent counts only
-    as long as the parent runs. The intervals of all spans together are the root's duration, without overlap.
+    then; where no child was running, the span itself was. A child counts only while its parent runs. The
+    intervals of all spans together are the root's duration, without overlap.
     """
     found: dict[str, list[tuple[int, int]]] = {}
     if trace.root is None:
         return {}
-    work = [(trace.root, trace.root.end)]
+    work = [(trace.root, trace.root.start, trace.root.end)]
     while work:
-        span, until = work.pop()
-        moment = min(span.end, until)
+        span, since, until = work.pop()
+        begin, moment = max(span.start, since), min(span.end, until)
         for child in sorted(tree.children(span), key=lambda child: child.end, reverse=True):
-            end = min(child.end, span.end)
-            if end > moment or child.start >= moment or end <= span.start:
+            end = min(child.end, span.end, until)
+            if end > moment or child.start >= moment or end <= begin:
                 continue
             if end < moment:
                 found.setdefault(span.span_id, []).append((end, moment))
-            work.append((child, end))
-            moment = max(child.start, span.start)
-        if moment > span.start:
-            found.setdefault(span.span_id, []).append((span.start, moment))
+            work.append((child, begin, end))
+            moment = max(child.start, begin)
+        if moment > begin:
+            found.setdefault(span.span_id, []).append((begin, moment))
     return {span_id: tuple(reversed(intervals)) for span_id, intervals in found.items()}
 
 
