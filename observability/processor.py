@@ -123,10 +123,7 @@ class SpanQueue(SpanProcessor):
         deadline = time.monotonic() + timeout
         if thread is not None:
             thread.join(timeout)
-        left = self._abandon()
-        if left:
-            self._processed.labels(error_type="shutdown_timeout").inc(left)
-            _logger.warning("%d spans were lost: exporting them took longer than %.1f s", left, timeout)
+        self._abandon(timeout)
         # The exporter's own shutdown interrupts its waiting between retries, but closes sockets too and
         # could wait for them: it gets what is left of the time, in a thread that may be left behind.
         closer = threading.Thread(target=self._exporter.shutdown, name="span-exporter-shutdown", daemon=True)
@@ -149,8 +146,11 @@ class SpanQueue(SpanProcessor):
 
     def _run(self) -> None:
         while batch := self._next_batch():
-            self._export(batch)
+            error, seconds = self._export(batch)
             with self._lock:
+                if not self._abandoned:  # what is given up was counted when it was
+                    self._duration.labels(error_type=error).observe(seconds)
+                    self._exported.labels(error_type=error).inc(len(batch))
                 self._in_flight = 0
                 self._changed.notify_all()
 
@@ -173,7 +173,8 @@ class SpanQueue(SpanProcessor):
                 self._changed.wait(waiting)
             return []
 
-    def _export(self, batch: Sequence[ReadableSpan]) -> None:
+    def _export(self, batch: Sequence[ReadableSpan]) -> tuple[str, float]:
+        """Export `batch`; answers the reason of a failure (empty for none) and the seconds it took."""
         self._processed.labels(error_type="").inc(len(batch))
         error = ""
         began = time.perf_counter()
@@ -185,15 +186,22 @@ class SpanQueue(SpanProcessor):
         except Exception as broken:
             error = type(broken).__qualname__
             _logger.warning("Exporting %d spans failed", len(batch), exc_info=True)
-        self._duration.labels(error_type=error).observe(time.perf_counter() - began)
-        self._exported.labels(error_type=error).inc(len(batch))
+        return error, time.perf_counter() - began
 
-    def _abandon(self) -> int:
+    def _abandon(self, timeout: float) -> None:
+        """Give up what is queued and what is being exported, and count both."""
         with self._lock:
             self._abandoned = True
-            left = len(self._queue)
+            queued, in_flight = len(self._queue), self._in_flight
             self._queue.clear()
-            return left
+        if queued:
+            self._processed.labels(error_type="shutdown_timeout").inc(queued)
+        if in_flight:
+            self._exported.labels(error_type="shutdown_timeout").inc(in_flight)
+        if queued or in_flight:
+            _logger.warning(
+                "%d spans were lost: exporting them took longer than %.1f s", queued + in_flight, timeout
+            )
 
 
 def _reset_in_child(reference: weakref.ref[SpanQueue]) -> None:

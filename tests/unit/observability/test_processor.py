@@ -184,6 +184,10 @@ def test_flush_and_shutdown_keep_their_time_limit(make: Make, exporter: Exporter
     setup.queue.shutdown(0.2)
     assert time.monotonic() - began < 1.5
     assert setup.processed("shutdown_timeout") == 2
+    assert setup.exported("shutdown_timeout") == 1
+    exporter.open.set()
+    until(lambda: exporter.names == ["in flight"], "the abandoned export to end")
+    assert setup.exported() == 0, "an abandoned span is counted once"
 
 
 def test_shutdown_exports_what_is_queued(make: Make, exporter: Exporter) -> None:
