@@ -13,11 +13,17 @@ import psutil
 
 from observability.stack import ownership, readiness, state
 from observability.stack.ports import choose_free, unusable
-from observability.stack.programs import GROUPS, Program, common_environ, programs, write_configurations
+from observability.stack.programs import Program, common_environ, programs, write_configurations
 from observability.stack.settings import Settings
 from observability.stack.supervision import Process, Supervisor, SupervisorError
 
 POLL_SECONDS = 0.1
+
+SHUTDOWN_SECONDS = 600.0
+"""When a supervisord that agreed to end is not believed any more; it kills in time what does not end."""
+
+LEFTOVER_SECONDS = 20.0
+"""How long processes that nothing supervises may take to end before they are killed."""
 
 FAILED_STARTS = 2
 """A part that has ended this often while `up` waits for it is not waited for any longer."""
@@ -71,7 +77,7 @@ def up(
         supervisor = Supervisor(settings.state_dir)
         if supervisor.running():
             return _join(supervisor, settings, explicit, plan, say)
-        if left := ownership.end(settings.state_dir, grace=_grace(plan(settings))):
+        if left := ownership.end(settings.state_dir, LEFTOVER_SECONDS):
             say(f"ended {len(left)} processes that an earlier run had left behind")
         return _start(supervisor, choose_free(settings), plan, say)
 
@@ -211,14 +217,13 @@ def _failed(supervisor: Supervisor, name: str, reason: str, since: float) -> Sta
 
 
 def _end(supervisor: Supervisor, settings: Settings, say: Say) -> bool:
-    grace = 30.0
     was_up = False
     with contextlib.suppress(SupervisorError, psutil.NoSuchProcess):
         process = psutil.Process(supervisor.shut_down())
         was_up = True
         with contextlib.suppress(psutil.TimeoutExpired):
-            process.wait(timeout=grace * len(GROUPS))
-    left = ownership.end(settings.state_dir, grace)
+            process.wait(timeout=SHUTDOWN_SECONDS)
+    left = ownership.end(settings.state_dir, LEFTOVER_SECONDS)
     if left:
         say(f"ended {len(left)} processes that nothing supervised any more")
     for path in (
@@ -228,10 +233,6 @@ def _end(supervisor: Supervisor, settings: Settings, say: Say) -> bool:
     ):
         path.unlink(missing_ok=True)
     return was_up or bool(left)
-
-
-def _grace(parts: Sequence[Program]) -> float:
-    return max((part.stop_seconds for part in parts), default=20) + 5.0
 
 
 @contextlib.contextmanager

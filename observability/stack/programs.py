@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
+from observability.serve import ServerSettings
+from observability.settings import from_environ
 from observability.stack.prerequisites import ALERTMANAGER, PROMETHEUS, Need
 from observability.stack.settings import ROOT, Settings
 
@@ -27,7 +30,8 @@ class MissingProgram(RuntimeError):
 class Program:
     """One supervised process.
 
-    `ready` is the URL that answers 200 once it works; without one, running is being ready.
+    `ready` is the URL that answers 200 once it works; without one, running is being ready. `listens` are
+    ports that must accept a connection too, because another than the one of `ready` does the work.
     `address` is where a person finds it. `stop_seconds` is how long it may take to end after SIGTERM.
     """
 
@@ -36,6 +40,7 @@ class Program:
     command: tuple[str, ...]
     environ: dict[str, str] = field(default_factory=dict)
     ready: str | None = None
+    listens: tuple[int, ...] = ()
     address: str = ""
     about: str = ""
     stop_seconds: int = 20
@@ -105,8 +110,11 @@ def _service(settings: Settings, name: str, about: str, path: str = "") -> Progr
         (sys.executable, "-m", f"services.{name}"),
         {"PORT": str(port), "OTEL_EXPORTER_PROMETHEUS_PORT": str(admin)},
         ready=url(admin, "/readyz"),
+        listens=(port,),
         address=url(port, path),
         about=f"{about}; admin port {admin}",
+        # Longer than the service itself promises to take: killing it is for one that hangs.
+        stop_seconds=math.ceil(from_environ(ServerSettings).bound) + 3,
     )
 
 
@@ -117,6 +125,7 @@ def _backend(settings: Settings) -> list[Program]:
             BACKEND,
             (sys.executable, "-m", "observability.local.receiver"),
             ready=url(settings.otlp_http_port, "/readyz"),
+            listens=(settings.otlp_grpc_port,),
             address=url(settings.otlp_http_port),
             about=f"takes OTLP over HTTP, over gRPC on {settings.otlp_grpc_port}; tails the logs",
         ),

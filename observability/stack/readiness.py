@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import http.client
+import socket
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from observability.stack.programs import Program
+from observability.stack.programs import LOOPBACK, Program
 
 PROBE_SECONDS = 2.0
 
 
 def why_not_ready(program: Program) -> str | None:
-    """None when `program` answers 200 on its readiness URL within PROBE_SECONDS, else what it said."""
-    if program.ready is None:
-        return None
-    target = urlsplit(program.ready)
+    """None when `program` answers 200 on its readiness URL and takes connections on its ports, else why not.
+
+    Each question is given PROBE_SECONDS.
+    """
+    if program.ready and (reason := _not_200(program.ready)):
+        return reason
+    return next((reason for port in program.listens if (reason := _refused(port))), None)
+
+
+def _not_200(url: str) -> str | None:
+    target = urlsplit(url)
     # http.client rather than a library that would take a proxy from the environment.
     connection = http.client.HTTPConnection(target.netloc, timeout=PROBE_SECONDS)
     try:
@@ -26,10 +34,18 @@ def why_not_ready(program: Program) -> str | None:
         response = connection.getresponse()
         said = response.read(400).decode(errors="replace").strip()
     except (OSError, http.client.HTTPException) as error:
-        return f"{program.ready} does not answer ({error or type(error).__name__})"
+        return f"{url} does not answer ({error or type(error).__name__})"
     finally:
         connection.close()
-    return None if response.status == 200 else f"{program.ready} answers {response.status}: {said}"
+    return None if response.status == 200 else f"{url} answers {response.status}: {said}"
+
+
+def _refused(port: int) -> str | None:
+    try:
+        socket.create_connection((LOOPBACK, port), PROBE_SECONDS).close()
+    except OSError as error:
+        return f"{LOOPBACK}:{port} accepts no connection ({error})"
+    return None
 
 
 def ask_all(programs: Sequence[Program]) -> dict[str, str | None]:

@@ -109,6 +109,14 @@ def test_a_part_that_never_becomes_ready_makes_up_fail_after_the_time_limit(tria
     assert ownership.marked(trial.state_dir) == []
 
 
+def test_a_part_that_says_it_is_ready_but_does_not_listen_is_not_ready(trial: Trial) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        trial.listens = (server.getsockname()[1],)
+
+    with pytest.raises(StackError, match=rf"127.0.0.1:{trial.listens[0]} accepts no connection"):
+        trial.up(STACK_START_TIMEOUT="1")
+
+
 def test_a_command_that_does_not_exist_is_named(trial: Trial) -> None:
     trial.commands["car"] = ("/no/such/program",)
 

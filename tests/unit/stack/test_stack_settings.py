@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from observability.serve import ServerSettings
 from observability.settings import SettingError
 from observability.stack import ports, programs, state
 from observability.stack.prerequisites import Need
@@ -38,12 +39,12 @@ def test_an_admin_port_follows_its_service_and_can_be_set() -> None:
     ("environ", "complaint"),
     [
         ({"WEB_PORT": "http"}, "WEB_PORT='http' cannot be used: give a whole number"),
-        ({"CAR_PORT": "70000"}, "CAR_PORT=70000 cannot be used: give a number from 0 to 65535"),
+        ({"CAR_PORT": "70000"}, "CAR_PORT='70000' cannot be used: give a number from 0 to 65535"),
         ({"WEB_PORT": "60000"}, "WEB_PORT=60000 leaves no port for its admin side"),
         ({"WEB_PORT": "5001"}, "WEB_PORT and CAR_PORT are both 5001"),
         ({"TRAFFIC": "some"}, "TRAFFIC='some' cannot be used: give true or false"),
-        ({"TRAFFIC_RATE": "0"}, "TRAFFIC_RATE=0.0 cannot be used"),
-        ({"TRAFFIC_RATE": "nan"}, "TRAFFIC_RATE=nan cannot be used"),
+        ({"TRAFFIC_RATE": "0"}, "TRAFFIC_RATE='0' cannot be used"),
+        ({"TRAFFIC_RATE": "nan"}, "TRAFFIC_RATE='nan' cannot be used"),
         ({"DASHCAM_STATE_DIR": 'a"b'}, "DASHCAM_STATE_DIR="),
         ({"PROMETHEUS_RETENTION_TIME": "a week"}, "PROMETHEUS_RETENTION_TIME='a week' cannot be used"),
         ({"PROMETHEUS_RETENTION_SIZE": "half"}, "PROMETHEUS_RETENTION_SIZE='half' cannot be used"),
@@ -105,6 +106,14 @@ def test_traffic_can_be_switched_off() -> None:
     names = [program.name for program in programs.programs(read({}))]
     assert names == ["web", "car", "minus", "receiver", "console", "prometheus", "alertmanager", "traffic"]
     assert [program.name for program in programs.programs(read({"TRAFFIC": "off"}))] == names[:-1]
+
+
+def test_a_service_is_given_longer_to_end_than_it_promises_to_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASHCAM_GRACE_PERIOD", "60")
+
+    by_name = {program.name: program for program in programs.programs(read({}))}
+
+    assert by_name["web"].stop_seconds > ServerSettings(grace=60).bound
 
 
 def test_every_listening_part_is_told_to_listen_on_loopback() -> None:

@@ -22,6 +22,7 @@ class Trial:
         self.commands: dict[str, tuple[str, ...]] = {}
         self.said: list[str] = []
         self.grace = 3
+        self.listens: tuple[int, ...] = ()
 
     def asked(self, **variables: str) -> Settings:
         start = {"STACK_START_TIMEOUT": "20", **FREE_PORTS, **variables}
@@ -37,8 +38,9 @@ class Trial:
     def _program(self, name: str, group: str, port: int) -> Program:
         words = (sys.executable, str(STANDIN), str(port), *self.modes.get(name, "").split())
         command = self.commands.get(name, words)
+        ready = url(port, "/")
         return Program(
-            name, group, command, {"PORT": str(port)}, url(port, "/"), url(port), stop_seconds=self.grace
+            name, group, command, {"PORT": str(port)}, ready, self.listens, url(port), stop_seconds=self.grace
         )
 
     def up(self, explicit: frozenset[str] = frozenset(), **variables: str) -> Settings:
