@@ -208,7 +208,7 @@ def _may_be_asked(part: Program, process: Process) -> bool:
 def _ended(process: Process) -> str:
     """Why it is not running: its command could not be run, or how it ended."""
     if process.error.startswith("Exited too quickly"):  # supervisord then forgets the status
-        return "keeps ending right after its start"
+        return "ended right after its start, and again"
     return process.error or f"ended with status {process.exit_status}"
 
 

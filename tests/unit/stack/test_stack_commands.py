@@ -43,7 +43,7 @@ def test_up_fails_with_the_reason_and_without_a_traceback(trial: Trial) -> None:
     result = dashcam("up")
 
     assert result.exit_code == 1
-    assert "Error: web keeps ending right after its start" in result.output
+    assert "Error: web ended " in result.output
     assert "the disk of the moon is full" in result.output
     assert "Traceback" not in result.output
 
