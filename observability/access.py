@@ -37,6 +37,9 @@ class AccessLog:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = _Request(environ)
+        # The instrumentation gives a span its url.path only where the server tells the request's target,
+        # which PEP 3333 does not ask for and granian does not do.
+        environ.setdefault("REQUEST_URI", environ.get("PATH_INFO") or "/")
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             request.answer(status, headers)

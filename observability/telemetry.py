@@ -20,7 +20,7 @@ from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor
 
-from observability import exceptions, process, schema, tracing
+from observability import exceptions, process, redaction, schema, tracing
 from observability.access import AccessLog
 from observability.admin import AdminServer
 from observability.configuration import TelemetrySettings
@@ -190,6 +190,7 @@ class Telemetry:
         FlaskInstrumentor.instrument_app(  # type: ignore[no-untyped-call]
             app,
             request_hook=_name_span,
+            response_hook=_hide_secrets,
             tracer_provider=self.tracers,
             meter_provider=self.meters,
             enable_commenter=False,
@@ -206,6 +207,13 @@ def _name_span(span: trace.Span, environ: Mapping[str, Any]) -> None:
     if request is not None and request.url_rule is None and span.is_recording():
         name = str((span.attributes or {}).get("http.request.method", "HTTP"))  # type: ignore[attr-defined]
         span.update_name("HTTP" if name == "_OTHER" else name)
+
+
+def _hide_secrets(span: trace.Span, status: str, headers: list[tuple[str, str]]) -> None:
+    """Hide what looks like a credential in the query, which is recorded as it came."""
+    query = (getattr(span, "attributes", None) or {}).get("url.query")
+    if isinstance(query, str) and (clean := redaction.text(query)) != query:
+        span.set_attribute("url.query", clean)
 
 
 def stable_conventions() -> None:

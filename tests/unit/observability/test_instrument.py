@@ -12,6 +12,7 @@ from flask import Flask, Response, redirect, stream_with_context
 from flask_restful import Api, Resource
 from opentelemetry import metrics, propagate, trace
 from opentelemetry.trace import SpanKind, StatusCode
+from werkzeug.test import EnvironBuilder
 
 from observability import current_trace_id, instrument, problems, schema
 from observability.metrics import UndeclaredMetric
@@ -68,6 +69,17 @@ def test_a_request_leaves_one_server_span_by_the_stable_conventions(app: Flask, 
     assert attributes["url.scheme"] == "http"
     assert attributes["user_agent.original"] == "curl/8"
     assert "http.method" not in attributes, "the old conventions are in force"
+
+
+def test_a_span_has_its_path_on_a_server_that_tells_no_target(app: Flask, instrumented: Any) -> None:
+    environ = EnvironBuilder(path="/cars/bentz", query_string="token=hunter22&x=1").get_environ()
+    for name in ("RAW_URI", "REQUEST_URI"):
+        environ.pop(name, None)
+    with capture(instrumented(app)) as got:
+        list(app(environ, lambda status, headers, exc_info=None: lambda data: None))
+    attributes = got.spans[0].attributes or {}
+    assert attributes["url.path"] == "/cars/bentz"
+    assert attributes["url.query"] == "token=[redacted]&x=1"
 
 
 def test_the_resource_says_which_process_it_is(app: Flask, instrumented: Any) -> None:
