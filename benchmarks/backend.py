@@ -36,7 +36,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 SERVICES = ("web", "car", "minus")
-ROUTES = ("/cars", "/cars/{maker}", "/cars/{maker}/{model}", "/cars/{maker}/{model}/quote", "/minus", "/hello")
+ROUTES = (
+    "/cars",
+    "/cars/{maker}",
+    "/cars/{maker}/{model}",
+    "/cars/{maker}/{model}/quote",
+    "/minus",
+    "/hello",
+)
 BATCH = 512
 SPANS_A_TRACE = 8
 
@@ -239,7 +246,7 @@ def bench_spans(backend: Backend, spans: int, senders: int) -> tuple[float, floa
 
 
 def bench_lines(backend: Backend, lines: int) -> tuple[float, float]:
-    """(lines a second, lines a second of the receiver's CPU) for a file of `lines` lines that appears at once."""
+    """(lines a second, lines a second of the receiver's CPU) for a file that appears at once."""
     load = Load(2)
     logs = backend.folder / "logs"
     logs.mkdir(exist_ok=True)
@@ -378,8 +385,10 @@ def main() -> None:
 
 def run(backend: Backend, options: argparse.Namespace) -> None:
     """The measurements, in order."""
-    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-          f"SQLite {sqlite3.sqlite_version}, load {os.getloadavg()[0]:.1f}\n")
+    print(
+        f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"SQLite {sqlite3.sqlite_version}, load {os.getloadavg()[0]:.1f}\n"
+    )
     backend.start("receiver")
     print(f"receiver idle: {backend.memory('receiver'):.0f} MiB resident")
     for _ in range(options.rounds):
@@ -388,19 +397,25 @@ def run(backend: Backend, options: argparse.Namespace) -> None:
     for _ in range(options.rounds):
         rate, per_cpu = bench_lines(backend, options.intake)
         print(f"lines: {rate:,.0f}/s, {per_cpu:,.0f}/s of CPU, none lost", flush=True)
-    print(f"receiver after intake: {backend.memory('receiver'):.0f} MiB resident, "
-          f"{backend.disk():.0f} MiB on disk")
+    print(
+        f"receiver after intake: {backend.memory('receiver'):.0f} MiB resident, "
+        f"{backend.disk():.0f} MiB on disk"
+    )
     sample = fill(backend, max(BATCH, options.spans - backend.count("span_block")))
     if (missing := options.lines - backend.count("log_block")) > 0:
         bench_lines(backend, missing)
-    print(f"store: {backend.count('span_block'):,} spans, {backend.count('log_block'):,} lines, "
-          f"{backend.disk():.0f} MiB on disk\n")
+    print(
+        f"store: {backend.count('span_block'):,} spans, {backend.count('log_block'):,} lines, "
+        f"{backend.disk():.0f} MiB on disk\n"
+    )
     backend.start("query")
     print(f"query idle: {backend.memory('query'):.0f} MiB resident\n")
     print("| query | p50 ms | p95 ms | KiB |\n|---|---|---|---|")
     bench_queries(backend, queries(sample, _log_sample(backend)))
-    print(f"\nquery after: {backend.memory('query'):.0f} MiB resident, "
-          f"receiver {backend.memory('receiver'):.0f} MiB")
+    print(
+        f"\nquery after: {backend.memory('query'):.0f} MiB resident, "
+        f"receiver {backend.memory('receiver'):.0f} MiB"
+    )
 
 
 if __name__ == "__main__":

@@ -80,11 +80,12 @@ class StoreError(RuntimeError):
     """The database cannot be used. The message names the file and what to do."""
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
+def open_writer(path: Path, wal_bytes: int = 16 * 2**20) -> sqlite3.Connection:
     """Open, and create where it is missing, the database for the one process that writes.
 
     WAL with synchronous=NORMAL: a committed transaction survives the death of the process; the loss
-    of power may cost the last transactions but never the file's integrity.
+    of power may cost the last transactions but never the file's integrity. The write-ahead log is put
+    into the file when it is as long as `wal_bytes`, and cut back to that after a longer transaction.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -95,8 +96,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA busy_timeout=5000")
     db.execute("PRAGMA cache_size=-24000")
     db.execute("PRAGMA temp_store=MEMORY")
-    db.execute("PRAGMA journal_size_limit=16777216")
-    db.execute("PRAGMA wal_autocheckpoint=2000")
+    db.execute(f"PRAGMA journal_size_limit={wal_bytes}")
+    db.execute(f"PRAGMA wal_autocheckpoint={max(1, wal_bytes // PAGE)}")
     _migrate(db, path)
     return db
 

@@ -12,7 +12,6 @@ import sqlite3
 from typing import Protocol
 
 from observability.local import database
-from observability.local.settings import MIB
 from observability.local.telemetry import ReceiverMetrics
 
 _BLOCKS_A_STEP = 64
@@ -27,7 +26,10 @@ class Deletable(Protocol):
 
 
 class Retention:
-    """Deletes the oldest blocks, of spans or lines whichever is older. Runs in the writer's transaction."""
+    """Deletes the oldest blocks, of spans or lines whichever is older. Runs in the writer's transaction.
+
+    Bytes in use stay at `target`; a file longer than that and `slack` is shortened.
+    """
 
     def __init__(
         self,
@@ -35,15 +37,15 @@ class Retention:
         spans: Deletable,
         logs: Deletable,
         *,
-        max_bytes: int,
+        target: int,
+        slack: int,
         max_seconds: float,
         metrics: ReceiverMetrics,
     ) -> None:
         self._db = db
         self._stores = {"span_block": ("traces", spans), "log_block": ("logs", logs)}
-        self._max_bytes = max_bytes
-        # The write-ahead log lies beside the file and counts towards the bound.
-        self._target = max_bytes - min(32 * MIB, max_bytes // 4)
+        self._target = target
+        self._slack = slack
         self._max_seconds = max_seconds
         self._metrics = metrics
 
@@ -56,7 +58,7 @@ class Retention:
             pass
         self._metrics.used.set(used)
         self._db.execute("DELETE FROM link WHERE minute < ?", (int(now - self._max_seconds) // _MINUTE,))
-        if database.file_bytes(self._db) > self._target + 8 * MIB:
+        if database.file_bytes(self._db) > self._target + self._slack:
             self._db.execute(f"PRAGMA incremental_vacuum({_PAGES_A_STEP})").fetchall()
 
     def _delete(self, reason: str, received_before: float = float("inf")) -> bool:

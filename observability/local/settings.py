@@ -33,7 +33,7 @@ class LocalSettings:
     store_max_mib: int = setting(
         "DASHCAM_STORE_MAX_MIB",
         1024,
-        check=between(8, 1024 * 1024),
+        check=between(64, 1024 * 1024),
         help="Bound of the database on disk in MiB; the oldest spans and lines go first.",
     )
     store_max_hours: float = setting(

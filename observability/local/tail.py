@@ -119,19 +119,20 @@ class Tailer:
         files = sorted(
             (f for f in self._files.values() if f.service == service), key=lambda f: (f.listed, -f.age)
         )
-        carried: Followed | None = None
+        carried: list[Followed] = []
         prefix = b""
         for followed in files:
             self._check(followed)
             data = self._data(followed)
-            if carried is not None and (followed.position or not data):
-                # The next file has begun by itself, or has nothing yet to end the line with.
-                return self._finish(carried, prefix, now) if followed.position else None
+            if carried and followed.position:
+                # The next file has begun by itself.
+                return self._finish(carried, prefix, now)
             piece = self._cut(followed, prefix, data, carried, now)
             if piece is not None:
                 return piece
-            if data:
-                carried, prefix = followed, data
+            if data and not followed.skipping:
+                carried.append(followed)
+                prefix += data
         return None
 
     def advance(self, piece: Piece) -> None:
@@ -194,11 +195,11 @@ class Tailer:
         return _pread(followed, CHUNK, followed.position)
 
     def _cut(
-        self, followed: Followed, prefix: bytes, data: bytes, carried: Followed | None, now: int
+        self, followed: Followed, prefix: bytes, data: bytes, carried: list[Followed], now: int
     ) -> Piece | None:
         """The complete lines in `prefix` + `data`, or None where no line ends in there."""
         position = followed.position
-        states = [carried.state._replace(position=carried.size, skipping=False)] if carried else []
+        states = [file.state._replace(position=file.size) for file in carried]
         if followed.skipping:
             end = data.find(b"\n")
             if not data:
@@ -215,10 +216,10 @@ class Tailer:
             return Piece([self._row(prefix + data, followed.service, now)], states)
         return None
 
-    def _finish(self, carried: Followed, prefix: bytes, now: int) -> Piece:
-        """A rotated file's last line that no file goes on with."""
-        state = carried.state._replace(position=carried.position + len(prefix))
-        return Piece([self._row(prefix, carried.service, now)], [state])
+    def _finish(self, carried: list[Followed], prefix: bytes, now: int) -> Piece:
+        """A last line of rotated files that no file goes on with."""
+        states = [file.state._replace(position=file.size) for file in carried]
+        return Piece([self._row(prefix, carried[-1].service, now)], states)
 
     def _row(self, raw: bytes, service: str, now: int) -> LogRow:
         raw = raw.rstrip(b"\r")

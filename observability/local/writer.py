@@ -69,19 +69,23 @@ class Writer:
         self.complaint = ""
         """Why the last transaction failed; empty where it did not."""
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self._db = database.open_writer(settings.database)
+        max_bytes = settings.store_max_mib * MIB
+        reserve = min(64 * MIB, max_bytes // 4)
+        """What the write-ahead log and the largest transaction may take of the bound."""
+        self._db = database.open_writer(settings.database, wal_bytes=reserve // 4)
         self.spans = SpanStore(self._db)
         self.logs = LogStore(self._db)
         self._retention = Retention(
             self._db,
             self.spans,
             self.logs,
-            max_bytes=settings.store_max_mib * MIB,
+            target=max_bytes - reserve,
+            slack=reserve // 4,
             max_seconds=settings.store_max_hours * 3600,
             metrics=metrics,
         )
         metrics.queue_capacity.set(settings.queue_records)
-        metrics.limit.set(settings.store_max_mib * MIB)
+        metrics.limit.set(max_bytes)
 
     @property
     def alive(self) -> bool:

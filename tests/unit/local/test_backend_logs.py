@@ -18,14 +18,35 @@ def messages(store, **parameters):
 def some(store):
     store.lines(
         {"at": 1, "message": "Started car", "severity": "INFO", "service": "car"},
-        {"at": 2, "message": "quote for e-class asked", "severity": "INFO", "service": "car",
-         "http.route": "/cars/{maker}/{model}/quote", "http.response.status_code": 200, "trace_id": "ab" * 16},
-        {"at": 3, "message": "connection refused: minus", "severity": "ERROR", "service": "car",
-         "exception.stacktrace": "Traceback:\n  File \"x.py\"\nOSError", "trace_id": "ab" * 16},
-        {"at": 4, "message": "GET / 200", "severity": "WARNING", "service": "web", "http.route": "/",
-         "nested": {"deep": [1, "inner"]}, "ratio": 0.5, "flag": True},
+        {
+            "at": 2,
+            "message": "quote for e-class asked",
+            "severity": "INFO",
+            "service": "car",
+            "http.route": "/cars/{maker}/{model}/quote",
+            "http.response.status_code": 200,
+            "trace_id": "ab" * 16,
+        },
+        {
+            "at": 3,
+            "message": "connection refused: minus",
+            "severity": "ERROR",
+            "service": "car",
+            "exception.stacktrace": 'Traceback:\n  File "x.py"\nOSError',
+            "trace_id": "ab" * 16,
+        },
+        {
+            "at": 4,
+            "message": "GET / 200",
+            "severity": "WARNING",
+            "service": "web",
+            "http.route": "/",
+            "nested": {"deep": [1, "inner"]},
+            "ratio": 0.5,
+            "flag": True,
+        },
         {"at": 5, "message": "Größe naïve ÉCOLE", "service": "web"},
-    )  # fmt: skip
+    )
     return store
 
 
@@ -65,11 +86,13 @@ def test_order_asc_gives_the_oldest_first(some):
         ({"field": ["flag:true", "ratio:0.6"]}, []),
         ({"field": 'nested.deep:[1,"inner"]'}, ["GET / 200"]),
         ({"field": 'exception.stacktrace:Traceback:\n  File "x.py"\nOSError'}, ["connection refused: minus"]),
-        ({"start": EPOCH + 2_000_000, "end": EPOCH + 3_000_000},
-         ["connection refused: minus", "quote for e-class asked"]),
+        (
+            {"start": EPOCH + 2_000_000, "end": EPOCH + 3_000_000},
+            ["connection refused: minus", "quote for e-class asked"],
+        ),
         ({"start": EPOCH + 3_000_001, "end": EPOCH + 3_999_999}, []),
     ],
-)  # fmt: skip
+)
 def test_a_filter_gives_the_lines_that_fit(some, parameters, expected):
     found = some.get("/api/logs", **parameters)
     assert [line["message"] for line in found["logs"]] == expected

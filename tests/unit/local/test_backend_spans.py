@@ -82,20 +82,52 @@ def store_reader(store):
 
 @pytest.mark.parametrize(
     "tag",
-    ["text:plain", "number:7", "double:0.5", "flag:true", "bytes:AP8=", 'list:["a",1]', 'map:{"k":"v"}', "unset:",
-     "empty:", "host.name:here", "resource.host.name:here", "scope.attribute:s", "otel.scope.name:flask",
-     "scope.name:flask", "scope.version:1.0", "otel.scope.version:1.0", "in.event:e", "event:happened",
-     "in.link:l", "span.kind:server", "span.kind:SERVER", "error:true", "error:1", "span.status:error",
-     "otel.status_code:ERROR", "otel.status_description:boom", "w3c.tracestate:a=b", "service.name:car"],
-)  # fmt: skip
+    [
+        "text:plain",
+        "number:7",
+        "double:0.5",
+        "flag:true",
+        "bytes:AP8=",
+        'list:["a",1]',
+        'map:{"k":"v"}',
+        "unset:",
+        "empty:",
+        "host.name:here",
+        "resource.host.name:here",
+        "scope.attribute:s",
+        "otel.scope.name:flask",
+        "scope.name:flask",
+        "scope.version:1.0",
+        "otel.scope.version:1.0",
+        "in.event:e",
+        "event:happened",
+        "in.link:l",
+        "span.kind:server",
+        "span.kind:SERVER",
+        "error:true",
+        "error:1",
+        "span.status:error",
+        "otel.status_code:ERROR",
+        "otel.status_description:boom",
+        "w3c.tracestate:a=b",
+        "service.name:car",
+    ],
+)
 def test_a_tag_is_found_wherever_jaeger_looks_for_it(store, tag):
     request = Request()
     scope = request.resource("car", "flask", "1.0", host__name="here")
     scope.scope.attributes.add(key="scope.attribute").value.string_value = "s"
     attributes = {
-        "text": "plain", "number": 7, "double": 0.5, "flag": True, "bytes": b"\x00\xff", "list": ["a", 1],
-        "map": {"k": "v"}, "unset": None, "empty": "",
-    }  # fmt: skip
+        "text": "plain",
+        "number": 7,
+        "double": 0.5,
+        "flag": True,
+        "bytes": b"\x00\xff",
+        "list": ["a", 1],
+        "map": {"k": "v"},
+        "unset": None,
+        "empty": "",
+    }
     span = add_span(scope, error=True, attributes=attributes)
     span.status.message, span.trace_state = "boom", "a=b"
     span.events.add(name="happened").attributes.add(key="in.event").value.string_value = "e"
@@ -111,9 +143,21 @@ def test_a_tag_is_found_wherever_jaeger_looks_for_it(store, tag):
 
 @pytest.mark.parametrize(
     "tag",
-    ["text:Plain", "text:plai", "number:70", "number:7.0", "flag:1", "error:false", "error:maybe", "span.kind:x",
-     "resource.text:plain", "host.name:there", "absent:x", "TEXT:plain"],
-)  # fmt: skip
+    [
+        "text:Plain",
+        "text:plai",
+        "number:70",
+        "number:7.0",
+        "flag:1",
+        "error:false",
+        "error:maybe",
+        "span.kind:x",
+        "resource.text:plain",
+        "host.name:there",
+        "absent:x",
+        "TEXT:plain",
+    ],
+)
 def test_a_tag_that_differs_is_not_found(store, tag):
     request = Request()
     scope = request.resource("car", host__name="here")
