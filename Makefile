@@ -94,10 +94,19 @@ lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-.PHONY: dashboards check-generated dashboards-preview
+.PHONY: dashboards check-generated dashboards-preview docs-configuration bench-servers bench-backend
 
 dashboards: $(VENV)/.dev ## Write dashboards/generated from its sources
 	$(BIN)/python -m dashboards.src
 
 check-generated: $(VENV)/.dev ## Fail when dashboards/generated is not what its sources give
 	$(BIN)/python -m dashboards.src --check
+
+docs-configuration: $(VENV)/.dev ## Write docs/configuration.md from the settings that the code declares
+	$(BIN)/python -m observability.settings_doc --write
+
+bench-servers: $(VENV)/.dev ## Measure WSGI servers side by side (needs wrk and h2load)
+	$(BIN)/python -m benchmarks.servers
+
+bench-backend: $(VENV)/.dev ## Measure the embedded backend: intake, queries, disk and memory
+	$(BIN)/python benchmarks/backend.py
