@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import uuid
+from collections.abc import Callable
 
 import sqlalchemy as sa
 from flask import Flask
 
-from observability import instrument, problems, schema
+from observability import Telemetry, faults, instrument, problems, schema
 from observability.settings import from_environ
 from services.car import VERSION, examples, http, routes
 from services.car.catalogue import Unavailable
@@ -34,10 +35,11 @@ def create_app(settings: Settings | None = None, *, minus: routes.Difference | N
         seed=_seed if settings.examples else lambda connection: None,
     )
     telemetry = instrument(app, service="car", version=VERSION, ready={"database": database.check})
+    switched = faults.install(app, "car")
     parts = routes.Parts(
-        store=Store(database),
+        store=Store(database, switched),
         minus=minus or _minus(settings, telemetry),
-        count_quote=lambda outcome: telemetry.metric(schema.QUOTES).labels(outcome=outcome).inc(),
+        count_quote=_quote_counter(telemetry, switched),
         write_token=settings.write_token,
     )
     routes.install(app, parts)
@@ -49,7 +51,16 @@ def create_app(settings: Settings | None = None, *, minus: routes.Difference | N
     return app
 
 
-def _minus(settings: Settings, telemetry: Any) -> Minus:
+def _quote_counter(telemetry: Telemetry, switched: faults.Faults) -> Callable[[str], None]:
+    def count(outcome: str) -> None:
+        if switched.at("car.quote-label").get("unbounded"):
+            outcome = f"{outcome}-{uuid.uuid4()}"
+        telemetry.metric(schema.QUOTES).labels(outcome=outcome).inc()
+
+    return count
+
+
+def _minus(settings: Settings, telemetry: Telemetry) -> Minus:
     circuit = telemetry.metric(schema.CIRCUIT_OPEN).labels(dependency="minus")
     circuit.set(0)
     limits = Limits(

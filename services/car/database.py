@@ -12,6 +12,7 @@ import fcntl
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -45,6 +46,8 @@ class Database:
         self._seed = seed
         self._prepared = False
         self._preparing = threading.Lock()
+        self._writing = threading.Lock()
+        self._timeout = timeout
         self._sqlite = self._url.get_backend_name() == "sqlite"
         self.engine = sa.create_engine(
             self._url,
@@ -72,7 +75,7 @@ class Database:
     def writing(self) -> Iterator[sa.Connection]:
         """A transaction with no other writer beside it; an exception undoes it. Raises Unavailable."""
         self.prepare()
-        with _answering(), self._writer.begin() as connection:
+        with _answering(), self._turn(), self._writer.begin() as connection:
             yield connection
 
     def check(self) -> None:
@@ -94,9 +97,26 @@ class Database:
         """Close every connection; the next transaction opens new ones."""
         self.engine.dispose()
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let this process's writers of a SQLite file in one by one.
+
+        SQLite would do so too, but by sleeping ever longer between attempts: some writers wait a second
+        while others overtake them. PostgreSQL has a queue of its own.
+        """
+        if not self._sqlite:
+            yield
+            return
+        if not self._writing.acquire(timeout=self._timeout):
+            raise Unavailable(f"The database does not answer: other changes took over {self._timeout:g} s")
+        try:
+            yield
+        finally:
+            self._writing.release()
+
     def _alone(self) -> AbstractContextManager[Any]:
         """Keep other processes from migrating a SQLite file; PostgreSQL locks inside the transaction."""
-        return _locked(Path(str(self._url.database))) if self._sqlite else nullcontext()
+        return _locked(Path(str(self._url.database)), self._timeout) if self._sqlite else nullcontext()
 
     def _migrate(self) -> None:
         if self._sqlite:
@@ -106,6 +126,8 @@ class Database:
         with self._writer.begin() as connection:
             if not self._sqlite:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+                # The limit of a statement is for requests; changing a large table takes what it takes.
+                connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
             new = _upgrade(connection)
             if new:
                 self._seed(connection)
@@ -148,11 +170,20 @@ def _answering() -> Iterator[None]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock file beside `path`. The folder is made if it is missing."""
+def _locked(path: Path, timeout: float) -> Iterator[None]:
+    """Hold the lock file beside `path`, within `timeout` seconds. The folder is made if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    end = time.monotonic() + timeout
     with path.with_name(path.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    reason = f"another process has been at its schema for over {timeout:g} s"
+                    raise TimeoutError(reason) from None
+                time.sleep(0.02)
         yield
 
 

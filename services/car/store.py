@@ -12,8 +12,10 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
+from observability.faults import Faults, NoFaults
 from services.car.catalogue import Car, Duplicate, Engine, Missing, Page, Query
 from services.car.database import Database
+from services.car.faulty import DatabaseFaults
 
 CheckCar = Callable[[Car | None], None]
 CheckState = Callable[[str | None], None]
@@ -46,8 +48,9 @@ _catalogue = sa.Table(
 class Store:
     """The catalogue in a database. Every method may raise Unavailable."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, faults: Faults | None = None) -> None:
         self._database = database
+        self._faults = DatabaseFaults(database, faults or NoFaults())
 
     def close(self) -> None:
         """Close the connections to the database; the next use opens new ones."""
@@ -57,21 +60,23 @@ class Store:
         """The cars that `query` asks for, and what surrounds them, all of one moment."""
         count = sa.func.count().label("cars")
         facet = sa.select(_cars.c.maker, count).where(*_filters(query)).group_by(_cars.c.maker)
-        with self._database.reading() as connection:
+        with self._faults.reading(query.maker) as connection:
             makers = {row.maker: row.cars for row in connection.execute(facet.order_by(_cars.c.maker))}
             cars, more = _cars_of(connection, query)
+            if self._faults.one_by_one():
+                cars = tuple(cast(Car, _find(connection, car.maker, car.model)) for car in cars)
             state = cast(str, _state(connection))
         total = sum(makers.values()) if query.maker is None else makers.get(query.maker, 0)
         return Page(cars, total, tuple(makers.items()), more, state)
 
     def maker_page(self, query: Query) -> Page:
         """The same within the one maker that `query` names. Raises Missing when it has no cars at all."""
-        with self._database.reading() as connection:
+        with self._faults.reading(query.maker) as connection:
             return _maker_page(connection, query)
 
     def car(self, maker: str, model: str) -> Car:
         """The car at this address. Raises Missing."""
-        with self._database.reading() as connection:
+        with self._faults.reading(maker) as connection:
             found = _find(connection, maker, model)
         if found is None:
             raise _no_car(maker, model)
@@ -79,7 +84,7 @@ class Store:
 
     def add(self, car: Car, check: CheckState, maker: str | None = None) -> None:
         """Add a new car. `check` sees the state of all cars, or of those of `maker`. Raises Duplicate."""
-        with self._database.writing() as connection:
+        with self._faults.writing() as connection:
             revision = _next_revision(connection)
             check(_state(connection, maker, before=revision))
             if _find(connection, car.maker, car.model) is not None:
@@ -90,7 +95,7 @@ class Store:
 
     def put(self, car: Car, check: CheckCar) -> bool:
         """Put `car` at its address, in place of one that is there; whether it is new there."""
-        with self._database.writing() as connection:
+        with self._faults.writing() as connection:
             revision = _next_revision(connection)
             present = _find(connection, car.maker, car.model)
             check(present)
@@ -99,7 +104,7 @@ class Store:
 
     def change(self, maker: str, model: str, change: Callable[[Car], Car]) -> Car:
         """Put `change(car)` in place of the car at this address. Raises Missing."""
-        with self._database.writing() as connection:
+        with self._faults.writing() as connection:
             revision = _next_revision(connection)
             present = _find(connection, maker, model)
             if present is None:
@@ -110,7 +115,7 @@ class Store:
 
     def replace_maker(self, maker: str, cars: list[Car], check: CheckState) -> tuple[bool, Page]:
         """Make `cars` all the cars of `maker`, or change nothing; whether the maker is new, and its page."""
-        with self._database.writing() as connection:
+        with self._faults.writing() as connection:
             revision = _next_revision(connection)
             state = _state(connection, maker)
             check(state)
@@ -120,7 +125,7 @@ class Store:
 
     def delete(self, maker: str, model: str, check: CheckCar) -> None:
         """Remove one car. Raises Missing."""
-        with self._database.writing() as connection:
+        with self._faults.writing() as connection:
             _next_revision(connection)
             present = _find(connection, maker, model)
             check(present)
@@ -130,7 +135,7 @@ class Store:
 
     def delete_maker(self, maker: str, check: CheckState) -> None:
         """Remove every car of `maker`. Raises Missing when there is none."""
-        with self._database.writing() as connection:
+        with self._faults.writing() as connection:
             _next_revision(connection)
             state = _state(connection, maker)
             check(state)
@@ -139,7 +144,7 @@ class Store:
 
     def delete_all(self, check: CheckState) -> None:
         """Remove every car."""
-        with self._database.writing() as connection:
+        with self._faults.writing() as connection:
             revision = _next_revision(connection)
             check(_state(connection, before=revision))
             connection.execute(sa.delete(_cars))

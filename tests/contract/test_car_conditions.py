@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -157,43 +157,50 @@ def test_changes_need_the_write_token_where_one_is_set(database_url: str, change
 # -- at the same time ------------------------------------------------------------------------------
 
 
-def at_once(app: Flask, calls: list[Callable[[FlaskClient], Any]]) -> list[int]:
-    """The statuses of `calls`, each made by a thread of its own, all beginning together."""
+@pytest.fixture
+def replicas(car_app: Flask, database_url: str) -> Iterator[list[Flask]]:
+    """Two applications on one database, which know nothing of each other, as two processes do."""
+    with carapps.car_app(database_url) as second:
+        yield [car_app, second]
+
+
+def at_once(apps: list[Flask], calls: list[Callable[[FlaskClient], Any]]) -> list[int]:
+    """The statuses of `calls`, spread over `apps`, each by a thread of its own, all beginning together."""
     barrier = threading.Barrier(len(calls))
 
-    def run(call: Callable[[FlaskClient], Any]) -> int:
-        client = app.test_client()
+    def run(place: int) -> int:
+        client = apps[place % len(apps)].test_client()
         barrier.wait(timeout=10)
-        return int(call(client).status_code)
+        return int(calls[place](client).status_code)
 
     with ThreadPoolExecutor(len(calls)) as threads:
-        return sorted(threads.map(run, calls))
+        return sorted(threads.map(run, range(len(calls))))
 
 
-def test_of_many_who_add_the_same_car_at_once_one_succeeds(car_app: Flask) -> None:
-    statuses = at_once(car_app, [lambda client: client.post("/cars", json=a_car())] * 8)
+def test_of_many_who_add_the_same_car_at_once_one_succeeds(replicas: list[Flask]) -> None:
+    statuses = at_once(replicas, [lambda client: client.post("/cars", json=a_car())] * 8)
     assert statuses == [201] + [409] * 7
 
 
-def test_of_many_who_change_the_same_state_at_once_one_succeeds(car_app: Flask) -> None:
-    tag = car_app.test_client().get(E_CLASS).headers["ETag"]
+def test_of_many_who_change_the_same_state_at_once_one_succeeds(replicas: list[Flask]) -> None:
+    tag = replicas[0].test_client().get(E_CLASS).headers["ETag"]
 
     def change(price: int) -> Callable[[FlaskClient], Any]:
         document = {**SMALL, "price": price}
         return lambda client: client.put(E_CLASS, json=document, headers={"If-Match": tag})
 
-    assert at_once(car_app, [change(price) for price in range(8)]) == [200] + [412] * 7
+    assert at_once(replicas, [change(price) for price in range(8)]) == [200] + [412] * 7
 
 
-def test_changes_of_different_parts_at_once_do_not_undo_each_other(car_app: Flask) -> None:
+def test_changes_of_different_parts_at_once_do_not_undo_each_other(replicas: list[Flask]) -> None:
     engine = {"fuel": "hydrogen", "displacement_cc": None, "power_kw": 77, "cylinders": None}
     calls: list[Callable[[FlaskClient], Any]] = [
         lambda client: client.put(f"{E_CLASS}/engine", json=engine),
         lambda client: client.put(f"{E_CLASS}/options", json={"options": ["x"]}),
         lambda client: client.put(f"{E_CLASS}/description", json={"description": "new"}),
     ]
-    assert at_once(car_app, calls) == [200] * 3
-    whole = car_app.test_client().get(E_CLASS).json
+    assert at_once(replicas, calls) == [200] * 3
+    whole = replicas[0].test_client().get(E_CLASS).json
     assert (whole["engine"], whole["options"], whole["description"]) == (engine, ["x"], "new")
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import carapps
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from observability.testing import capture
 from services.car.catalogue import Unavailable
-from services.car.database import Database
+from services.car.database import MIGRATION_LOCK, Database
 from services.car.store import _metadata
 
 START = """
 import sys
+import alembic.command
 from services.car import examples
 from services.car.database import Database
 from services.car.settings import database_url
@@ -27,11 +31,12 @@ database = Database(
     database_url(sys.argv[1]), pool_size=1, timeout=30,
     seed=lambda connection: insert(connection, examples.cars(), revision=1),
 )
+print("loaded", flush=True)
 sys.stdin.read()
 database.check()
 database.close()
 """
-"""A process that opens the database, begun when its input is closed."""
+"""A process that loads its code, says so, and opens the database when its input is closed."""
 
 
 def open_database(url: str, **arguments: object) -> Database:
@@ -42,6 +47,13 @@ def open_database(url: str, **arguments: object) -> Database:
 def test_processes_that_start_at_once_make_one_database(database_url: str) -> None:
     command = [sys.executable, "-W", "error", "-c", START, database_url]
     started = [subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, text=True) for _ in range(4)]
+    for process in started:
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.stdin = None  # or communicate() would close it once more
     ended = [process.communicate(timeout=60) for process in started]
     assert [process.returncode for process in started] == [0] * 4, ended
     with carapps.car_app(database_url) as app:
@@ -52,6 +64,27 @@ def test_threads_that_start_at_once_make_one_database(database_url: str) -> None
     database = open_database(database_url)
     with ThreadPoolExecutor(2) as threads:
         assert list(threads.map(lambda _: database.check(), range(8))) == [None] * 8
+    database.close()
+
+
+@pytest.fixture
+def migrating(database_url: str) -> Iterator[None]:
+    """Another process is migrating the database, for as long as the test lasts."""
+    if database_url.startswith("sqlite"):
+        with Path(database_url.removeprefix("sqlite:///") + ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    else:
+        with psycopg.connect(database_url) as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+            yield
+
+
+@pytest.mark.usefixtures("migrating")
+def test_a_migration_waits_for_another_as_long_as_the_time_limit_says(database_url: str) -> None:
+    database = open_database(database_url, timeout=0.2)
+    with pytest.raises(Unavailable):
+        database.prepare()
     database.close()
 
 
