@@ -1,7 +1,8 @@
 """A tiny program for the stack's tests: answers 200 on every path of a port, until SIGTERM.
 
 `standin.py PORT [failing|chatty|stubborn|unready]`: `failing` ends at once with a message on stderr,
-`chatty` writes one there, `stubborn` ignores SIGTERM, `unready` answers 503.
+`chatty` writes one there, `stubborn` ignores SIGTERM, `unready` answers 503; given a path, it fails
+as soon as there is a file.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import signal
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -24,7 +26,7 @@ class Answer(BaseHTTPRequestHandler):
         print(json.dumps({"message": format % args}), flush=True)
 
 
-if "failing" in sys.argv:
+if "failing" in sys.argv or any(Path(word).is_file() for word in sys.argv[2:]):
     sys.exit("the disk of the moon is full")
 if "chatty" in sys.argv:
     print("said aside", file=sys.stderr, flush=True)

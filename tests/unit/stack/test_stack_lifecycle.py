@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -16,7 +18,7 @@ import pytest
 from polling import until
 from trial import Trial
 
-from observability.stack import ownership
+from observability.stack import ownership, supervision
 from observability.stack.lifecycle import StackError
 from observability.stack.supervision import Supervisor
 
@@ -55,6 +57,16 @@ def test_a_second_up_changes_nothing_and_says_so(trial: Trial) -> None:
     assert trial.said[-1] == "already up; nothing was changed"
 
 
+def test_two_ups_at_once_start_one_stack(trial: Trial) -> None:
+    with ThreadPoolExecutor(2) as both:
+        first, second = both.map(lambda _: trial.up(), range(2))
+
+    assert first == second
+    assert "already up; nothing was changed" in trial.said
+    assert len({pid for pid in trial.pids().values() if pid}) == 3
+    assert len(ownership.marked(trial.state_dir)) == 4
+
+
 def test_down_ends_every_process_and_frees_the_ports(trial: Trial) -> None:
     settings = trial.up()
     pids = [*trial.pids().values(), supervisor_of(trial).pid]
@@ -88,6 +100,34 @@ def test_a_part_that_is_killed_is_started_again_and_counted(trial: Trial) -> Non
     until(lambda: trial.status().ready, "the stack to be ready again")
     restarts = {part.name: part.restarts for part in trial.status().parts}
     assert restarts == {"receiver": 0, "car": 1, "web": 0}
+
+
+def test_a_part_that_keeps_failing_is_given_up_and_shown_so(
+    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "START_RETRIES", 1)
+    trial.modes["car"] = str(tmp_path / "broken")
+    trial.up()
+    (tmp_path / "broken").touch()
+
+    os.kill(trial.pids()["car"], signal.SIGKILL)
+
+    def states() -> dict[str, str]:
+        return {part.name: part.state for part in trial.status().parts}
+
+    expected = {"receiver": "ready", "car": "given up", "web": "ready"}
+    until(lambda: states() == expected, lambda: f"car to be given up: {states()}", within=20)
+    assert not trial.status().ready
+
+
+def test_parts_that_take_requests_end_before_those_that_take_telemetry(trial: Trial) -> None:
+    trial.grouped = True
+    trial.up()
+
+    trial.down()
+
+    log = Supervisor(trial.state_dir).log.read_text()
+    assert re.findall(r"stopped: (\w+)", log) == ["web", "car", "receiver"]
 
 
 def test_a_part_that_cannot_start_makes_up_fail_with_its_last_words_and_leaves_nothing(trial: Trial) -> None:

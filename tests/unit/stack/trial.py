@@ -23,6 +23,8 @@ class Trial:
         self.said: list[str] = []
         self.grace = 3
         self.listens: tuple[int, ...] = ()
+        # One group each as in the real stack takes supervisord a second each to end.
+        self.grouped = False
 
     def asked(self, **variables: str) -> Settings:
         start = {"STACK_START_TIMEOUT": "20", **FREE_PORTS, **variables}
@@ -38,6 +40,7 @@ class Trial:
     def _program(self, name: str, group: str, port: int) -> Program:
         words = (sys.executable, str(STANDIN), str(port), *self.modes.get(name, "").split())
         command = self.commands.get(name, words)
+        group = group if self.grouped else SERVICES
         ready = url(port, "/")
         return Program(
             name, group, command, {"PORT": str(port)}, ready, self.listens, url(port), stop_seconds=self.grace
