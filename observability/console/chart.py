@@ -49,7 +49,7 @@ class Chart:
 
     @property
     def empty(self) -> bool:
-        return not self.lines
+        return not self.lines and not self.dots
 
 
 def chart(

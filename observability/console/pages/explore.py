@@ -8,7 +8,7 @@ from observability.console import parameters
 from observability.console.app import console
 from observability.console.chart import chart
 from observability.console.gather import first_error
-from observability.console.pages.monitor import step_of
+from observability.console.pages.monitor import steps_of
 
 ROWS = 100
 
@@ -21,7 +21,7 @@ def explore() -> str:
     """The page. Without an expression it offers some to begin with."""
     expression = request.args.get("expr", "").strip()[:4000]
     window = parameters.window(request.args, "30m")
-    start, end, step = window.start / 1e6, window.end / 1e6, step_of(window)
+    start, end, step = steps_of(window)
     drawing, values, error = None, [], None
     if expression:
         metrics = console().sources.metrics

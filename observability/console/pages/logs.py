@@ -95,11 +95,11 @@ def logs() -> str:
     form = Form.read(request.args)
     sources = console().sources
     asked = console().gatherer.ask(
-        page=lambda: sources.logs.search(form.query()),
+        page=lambda: sources.logs.search(form.query(limit=form.limit + 1)),
         histogram=lambda: sources.logs.histogram(form.query(), COLUMNS),
         services=sources.traces.services,
     )
-    page: LogPage = asked["page"].or_else(LogPage((), 0))
+    page, older = _cut(asked["page"].or_else(LogPage((), 0)), form.limit)
     services = set(asked["services"].or_else([])) | {line.service for line in page.lines}
     return render_template(
         "console/logs.html",
@@ -113,8 +113,22 @@ def logs() -> str:
         severities=SEVERITIES,
         services=sorted(services),
         colours=colours(services),
-        older=page.lines[-1].time if page.total > len(page.lines) and page.lines else None,
+        older=older,
     )
+
+
+def _cut(found: LogPage, limit: int) -> tuple[LogPage, int | None]:
+    """The lines of this page, and the end of the time of the next one; None where there is none.
+
+    A millisecond is not cut in two: the lines of the one that would be go to the next page together.
+    """
+    if len(found.lines) <= limit:
+        return found, None
+    next_moment = found.lines[limit].time // 1000
+    kept = [line for line in found.lines[:limit] if line.time // 1000 > next_moment]
+    if not kept:
+        return LogPage(found.lines[:limit], found.total, found.exact), next_moment * 1000 - 1
+    return LogPage(kept, found.total, found.exact), next_moment * 1000 + 999
 
 
 def live() -> str:

@@ -68,6 +68,12 @@ def step_of(window: parameters.Window) -> float:
     return max(5.0, window.seconds // POINTS)
 
 
+def steps_of(window: parameters.Window) -> tuple[float, float, float]:
+    """(start, end, step) of a range in seconds, of which the last point is the window's very end."""
+    step, end = step_of(window), window.end / 1e6
+    return end - window.seconds // step * step, end, step
+
+
 def red_panels(service: str, route: str, span: float) -> list[Panel]:
     """Rate, errors and duration."""
     picked = queries.of_service(service, route)
@@ -166,7 +172,7 @@ def _questions(
     here: Console, panels: Sequence[Panel], window: parameters.Window
 ) -> dict[str, Callable[[], Any]]:
     """Each panel's expressions and exemplars as questions, named by the panel's place."""
-    start, end, step = window.start / 1e6, window.end / 1e6, step_of(window)
+    start, end, step = steps_of(window)
     found: dict[str, Callable[[], Any]] = {}
     for number, panel in enumerate(panels):
         for line, promql in enumerate(panel.expressions.values()):

@@ -88,8 +88,9 @@ function lazyDetails() {
 
 // A link to a span opens it.
 function openTarget() {
-  const target = location.hash && document.getElementById(location.hash.slice(1));
-  const details = target && target.querySelector("details.wf-span");
+  if (!location.hash.startsWith("#span-")) return;
+  const target = document.getElementById(location.hash.slice(1));
+  const details = target?.querySelector("details.wf-span");
   if (details) {
     details.open = true;
     target.scrollIntoView({ block: "center" });

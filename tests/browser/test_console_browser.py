@@ -1,0 +1,320 @@
+"""The console as people meet it, against the running stack: from a symptom to its cause and back."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.local.conftest import RunningStack, running
+from tests.polling import until
+
+NewPage = Callable[..., Page]
+Check = Callable[[Page], None]
+SCRIPT = "<script>window.owned = true</script>"
+IMAGE = '"><img src=x onerror="window.owned = true">'
+QUOTE = "/cars/bentz/e-class/quote?discount=500"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """A stack with some requests in it, one of them failing because `minus` hung."""
+    with running(tmp_path_factory.mktemp("console-stack")) as started:
+        for _ in range(4):
+            httpx.get(f"{started.web}/cars/bentz/e-class?discount=500", timeout=20)
+            httpx.get(f"{started.car}/cars/bentz", timeout=20)
+        # A rate needs the series before the failure that it counts.
+        fail(started)
+        until(lambda: errors_of(started, "count"), "a failure of car in Prometheus", within=30, every=0.5)
+        fail(started)
+        until(lambda: errors_of(started, "rate"), "the failures of car as a rate", within=30, every=0.5)
+        until(lambda: traces_of(started, "car", '{"error":"true"}'), "a failing trace of car", within=20)
+        yield started
+
+
+@contextmanager
+def minus_hanging(stack: RunningStack) -> Iterator[None]:
+    """Freeze `minus` and whatever it started, so that calls to it run into their time limit."""
+    import psutil
+
+    (pid,) = (part.pid for part in stack.status().parts if part.name == "minus")
+    frozen = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    for process in frozen:
+        os.kill(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in frozen:
+            os.kill(process.pid, signal.SIGCONT)
+
+
+def fail(stack: RunningStack) -> None:
+    """Make one quote fail."""
+    with minus_hanging(stack):
+        assert httpx.get(stack.car + QUOTE, timeout=30).status_code == 503
+
+
+def errors_of(stack: RunningStack, how: str) -> list[Any]:
+    """The failures of car that Prometheus knows, as a `count` or as a `rate`."""
+    selector = 'http_server_request_duration_seconds_count{job="car",http_response_status_code="503"}'
+    query = f"rate({selector}[1m]) > 0" if how == "rate" else selector
+    answer = httpx.get(f"{stack.prometheus}/api/v1/query", params={"query": query})
+    return list(answer.json()["data"]["result"])
+
+
+def traces_of(stack: RunningStack, service: str, tags: str = "{}") -> list[Any]:
+    params: dict[str, Any] = {"service": service, "tags": tags, "limit": 5}
+    return list(httpx.get(f"{stack.console}/api/traces", params=params).json()["data"])
+
+
+def send_span(stack: RunningStack, service: str, name: str, **attributes: str) -> str:
+    """Send one span by OTLP, with a log line; its trace id once both can be found."""
+    trace, span, now = secrets.token_hex(16), secrets.token_hex(8), time.time_ns()
+
+    def values(**pairs: str) -> list[dict[str, Any]]:
+        return [{"key": key, "value": {"stringValue": value}} for key, value in pairs.items()]
+
+    resource = {"attributes": values(**{"service.name": service, **attributes})}
+    event = {"timeUnixNano": str(now), "name": name, "attributes": values(**attributes)}
+    spans = [
+        {
+            "traceId": trace,
+            "spanId": span,
+            "name": name,
+            "kind": 2,
+            "startTimeUnixNano": str(now),
+            "endTimeUnixNano": str(now + 5_000_000),
+            "attributes": values(**attributes),
+            "events": [event],
+            "status": {"code": 2, "message": name},
+        }
+    ]
+    record = {
+        "timeUnixNano": str(now),
+        "severityNumber": 17,
+        "severityText": "ERROR",
+        "body": {"stringValue": name},
+        "attributes": values(**attributes),
+        "traceId": trace,
+        "spanId": span,
+    }
+    for path, body in (
+        ("traces", {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]}),
+        ("logs", {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": [record]}]}]}),
+    ):
+        assert httpx.post(f"{stack.receiver}/v1/{path}", json=body).status_code == 200
+    found = f"{stack.console}/api/logs?trace_id={trace}"
+    until(lambda: httpx.get(found).json()["total"] == 1, "the log line", within=10)
+    until(lambda: httpx.get(f"{stack.console}/api/traces/{trace}").status_code == 200, "the span", within=10)
+    return trace
+
+
+def test_from_the_overview_to_the_failing_trace_its_lines_its_metric_and_back(
+    stack: RunningStack, new_page: NewPage
+) -> None:
+    page = new_page()
+    page.goto(stack.console)
+    row = page.get_by_role("region", name="Services").get_by_role("row", name=re.compile("^car"))
+    expect(row).to_contain_text("0.1.0")
+    row.get_by_role("link", name=re.compile("%$")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Traces of car")
+    page.locator(".trace-row.failed .trace-name").first.click()
+    failing = page.locator(".wf-row.failed", has_text="/quote")
+    expect(failing).to_contain_text("503")
+    failing.locator(".wf-span > summary").click()
+    expect(failing.locator(".span-details")).to_contain_text("http.response.status_code")
+    trace = page.url
+    failing.locator(".span-details").get_by_role("link", name="Its metrics").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Metrics of car")
+    exemplars = page.get_by_role("group", name="Exemplars: points that open their trace").get_by_role("link")
+    exemplars.first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".wf-row").first).to_contain_text("/quote")
+    page.go_back()
+    page.go_back()
+    assert page.url.split("#")[0] == trace
+    page.locator(".title-row").get_by_role("link", name="Its log lines").click()
+    line = page.locator(".line", has_text="/quote 503").first
+    line.locator("summary").click()
+    line.get_by_role("link", name="Its trace").click()
+    assert page.url.split("#")[0] == trace
+    expect(page.locator(".wf-row:target .wf-span")).to_have_attribute("open", "")
+
+
+def test_the_search_form_finds_sorts_and_compares(stack: RunningStack, new_page: NewPage) -> None:
+    page = new_page()
+    page.goto(f"{stack.console}/search")
+    page.get_by_label("Service").select_option("web")
+    expect(page.get_by_label("Operation").locator("option")).not_to_have_count(1)
+    page.get_by_label("Longer than").fill("1us")
+    page.get_by_role("button", name="Find traces").click()
+    expect(page.locator(".trace-row")).not_to_have_count(0)
+    assert "tags" not in urlsplit(page.url).query
+    page.get_by_role("link", name="longest").click()
+    expect(page.get_by_role("link", name="longest")).to_have_attribute("aria-current", "true")
+    boxes = page.get_by_role("checkbox", name=re.compile("Compare trace"))
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    page.get_by_role("button", name="Compare the two chosen").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Two traces side by side")
+    expect(page.get_by_role("row", name=re.compile("Difference"))).to_have_count(2)
+
+
+def test_a_bad_duration_is_named_and_the_way_back_offered(stack: RunningStack, new_page: NewPage) -> None:
+    page = new_page()
+    page.goto(f"{stack.console}/search?service=web&minDuration=quick")
+    expect(page.get_by_role("alert")).to_contain_text("minDuration='quick'")
+    page.get_by_role("link", name="Begin anew").click()
+    expect(page.get_by_role("button", name="Find traces")).to_be_visible()
+
+
+def test_older_lines_are_one_link_away_and_none_comes_twice(stack: RunningStack, new_page: NewPage) -> None:
+    page = new_page()
+    page.goto(f"{stack.console}/logs?limit=3&service=car")
+    first = page.locator(".lines .line summary").all_inner_texts()
+    page.get_by_role("link", name="Older lines").click()
+    page.wait_for_url("**/logs?**lookback=custom**")
+    second = page.locator(".lines .line summary").all_inner_texts()
+    assert len(first) == len(second) == 3
+    assert not set(first) & set(second)
+
+
+def test_a_followed_log_shows_each_new_line_once(stack: RunningStack, new_page: NewPage) -> None:
+    page = new_page()
+    marker = f"no-such-maker-{secrets.token_hex(4)}"
+    page.goto(f"{stack.console}/logs?service=car")
+    page.get_by_role("button", name="Follow live").click()
+    for number in range(3):
+        httpx.get(f"{stack.car}/cars/{marker}-{number}")
+    lines = page.locator("[data-live-lines] .line", has_text=marker)
+    expect(lines).to_have_count(3)
+    with page.expect_response("**/logs/live**"):
+        pass
+    expect(lines).to_have_count(3)
+    page.get_by_role("button", name="Stop following").click()
+    expect(page.get_by_role("status")).to_have_text("Stopped.")
+
+
+def test_the_theme_follows_the_system_and_a_choice_is_remembered(
+    stack: RunningStack, new_page: NewPage
+) -> None:
+    page = new_page(color_scheme="dark")
+    page.goto(f"{stack.console}/search")
+
+    def background() -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    dark = background()
+    page.get_by_role("button", name="Change between light and dark").click()
+    light = background()
+    assert light != dark
+    page.goto(f"{stack.console}/logs")
+    assert background() == light
+
+
+def test_the_way_to_a_spans_details_needs_no_mouse(stack: RunningStack, new_page: NewPage) -> None:
+    page = new_page()
+    trace = traces_of(stack, "minus")[0]["traceID"]
+    page.goto(f"{stack.console}/trace/{trace}")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="To the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    focus = page.locator(":focus")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if focus.evaluate("element => element.hasAttribute('data-fold')"):
+            break
+    rows = page.locator(".wf-row:visible")
+    before = rows.count()
+    page.keyboard.press("Enter")
+    expect(rows).to_have_count(1)
+    page.keyboard.press("Space")
+    expect(rows).to_have_count(before)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".wf-row .span-details").first).to_be_visible()
+
+
+def test_markup_in_telemetry_is_shown_as_text_and_never_runs(stack: RunningStack, new_page: NewPage) -> None:
+    trace = send_span(stack, SCRIPT, f"{SCRIPT} {IMAGE}", note=SCRIPT, image=IMAGE)
+    page = new_page()
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    paths = [
+        "/",
+        f"/search?service={quote(SCRIPT)}",
+        f"/trace/{trace}",
+        f"/trace/{trace}...{trace}",
+        f"/logs?trace_id={trace}",
+    ]
+    for path in paths:
+        page.goto(stack.console + path)
+        for summary in page.locator(".wf-span > summary, .line > summary").all():
+            summary.click()
+        expect(page.locator("body")).to_contain_text("<script>window.owned")
+        assert page.evaluate("window.owned") is None
+        assert page.locator("main img").count() == 0
+    page.goto(f"{stack.console}/logs?service={quote(SCRIPT)}&lookback=5m")
+    page.get_by_role("button", name="Follow live").click()
+    send_span(stack, SCRIPT, f"live {SCRIPT}{IMAGE}", note=SCRIPT)
+    expect(page.locator("[data-live-lines] .line", has_text="live <script>")).to_have_count(1)
+    assert page.evaluate("window.owned") is None
+    assert dialogs == []
+
+
+PAGES = [
+    "/",
+    "/search",
+    "/search?service=car",
+    "/logs",
+    "/logs?level=FATAL",
+    "/monitor?service=car",
+    "/explore",
+    "/explore?expr=up",
+    "/alerts",
+    "/runbooks/ServiceDown",
+    "/search?service=car&limit=none",
+]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_no_page_is_too_wide_too_heavy_or_hard_to_hear(
+    stack: RunningStack, new_page: NewPage, assert_accessible: Check, width: int, scheme: str
+) -> None:
+    trace = traces_of(stack, "minus")[0]["traceID"]
+    page = new_page(width, color_scheme=scheme)
+    elsewhere: list[str] = []
+    messages: list[str] = []
+    page.on("request", lambda request: elsewhere.append(request.url))
+    page.on("console", lambda message: messages.append(message.text) if message.type == "error" else None)
+    for path in [*PAGES, f"/trace/{trace}#span-{traces_of(stack, 'minus')[0]['spans'][0]['spanID']}"]:
+        answer = page.goto(stack.console + path)
+        assert answer is not None
+        assert len(answer.body()) < 300_000, path
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, f"{path} is {wider} pixels wider than the screen"
+        # axe-core is put into the page by the test's own hand, past the page's policy.
+        assert_accessible(page)
+    assert {urlsplit(url).netloc for url in elsewhere} == {urlsplit(stack.console).netloc}
+    assert [text for text in messages if "400" not in text] == []
+
+
+def test_the_pages_work_without_script(stack: RunningStack, new_page: NewPage) -> None:
+    page = new_page(java_script_enabled=False)
+    page.goto(f"{stack.console}/search")
+    page.get_by_label("Service").select_option("minus")
+    page.get_by_role("button", name="Find traces").click()
+    page.locator(".trace-name").first.click()
+    page.locator(".wf-span > summary").last.click()
+    expect(page.locator(".span-details").last).to_contain_text("Self time")
+    expect(page.get_by_role("button", name="Expand all")).to_be_hidden()
