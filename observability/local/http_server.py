@@ -39,8 +39,14 @@ class HttpServer:
         """Take no more requests and wait up to `grace` seconds for those under way."""
         self._stopping = True
         self._server.task_dispatcher.shutdown(cancel_pending=False, timeout=grace)
-        self._server.close()
+        # The loop sleeps in select(): the trigger wakes it, and closing in its own thread ends it.
+        self._server.trigger.pull_trigger(self._close)
         self._thread.join(grace)
+
+    def _close(self) -> None:
+        for channel in list(self._server.active_channels.values()):
+            channel.handle_close()
+        self._server.close()
 
     def _run(self) -> None:
         try:

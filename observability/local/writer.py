@@ -113,7 +113,7 @@ class Writer:
         with self._ready:
             if self._stopping:
                 raise Unavailable("the receiver is shutting down")
-            if self._queue and self._waiting + len(batch) > self._settings.queue_records:
+            if self._waiting and self._waiting + len(batch) > self._settings.queue_records:
                 raise Full(
                     f"{self._waiting} records wait for the database, the bound is "
                     f"{self._settings.queue_records}"
