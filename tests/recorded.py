@@ -163,6 +163,11 @@ def line(message: str, second: int = 0, **fields: Any) -> dict[str, Any]:
     }
 
 
+def microseconds_of(line: Mapping[str, Any]) -> int:
+    """The time of a line made by `line()`."""
+    return START + (int(line["timestamp"][17:19]) - 20) * 1_000_000
+
+
 def log_lines() -> list[dict[str, Any]]:
     """Newest first, as the search answers."""
     return [

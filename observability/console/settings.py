@@ -11,14 +11,20 @@ from observability.sources.settings import SourceSettings
 
 @dataclass(frozen=True)
 class ConsoleSettings(SourceSettings):
-    """The settings of :func:`observability.console.register`."""
+    """Where the console listens, which sources it asks and what it serves."""
 
     host: str = setting("CONSOLE_HOST", "127.0.0.1", help="Address that `dashcam console` listens on.")
     threads: int = setting(
         "CONSOLE_THREADS", 8, check=between(2, 64), help="Threads of `dashcam console` that answer pages."
     )
-    runbooks: str = setting(
+    runbooks_dir: str | None = setting(
         "RUNBOOKS_DIR",
-        str(Path(__file__).resolve().parents[2] / "dashboards" / "runbooks"),
-        help="Folder of the runbooks that alerts link to, served at /runbooks/{name}.",
+        None,
+        help="Folder of the runbooks served at /runbooks/{name}. Default: dashboards/runbooks.",
     )
+
+    @property
+    def runbooks(self) -> Path:
+        """The folder of the runbooks that alerts link to."""
+        beside = Path(__file__).resolve().parents[2] / "dashboards" / "runbooks"
+        return Path(self.runbooks_dir) if self.runbooks_dir else beside

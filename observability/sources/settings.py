@@ -14,7 +14,7 @@ def _address(value: str) -> str | None:
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """The settings of :func:`observability.sources.connect`. An address left out follows the local ports."""
+    """Where the console, the command line and the diagnosis find the sources. What is left out is local."""
 
     console_port: int = setting(
         "CONSOLE_PORT", 16686, check=PORT, help="Port of Jaeger's query API, the log search and the console."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, render_template, url_for
@@ -56,8 +55,7 @@ def alerts() -> str:
 
 def runbook(name: str) -> str:
     """A runbook of `dashboards/runbooks`, which alerts link to."""
-    folder = Path(console().settings.runbooks)
-    path = folder / f"{name}.md"
+    path = console().settings.runbooks / f"{name}.md"
     if not name.replace("-", "").replace("_", "").isalnum() or not path.is_file():
         raise NotFound(f"There is no runbook {name!r}.")
     # The text is the project's own, and HTML in it is escaped all the same.
@@ -74,7 +72,7 @@ def _runbook(alert: Alert) -> str:
     """The address of the runbook; one of this console is linked to where this console is."""
     address = alert.annotations.get("runbook_url", "")
     _, runbooks, name = address.partition("/runbooks/")
-    if runbooks and (Path(console().settings.runbooks) / f"{name}.md").is_file():
+    if runbooks and (console().settings.runbooks / f"{name}.md").is_file():
         return url_for("console.runbook", name=name)
     return address if address.startswith(("http://", "https://", "/")) else ""
 

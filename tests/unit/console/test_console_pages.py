@@ -186,7 +186,7 @@ def test_logs_are_asked_with_every_field_of_the_form(open_console: Any) -> None:
         "field": ["http.route:/cars"],
         "start": 1,
         "end": 9,
-        "limit": 5,
+        "limit": 6,  # one more, to know whether there are older ones
     }
     assert asked["/api/logs/histogram"]["buckets"] > 10
 
@@ -283,3 +283,25 @@ def test_an_application_that_answers_jaegers_api_is_asked_in_its_own_process() -
     app.add_url_rule("/api/services", view_func=lambda: {"data": ["from-here"]}, endpoint="services")
     register(app, ConsoleSettings(console_port=9, prometheus_port=9, source_timeout=0.2))
     assert "from-here" in app.test_client().get("/search").text
+
+
+def test_a_page_of_lines_never_cuts_a_moment_in_two(open_console: Any) -> None:
+    """The lines of the millisecond at the limit go to the next page together, so that none is lost."""
+    lines = [
+        recorded.line("new", 2),
+        *[recorded.line(f"same {n}", 1) for n in range(3)],
+        recorded.line("old"),
+    ]
+
+    def search(params: Any, json: Any) -> Any:
+        kept = [line for line in lines if recorded.microseconds_of(line) <= params.get("end", 10**17)]
+        return {"logs": kept[: params["limit"]], "total": len(kept)}
+
+    console = open_console(logs=Recorded(recorded.log_answers() | {"/api/logs": search}))
+    address, seen = "/logs?limit=3&lookback=custom&start=1790000000000000&end=1790000009000000", []
+    while address:
+        page = console.get(address).text
+        seen += re.findall(r'<span class="message">([^<]+)</span>', page)
+        following = re.search(r'rel="next" href="([^"]+)"', page)
+        address = following[1].replace("&amp;", "&") if following else ""
+    assert seen == ["new", "same 0", "same 1", "same 2", "old"]
