@@ -43,15 +43,15 @@ up: ## Install what is missing, start everything in the background, wait until i
 	@$(MAKE) --no-print-directory prerequisites venv
 	@$(BIN)/dashcam up
 
-down: $(VENV)/.run ## End everything that `make up` started
+down: python $(VENV)/.run ## End everything that `make up` started
 	@$(BIN)/dashcam down
 
 restart: down up ## The two in turn
 
-status: $(VENV)/.run ## What is up, since when, where; fails unless every part is ready
+status: python $(VENV)/.run ## What is up, since when, where; fails unless every part is ready
 	@$(BIN)/dashcam status
 
-logs: $(VENV)/.run ## Follow the log lines of all services, until Ctrl-C
+logs: python $(VENV)/.run ## Follow the log lines of all services, until Ctrl-C
 	@$(BIN)/dashcam logs --follow
 
 python:
