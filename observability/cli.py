@@ -15,6 +15,7 @@ COMMANDS = {
     "down": "observability.stack.commands:down",
     "status": "observability.stack.commands:status",
     "alerts": "observability.console.cli.services:alerts",
+    "fault": "observability.diagnose.fault_command:fault",
     "completion": "observability.console.cli.links:completion",
     "console": "observability.console.cli.links:console",
     "logs": "observability.console.cli.logs:logs",

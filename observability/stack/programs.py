@@ -65,6 +65,8 @@ def common_environ(settings: Settings) -> dict[str, str]:
         "CONSOLE_URL": url(settings.console_port),
         "PROMETHEUS_URL": url(settings.prometheus_port),
         "ALERTMANAGER_URL": url(settings.alertmanager_port),
+        # Faults may be switched on here, where nobody but the one who looks is hurt.
+        "DASHCAM_FAULTS_FILE": str(settings.state_dir / "faults.json"),
     }
 
 

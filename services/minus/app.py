@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from observability import instrument, problems
+from observability import faults, instrument, problems
 from services.minus import VERSION, routes
 from services.minus.settings import Settings
 
@@ -15,5 +15,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = 0  # nothing here reads a body
     problems.install(app)
     instrument(app, service="minus", version=VERSION)
+    faults.install(app, "minus")
     routes.install(app)
     return app

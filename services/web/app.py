@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask, Response, url_for
 from flask_wtf.csrf import CSRFProtect  # type: ignore[import-untyped]  # Flask-WTF carries no types
 
-from observability import current_trace_id, instrument
+from observability import current_trace_id, faults, instrument
 from observability.settings import from_environ
 from services.web import VERSION, catalogue, errors, routes
 from services.web.clients import CarClient
@@ -54,6 +54,7 @@ def create_app(settings: Settings | None = None, *, car: CarClient | None = None
         WTF_CSRF_TIME_LIMIT=None,
     )
     instrument(app, service="web", version=VERSION, ready={})
+    faults.install(app, "web")
     CSRFProtect(app)
     routes.install(
         app,
