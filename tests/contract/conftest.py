@@ -47,6 +47,17 @@ def car(car_app: Flask) -> FlaskClient:
     return car_app.test_client()
 
 
+@pytest.fixture(scope="module")
+def refusing_car(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+    """A client for what is refused before the database is asked: one application for all such tests."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('refusing')}/car.sqlite3"
+    with carapps.car_app(url, minus=carapps.FakeMinus()) as app:
+        client = app.test_client()
+        before = client.get("/cars").headers["ETag"]
+        yield client
+        assert client.get("/cars").headers["ETag"] == before, "what is refused changes nothing"
+
+
 @pytest.fixture
 def bare_car(database_url: str, fake_minus: carapps.FakeMinus) -> Iterator[FlaskClient]:
     """A client of `car` without any cars."""

@@ -76,15 +76,17 @@ def test_what_is_not_there_is_a_404_problem(car: FlaskClient, path: str) -> None
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_an_address_that_is_no_slug_is_a_404_that_says_why(car: FlaskClient, path: str, method: str) -> None:
-    errors = problem(car.open(path, method=method, json={}), 404)["errors"]
+def test_an_address_that_is_no_slug_is_a_404_that_says_why(
+    refusing_car: FlaskClient, path: str, method: str
+) -> None:
+    errors = problem(refusing_car.open(path, method=method, json={}), 404)["errors"]
     assert errors[0]["field"] in ("maker", "model")
     assert "lower case" in errors[0]["detail"]
 
 
-def test_a_trailing_slash_is_another_address(car: FlaskClient) -> None:
-    problem(car.get("/cars/"), 404)
-    problem(car.get(f"{E_CLASS}/"), 404)
+def test_a_trailing_slash_is_another_address(refusing_car: FlaskClient) -> None:
+    problem(refusing_car.get("/cars/"), 404)
+    problem(refusing_car.get(f"{E_CLASS}/"), 404)
 
 
 def test_parts_are_read_by_themselves(car: FlaskClient) -> None:
@@ -120,13 +122,13 @@ def test_head_answers_as_get_does_without_a_body(car: FlaskClient, path: str) ->
     ],
 )
 def test_options_and_405_name_the_methods_of_an_address(
-    car: FlaskClient, path: str, methods: set[str]
+    refusing_car: FlaskClient, path: str, methods: set[str]
 ) -> None:
     allowed = methods | {"HEAD", "OPTIONS"}
-    options = car.options(path)
+    options = refusing_car.options(path)
     assert (options.status_code, options.data) == (204, b"")
     assert set(options.headers["Allow"].split(", ")) == allowed
-    refused = car.patch(path)
+    refused = refusing_car.patch(path)
     problem(refused, 405)
     assert set(refused.headers["Allow"].split(", ")) == allowed
 
@@ -279,40 +281,40 @@ def test_a_change_with_a_parameter_is_refused_and_changes_nothing(car: FlaskClie
     [b"", b"{", b"[1", b"\xff\xfe", b'{"price": NaN}', b'{"price": 1e99999999999999999999}', b"[" * 100_000],
     ids=["empty", "brace", "list", "not UTF-8", "NaN", "out of range", "too deep"],
 )
-def test_a_body_that_is_no_json_is_a_400(car: FlaskClient, body: bytes) -> None:
-    problem(car.post("/cars", data=body, content_type="application/json"), 400)
+def test_a_body_that_is_no_json_is_a_400(refusing_car: FlaskClient, body: bytes) -> None:
+    problem(refusing_car.post("/cars", data=body, content_type="application/json"), 400)
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/xml"])
 def test_a_body_of_another_type_is_a_415_that_says_what_is_taken(
-    car: FlaskClient, content_type: str | None
+    refusing_car: FlaskClient, content_type: str | None
 ) -> None:
-    refused = car.post("/cars", data=b"{}", content_type=content_type)
+    refused = refusing_car.post("/cars", data=b"{}", content_type=content_type)
     problem(refused, 415)
     assert refused.headers["Accept"] == "application/json"
 
 
-def test_a_body_over_the_limit_is_a_413_that_names_it(car: FlaskClient) -> None:
+def test_a_body_over_the_limit_is_a_413_that_names_it(refusing_car: FlaskClient) -> None:
     for over in (1, 2, 1024 * 1024):
         body = b" " * (1024 * 1024 + over)
-        refused = problem(car.post("/cars", data=body, content_type="application/json"), 413)
+        refused = problem(refusing_car.post("/cars", data=body, content_type="application/json"), 413)
         assert "1048576" in refused["detail"]
 
 
 @pytest.mark.parametrize("document", [[], "x", 1, None, True])
-def test_a_body_that_is_no_object_is_a_422(car: FlaskClient, document: Any) -> None:
+def test_a_body_that_is_no_object_is_a_422(refusing_car: FlaskClient, document: Any) -> None:
     body = json.dumps(document)
-    refused = car.post("/cars", data=body, content_type="application/json")
+    refused = refusing_car.post("/cars", data=body, content_type="application/json")
     assert problem(refused, 422)["errors"][0]["field"] == "body"
 
 
-def test_all_that_is_wrong_is_told_at_once(car: FlaskClient) -> None:
+def test_all_that_is_wrong_is_told_at_once(refusing_car: FlaskClient) -> None:
     document = {"maker": "ACME", "price": -1, "engine": {"fuel": "steam"}, "colour": "red"}
-    errors = problem(car.post("/cars", json=document), 422)["errors"]
+    errors = problem(refusing_car.post("/cars", json=document), 422)["errors"]
     fields = {error["field"] for error in errors}
     assert fields == {"maker", "price", "colour", "model", "release_date", "engine.fuel", "engine.power_kw"}
 
 
-def test_a_long_value_is_shortened_in_the_answer(car: FlaskClient) -> None:
-    errors = problem(car.post("/cars", json=a_car(maker="A" * 10_000)), 422)["errors"]
+def test_a_long_value_is_shortened_in_the_answer(refusing_car: FlaskClient) -> None:
+    errors = problem(refusing_car.post("/cars", json=a_car(maker="A" * 10_000)), 422)["errors"]
     assert len(errors[0]["value"]) < 100

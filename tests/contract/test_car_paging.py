@@ -140,21 +140,21 @@ def test_a_maker_without_cars_gives_an_empty_list_as_a_filter(car: FlaskClient) 
         ("cursor", ""), ("cursor", "x"), ("cursor", "AAAA"), ("cursor", "\xe9" * 999), ("page", "2"),
     ],
 )  # fmt: skip
-def test_a_bad_parameter_is_a_400_that_names_it(car: FlaskClient, name: str, value: str) -> None:
-    refused = car.get("/cars", query_string={name: value})
+def test_a_bad_parameter_is_a_400_that_names_it(refusing_car: FlaskClient, name: str, value: str) -> None:
+    refused = refusing_car.get("/cars", query_string={name: value})
     assert refused.status_code == 400
     assert [error["field"] for error in refused.json["errors"]] == [name]
     assert refused.json["errors"][0]["detail"]
 
 
-def test_a_repeated_parameter_is_a_400(car: FlaskClient) -> None:
-    refused = car.get("/cars?maker=bentz&maker=auriga")
+def test_a_repeated_parameter_is_a_400(refusing_car: FlaskClient) -> None:
+    refused = refusing_car.get("/cars?maker=bentz&maker=auriga")
     assert refused.status_code == 400
     assert refused.json["errors"][0]["field"] == "maker"
 
 
-def test_the_maker_of_the_address_cannot_be_asked_for_again(car: FlaskClient) -> None:
-    assert car.get("/cars/bentz?maker=auriga").status_code == 400
+def test_the_maker_of_the_address_cannot_be_asked_for_again(refusing_car: FlaskClient) -> None:
+    assert refusing_car.get("/cars/bentz?maker=auriga").status_code == 400
 
 
 def test_pages_of_a_maker_follow_each_other_too(car: FlaskClient) -> None:
@@ -173,13 +173,13 @@ def cursor(car: FlaskClient, question: str = "sort=-rating") -> str:
     return following.rpartition("cursor=")[2]
 
 
-def test_a_cursor_with_any_character_changed_is_refused(car: FlaskClient) -> None:
-    given = cursor(car)
+def test_a_cursor_with_any_character_changed_is_refused(refusing_car: FlaskClient) -> None:
+    given = cursor(refusing_car)
     for place, character in enumerate(given):
         changed = given[:place] + ("A" if character != "A" else "B") + given[place + 1 :]
-        assert car.get(f"/cars?sort=-rating&cursor={changed}").status_code == 400, changed
-    assert car.get(f"/cars?sort=-rating&cursor={given[:-1]}").status_code == 400
-    assert car.get(f"/cars?sort=-rating&cursor={given}").status_code == 200
+        assert refusing_car.get(f"/cars?sort=-rating&cursor={changed}").status_code == 400, changed
+    assert refusing_car.get(f"/cars?sort=-rating&cursor={given[:-1]}").status_code == 400
+    assert refusing_car.get(f"/cars?sort=-rating&cursor={given}").status_code == 200
 
 
 @pytest.mark.parametrize("question", ["sort=rating", "sort=-rating&maker=bentz", "limit=2"])
@@ -190,8 +190,8 @@ def test_a_cursor_of_another_question_is_refused(car: FlaskClient, question: str
 @pytest.mark.parametrize(
     "key", [[], [{}, "a", "b"], ["x" * 200, "a", "b"], [10**30, "a", "b"], [1, "\x00", "b"], 7]
 )
-def test_a_forged_cursor_is_refused_before_the_database_sees_it(car: FlaskClient, key: Any) -> None:
+def test_a_forged_cursor_is_refused_before_the_database_sees_it(refusing_car: FlaskClient, key: Any) -> None:
     query = Query(sort="rating")
     body = documents.dump(key)
     forged = base64.urlsafe_b64encode(queries._checksum(body, query) + body).decode().rstrip("=")
-    assert car.get(f"/cars?sort=rating&cursor={forged}").status_code == 400
+    assert refusing_car.get(f"/cars?sort=rating&cursor={forged}").status_code == 400
