@@ -154,6 +154,7 @@ def rows(
         .unit(unit)
         .span(width)
         .height(height)
+        .show_header(True)
     )
     for target in _targets(queries, instant=True, table=True):
         panel.with_target(target)
@@ -186,6 +187,8 @@ def buckets(title: str, description: str, unit: str, query: Query, *, width: int
         .y_axis(heatmap.YAxisConfig().unit(unit))
         .exemplars_color("rgba(255,0,255,0.7)")
         .show_legend()
+        .show_tooltip()
+        .show_y_histogram()
         .with_target(_target(query, "A").format(prometheus.PromQueryFormat.HEATMAP))
     )
 
