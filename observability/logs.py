@@ -37,8 +37,10 @@ SERVERS = (
 REPEATING = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.exporter.otlp.common.http",
+    "opentelemetry.attributes",
 )
-"""Loggers that say the same at every failed export, which the metrics count already."""
+"""Loggers that say the same again and again: at every failed export, which the metrics count already, and
+at every attribute that was cut to the limit, as a long stack is."""
 
 
 READER_WITHIN = 0.5

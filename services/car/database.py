@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from opentelemetry import trace
 
 from services.car.catalogue import Unavailable
 
@@ -89,7 +90,8 @@ class Database:
             return
         with self._preparing:
             if not self._prepared:
-                with _answering(), self._alone():
+                # One span around them: else each of the dozen statements would be a trace of its own.
+                with _answering(), _tracer().start_as_current_span("migrate"), self._alone():
                     self._migrate()
                 self._prepared = True
 
@@ -201,6 +203,10 @@ def _connect_args(sqlite: bool, timeout: float) -> dict[str, Any]:
 
 def _driver(connection: sa.Connection) -> Any:
     return connection.connection.driver_connection
+
+
+def _tracer() -> trace.Tracer:
+    return trace.get_tracer("services.car")
 
 
 def _on_sqlite_connect(connection: sqlite3.Connection, _: Any) -> None:
