@@ -407,21 +407,11 @@ def test_v3_answers_a_trace_as_otlp_json(jaeger):
             }
         ],
     }
+    warning = "clock skew adjustment disabled; not applying calculated delta of -500ms"
     late = body["result"]["resourceSpans"][1]["scopeSpans"][0]["spans"][0]
     assert late["parentSpanId"] == "0000000000000001"
     assert late["attributes"] == [
-        {
-            "key": "@jaeger@warnings",
-            "value": {
-                "arrayValue": {
-                    "values": [
-                        {
-                            "stringValue": "clock skew adjustment disabled; not applying calculated delta of -500ms"
-                        }
-                    ]
-                }
-            },
-        }
+        {"key": "@jaeger@warnings", "value": {"arrayValue": {"values": [{"stringValue": warning}]}}}
     ]
 
 
