@@ -83,7 +83,7 @@ lock: $(BIN)/uv ## Resolve every requirements.in again into its hashed requireme
 test: ## Everything that CI runs: lint, generated files, and all tests
 	@$(MAKE) --no-print-directory prerequisites-test dev
 	@$(MAKE) --no-print-directory lint check-generated
-	$(BIN)/pytest --durations=15
+	$(BIN)/pytest --durations=15 tests/unit tests/contract tests/local tests/browser
 
 test-unit: $(VENV)/.dev ## One folder of the tests; likewise test-contract, test-local, test-browser
 test-unit test-contract test-local test-browser: test-%: $(VENV)/.dev
