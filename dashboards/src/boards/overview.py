@@ -131,13 +131,13 @@ def _table() -> PanelBuilder:
 def _graphs() -> list[PanelBuilder]:
     return [
         graph(
-            "Requests",
+            "Requests by service",
             "A step down without a deploy is people giving up, or a fault in front of the services.",
             "reqps",
             Query(red.rate("job"), "{{job}}"),
         ),
         graph(
-            "Failing requests",
+            "Failing requests by service",
             "The share answered with 500 to 599. Several lines rising together share a cause: the last "
             "in the chain.",
             "percentunit",
