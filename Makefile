@@ -110,3 +110,27 @@ bench-servers: $(VENV)/.dev ## Measure WSGI servers side by side (needs wrk and 
 
 bench-backend: $(VENV)/.dev ## Measure the embedded backend: intake, queries, disk and memory
 	$(BIN)/python benchmarks/backend.py
+
+# The image of each service. ENGINE is docker, podman or buildah; ENGINE_FLAGS go to its build command; BASE
+# is any image with Python 3.11 (pin it by digest: BASE=python:3.11-slim-bookworm@sha256:...).
+ENGINE ?= $(shell for engine in docker podman buildah; do $$engine version >/dev/null 2>&1 && echo $$engine && break; done)
+ENGINE_FLAGS ?=
+BASE ?= docker.io/library/python:3.11-slim-bookworm
+IMAGES ?= dashcam
+TAG ?= latest
+SERVICES := car minus web
+# Times in an image are those of the commit, where the engine can set them: the same commit, the same image.
+COMMIT_TIME = $(shell git log -1 --format=%ct)
+REPRODUCIBLE = $(if $(filter docker,$(ENGINE)),--build-arg SOURCE_DATE_EPOCH=$(COMMIT_TIME),--timestamp $(COMMIT_TIME))
+
+.PHONY: images image-car image-minus image-web test-images
+
+images: $(addprefix image-,$(SERVICES)) ## Build the services' images with docker, podman or buildah (ENGINE=, BASE=)
+
+$(addprefix image-,$(SERVICES)): image-%:
+	@test -n "$(ENGINE)" || { echo "images need docker, podman or buildah, and none of them works here (Debian: apt-get install podman)" >&2; exit 1; }
+	$(ENGINE) build $(REPRODUCIBLE) $(ENGINE_FLAGS) --build-arg BASE=$(BASE) \
+		--build-arg REVISION=$$(git rev-parse HEAD) -f services/$*/Dockerfile -t $(IMAGES)/$*:$(TAG) .
+
+test-images: $(VENV)/.dev ## Build the images, run each, and look inside (with ENGINE, BASE as for images)
+	ENGINE="$(ENGINE)" ENGINE_FLAGS="$(ENGINE_FLAGS)" BASE="$(BASE)" $(BIN)/pytest --durations=5 tests/integration

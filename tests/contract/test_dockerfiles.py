@@ -1,0 +1,49 @@
+"""The Dockerfiles of the services are one text with three names, and take in what a service may hold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from observability.settings import from_environ
+from services.car import VERSION as CAR_VERSION
+from services.car.settings import Settings as Car
+from services.minus import VERSION as MINUS_VERSION
+from services.minus.settings import Settings as Minus
+from services.web import VERSION as WEB_VERSION
+from services.web.settings import Settings as Web
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = {"car": Car, "minus": Minus, "web": Web}
+VERSIONS = {"car": CAR_VERSION, "minus": MINUS_VERSION, "web": WEB_VERSION}
+TOOLS = ("cli", "settings_doc")
+"""Modules of `observability` beside the runtime part; its folders are left out as such."""
+
+
+def dockerfile(service: str) -> str:
+    return (ROOT / "services" / service / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_a_dockerfile_differs_from_the_others_in_name_and_port_only(service: str) -> None:
+    def neutral(name: str) -> str:
+        port = str(from_environ(SETTINGS[name], {}).port)
+        return re.sub(rf"\b{name}\b", "SERVICE", dockerfile(name)).replace(port, "PORT")
+
+    assert neutral(service) == neutral("minus")
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_the_labelled_version_is_the_services(service: str) -> None:
+    assert f"ARG VERSION={VERSIONS[service]}\n" in dockerfile(service)
+
+
+def test_only_the_runtime_part_of_observability_is_sent_to_a_build() -> None:
+    rules = (ROOT / ".dockerignore").read_text().splitlines()
+
+    assert rules.index("observability/*") < rules.index("!observability/*.py")
+    for tool in TOOLS:
+        assert (ROOT / "observability" / f"{tool}.py").exists()
+        assert f"observability/{tool}.py" in rules

@@ -1,0 +1,197 @@
+"""The services' images, built and run: `make test-images`.
+
+ENGINE names the engine (docker or podman), BASE the base image, ENGINE_FLAGS and RUN_FLAGS what the
+engine needs besides on this machine for building and for running.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from polling import until
+
+ROOT = Path(__file__).parents[2]
+SERVICES = {"car": "/cars?limit=1", "minus": "/minus?x=5&y=3", "web": "/hello"}
+"""Each service with an address that answers 200 without the others."""
+
+TOOLS = ("local", "console", "diagnose", "stack", "sources", "cli")
+"""What of `observability` no service may carry (tests/contract/test_walls.py)."""
+
+PYTHON = "/opt/venv/bin/python"
+ALLOWED_BYTES = 150_000_000
+"""What an image may add to its base."""
+
+
+def engine(*arguments: str, within: float = 60) -> str:
+    """The output of an engine's command; fails with what it said."""
+    command = [os.environ["ENGINE"], *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=within)
+    assert done.returncode == 0, f"{shlex.join(command)} failed: {done.stderr}"
+    return done.stdout.strip()
+
+
+def run_flags() -> list[str]:
+    return shlex.split(os.environ.get("RUN_FLAGS", ""))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def images() -> None:
+    """All images, freshly built."""
+    if os.environ.get("ENGINE") not in ("docker", "podman"):
+        pytest.fail(
+            f"ENGINE={os.environ.get('ENGINE', '')!r} cannot run images: install docker or podman "
+            "(Debian: apt-get install podman) and use `make test-images`"
+        )
+    made = subprocess.run(["make", "images"], cwd=ROOT, capture_output=True, text=True, timeout=900)
+    assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-2000:]
+
+
+@pytest.fixture(scope="module", params=SERVICES)
+def service(request: pytest.FixtureRequest, images: None) -> str:
+    return str(request.param)
+
+
+class Container:
+    """A service in its image, locked down as in the cluster: no root, no capability, nothing writable
+    but its state folder and /tmp."""
+
+    def __init__(self, service: str) -> None:
+        self.port, self.admin_port = free_port(), free_port()
+        self.name = f"dashcam-test-{service}-{uuid.uuid4().hex[:8]}"
+        environment = {
+            "HOST": "127.0.0.1",
+            "PORT": self.port,
+            "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1",
+            "OTEL_EXPORTER_PROMETHEUS_PORT": self.admin_port,
+            "OTEL_TRACES_EXPORTER": "none",
+        }
+        engine(
+            *("run", "--detach", "--name", self.name, "--network", "host"),
+            *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+            *("--tmpfs", "/var/lib/dashcam", "--tmpfs", "/tmp"),
+            *(part for name, value in environment.items() for part in ("--env", f"{name}={value}")),
+            *run_flags(),
+            f"dashcam/{service}:latest",
+        )
+
+    def get(self, path: str, *, admin: bool = False) -> str:
+        url = f"http://127.0.0.1:{self.admin_port if admin else self.port}{path}"
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return str(response.read().decode())
+
+    def python(self, code: str) -> str:
+        return engine("exec", self.name, PYTHON, "-c", code)
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in engine("logs", self.name).splitlines()]
+
+    def remove(self) -> None:
+        engine("rm", "--force", self.name)
+
+
+@pytest.fixture(scope="module")
+def container(service: str) -> Iterator[Container]:
+    running = Container(service)
+    try:
+        until(
+            lambda: running.get(SERVICES[service]),
+            lambda: f"{service} to answer; its log: {engine('logs', running.name)[-2000:]}",
+            within=60,
+        )
+        yield running
+    finally:
+        running.remove()
+
+
+def inside(service: str, code: str) -> str:
+    """What a Python program prints inside the image, without the service."""
+    flags = ["--rm", "--network", "none", "--entrypoint", PYTHON, *run_flags()]
+    return engine("run", *flags, f"dashcam/{service}:latest", "-c", code)
+
+
+def configuration(service: str) -> dict[str, Any]:
+    (about,) = json.loads(engine("image", "inspect", f"dashcam/{service}:latest"))
+    return dict(about)
+
+
+def test_the_service_answers_and_serves_its_metrics(service: str, container: Container) -> None:
+    assert container.get(SERVICES[service])
+    assert f'service_name="{service}"' in container.get("/metrics", admin=True)
+    assert container.get("/livez", admin=True)
+
+
+def test_it_runs_as_an_unprivileged_user(container: Container) -> None:
+    assert container.python("import os; print(os.getuid(), os.getgid())") == "10001 10001"
+
+
+def test_its_file_system_cannot_be_written(container: Container) -> None:
+    attempt = "import sys\ntry: open('/app/x', 'w')\nexcept OSError as error: print(error.strerror)"
+
+    assert container.python(attempt) == "Read-only file system"
+
+
+def test_it_writes_json_lines_only(container: Container, service: str) -> None:
+    assert {line["service"] for line in container.lines()} == {service}
+
+
+def test_it_ends_in_order_on_the_stop_signal(service: str) -> None:
+    stopping = Container(service)
+    try:
+        until(lambda: stopping.get(SERVICES[service]), f"{service} to answer", within=60)
+
+        engine("stop", "--time", "20", stopping.name)
+
+        assert engine("inspect", "--format", "{{.State.ExitCode}}", stopping.name) == "0"
+    finally:
+        stopping.remove()
+
+
+def test_no_other_service_and_no_tool_is_inside(service: str) -> None:
+    listing = (
+        "import os; print(*sorted(os.listdir('/app/services')), *sorted(os.listdir('/app/observability')))"
+    )
+
+    found = [name.removesuffix(".py") for name in inside(service, listing).split()]
+
+    assert found[0] == service
+    assert not set(found) & {*TOOLS, *(set(SERVICES) - {service})}
+
+
+def test_no_installer_and_no_cache_is_inside(service: str) -> None:
+    code = "import importlib.util as u; print([n for n in ('pip', 'setuptools') if u.find_spec(n)])"
+
+    assert inside(service, code) == "[]"
+
+
+def test_it_adds_little_to_its_base(service: str) -> None:
+    base = json.loads(engine("image", "inspect", os.environ["BASE"]))[0]["Size"]
+
+    assert configuration(service)["Size"] - base < ALLOWED_BYTES
+
+
+def test_it_says_what_it_is(service: str) -> None:
+    config = configuration(service)["Config"]
+    labels = config["Labels"]
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert labels["org.opencontainers.image.title"] == f"dashcam-{service}"
+    assert labels["org.opencontainers.image.revision"] == head.stdout.strip()
+    assert config["User"] == "10001:10001"
+    assert config["Entrypoint"] == [PYTHON, "-m", f"services.{service}"]
+    assert not config.get("Healthcheck")
