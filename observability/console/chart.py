@@ -15,6 +15,8 @@ LINES = 12
 """Series that are drawn; the rest is counted in a note, for nobody can tell more of them apart."""
 
 EXEMPLARS = 60
+HIGHEST = 20
+"""Exemplars drawn, and how many of them are the highest, which one looks for first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def chart(
     """
     kept = [one for one in series if any(math.isfinite(value) for _, value in one.points)]
     shown = kept[:LINES]
-    dots = _newest(exemplars, start, end)
+    dots = _chosen(exemplars, start, end)
     values = [value for one in shown for _, value in one.points if math.isfinite(value)]
     peak = max([*values, *(dot.value for dot in dots), at_most or 0.0], default=0.0)
     top = 2.0 ** math.ceil(math.log2(peak)) if binary and peak > 0 else _round_up(peak)
@@ -128,11 +130,13 @@ def _last(series: Series) -> float:
     return next((value for _, value in reversed(series.points) if math.isfinite(value)), math.nan)
 
 
-def _newest(exemplars: Iterable[Exemplar], start: float, end: float) -> list[Exemplar]:
-    """The exemplars of this time with a trace, thinned out evenly where there are too many."""
+def _chosen(exemplars: Iterable[Exemplar], start: float, end: float) -> list[Exemplar]:
+    """The exemplars of this time with a trace: the highest first, then the others, thinned out evenly."""
     found = [one for one in exemplars if one.trace_id and start <= one.time <= end]
-    step = max(1, -(-len(found) // EXEMPLARS))
-    return found[::-1][::step]
+    found.sort(key=lambda one: one.value, reverse=True)
+    highest, others = found[:HIGHEST], sorted(found[HIGHEST:], key=lambda one: one.time, reverse=True)
+    step = max(1, -(-len(others) // (EXEMPLARS - HIGHEST)))
+    return highest + others[::step]
 
 
 def _round_up(value: float) -> float:

@@ -45,6 +45,11 @@ def serious(alert: Alert) -> bool:
     return alert.labels.get("severity") != "none"
 
 
+def urgency(alert: Alert) -> tuple[bool, bool, float]:
+    """To sort by: firing before pending, what pages before what can wait, the oldest first."""
+    return alert.state != "firing", alert.labels.get("severity") != "page", alert.active_at
+
+
 def questions(sources: Sources, window: parameters.Window) -> dict[str, Callable[[], Any]]:
     """What to ask for :func:`services_of`, by name."""
     metrics = sources.metrics

@@ -69,6 +69,16 @@ class Span:
         return str(self.attributes.get("otel.status_description", ""))
 
     @property
+    def target(self) -> str:
+        """Whom a client span calls: host, port and path without the query; empty for other spans."""
+        if self.kind != "client" or "db.system.name" in self.attributes:
+            return ""
+        if url := str(self.attributes.get("url.full", "")):
+            return url.partition("://")[2].partition("?")[0]
+        host, port = self.attributes.get("server.address", ""), self.attributes.get("server.port", "")
+        return f"{host}:{port}" if host and port else str(host)
+
+    @property
     def exceptions(self) -> tuple[Event, ...]:
         """Its exception events, by the semantic conventions."""
         return tuple(event for event in self.events if event.name == "exception")

@@ -18,7 +18,7 @@ from observability.console.cli.session import (
     write_json,
 )
 from observability.console.gather import Gatherer
-from observability.console.health import FIGURES, Service, gather_services, serious
+from observability.console.health import FIGURES, Service, gather_services, serious, urgency
 
 COLUMNS = ("rate", "errors", "p50", "p95", "p99", "saturation")
 
@@ -63,7 +63,7 @@ def alerts(session: Session, firing: bool) -> None:
     """
     found = [one for one in session.sources.metrics.alerts() if serious(one)]
     found = [one for one in found if one.state == "firing" or not firing]
-    found.sort(key=lambda one: (one.state != "firing", one.active_at))
+    found.sort(key=urgency)
     if session.as_json:
         rows = [
             {

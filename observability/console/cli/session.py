@@ -76,8 +76,9 @@ def _with_options(run: Callable[..., None]) -> Callable[..., None]:
 
 def open_session(addresses: Mapping[str, str], as_json: bool) -> Session:
     """A session: addresses by option, then environment, then the running stack's, then the defaults."""
-    if os.environ.get("NO_COLOR"):
-        click.get_current_context().color = False
+    context = click.get_current_context(silent=True)
+    if context and os.environ.get("NO_COLOR"):
+        context.color = False
     settings = from_environ(ConsoleSettings, {**_running_stack(), **os.environ}, **addresses)
     return Session(settings, connect(settings), as_json)
 

@@ -175,7 +175,7 @@ def _waterfall(trace: Trace, lines: list[LogLine]) -> None:
         indent = "  " * min(node.depth, 20)
         mark = click.style(" error", fg="red", bold=True) if span.failed else ""
         room = names - len(indent) - len(span.service) - 1 - len(click.unstyle(mark))
-        operation = one_line(span.operation, max(8, room))
+        operation = one_line(f"{span.operation} {span.target}", max(8, room))
         label = f"{indent}{click.style(plain(span.service), fg=colours[span.service])} {operation}{mark}"
         space = " " * max(1, names - len(click.unstyle(label)))
         drawn = _bar(span, trace, bar, path.get(span.span_id, ()), colours[span.service])

@@ -39,7 +39,7 @@ def alerts() -> str:
     """The page."""
     asked = console().gatherer.ask(alerts=console().sources.metrics.alerts)["alerts"]
     serious = [alert for alert in asked.or_else([]) if health.serious(alert)]
-    found = sorted(serious, key=lambda one: (one.state != "firing", one.active_at))
+    found = sorted(serious, key=health.urgency)
     shown = [_shown(alert) for alert in found]
     return render_template(
         "console/alerts.html",

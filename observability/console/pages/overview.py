@@ -48,7 +48,8 @@ def overview() -> str:
         metrics_error=first_error(asked["rate"], asked["alerts"]),
         traces_error=error,
         map=drawing,
-        alerts=sorted(alerts, key=lambda alert: (alert.state != "firing", alert.name)),
+        alerts=sorted(alerts, key=health.urgency),
+        troubled={service.name for service in services if service.state in ("down", "firing")},
         colours=colours({service.name for service in services} | {node.name for node in drawing.nodes}),
         has_budget=any(service.figure("budget") is not None for service in services),
     )
