@@ -14,6 +14,8 @@ COMMANDS = {
     "up": "observability.stack.commands:up",
     "down": "observability.stack.commands:down",
     "status": "observability.stack.commands:status",
+    "start": "observability.stack.commands:start",
+    "stop": "observability.stack.commands:stop",
     "alerts": "observability.console.cli.services:alerts",
     "fault": "observability.diagnose.fault_command:fault",
     "completion": "observability.console.cli.links:completion",

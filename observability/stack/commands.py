@@ -1,4 +1,4 @@
-"""`dashcam up`, `dashcam down` and `dashcam status`."""
+"""The commands that drive the stack: `dashcam up`, `down`, `status`, and `stop` and `start` for one part."""
 
 from __future__ import annotations
 
@@ -50,6 +50,26 @@ def down() -> None:
     with _failures_told():
         settings = read()
         click.echo("ended" if lifecycle.down(settings, click.echo) else "nothing was up")
+
+
+@click.command()
+@click.argument("part")
+def stop(part: str) -> None:
+    """End one PART of the running stack, such as `minus`, to see what its absence does."""
+    with _failures_told():
+        ended = lifecycle.stop_part(read(), part, click.echo)
+    click.echo(
+        f"{part} ended; `dashcam start {part}` starts it again" if ended else f"{part} was not running"
+    )
+
+
+@click.command()
+@click.argument("part")
+def start(part: str) -> None:
+    """Start one PART of the stack again and wait until it is ready."""
+    with _failures_told():
+        if not lifecycle.start_part(read(), part, click.echo):
+            click.echo(f"{part} is running")
 
 
 @click.command()

@@ -94,6 +94,43 @@ def down(settings: Settings, say: Say = print) -> bool:
         return _end(Supervisor(settings.state_dir), state.recorded_settings(settings), say)
 
 
+def stop_part(settings: Settings, name: str, say: Say = print) -> bool:
+    """End one part and leave the others, to see what its absence does; False when it was not running.
+
+    It ends as in `down`, by SIGTERM and in its time. Raises StackError for a part that does not exist.
+    """
+    with _exclusive(settings.state_dir, say):
+        supervisor = Supervisor(settings.state_dir)
+        process = _part_named(supervisor, name)
+        if process.given_up:
+            return False
+        supervisor.stop_program(process)
+        return True
+
+
+def start_part(settings: Settings, name: str, say: Say = print, *, plan: Plan = programs) -> bool:
+    """Start one part again and wait until it is ready; False when it was running. Raises StackError."""
+    with _exclusive(settings.state_dir, say):
+        supervisor = Supervisor(settings.state_dir)
+        process = _part_named(supervisor, name)
+        if not process.given_up:
+            return False
+        supervisor.start_program(process)
+        running = state.recorded_settings(settings)
+        parts = [part for part in plan(running) if part.name == name]
+        _wait(supervisor, parts, running.start_timeout, say)
+        return True
+
+
+def _part_named(supervisor: Supervisor, name: str) -> Process:
+    if not supervisor.running():
+        raise StackError("nothing is up; `make up` starts it")
+    processes = supervisor.processes()
+    if name not in processes:
+        raise StackError(f"there is no part {name!r}: give one of {', '.join(processes)}")
+    return processes[name]
+
+
 def status(settings: Settings, plan: Plan = programs) -> Status:
     """What of the stack of this state folder is up and ready, under the settings it was started with."""
     supervisor = Supervisor(settings.state_dir)

@@ -155,6 +155,10 @@ class Supervisor:
         """Start a program that is not running; returns at once."""
         self._call("supervisor.startProcess", f"{process.group}:{process.name}", False)
 
+    def stop_program(self, process: Process) -> None:
+        """End a program that is running; returns once it has ended, and it is not started again."""
+        self._call("supervisor.stopProcess", f"{process.group}:{process.name}", True)
+
     def shut_down(self) -> int:
         """Ask supervisord to end every program and itself; answers its pid. Returns at once."""
         pid: int = self._call("supervisor.getPID")

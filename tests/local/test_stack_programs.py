@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import psutil
+import pytest
 from polling import until
 
 from observability.stack import lifecycle, ownership
@@ -182,3 +183,27 @@ def test_an_interrupted_up_leaves_nothing(tmp_path: Path, stack: Any) -> None:
     assert starting.returncode == 128 + signal.SIGTERM
     assert "ending what was started" in said
     assert ownership.marked(tmp_path / "state") == []
+
+
+def test_one_part_can_be_ended_and_started_again_while_the_others_stay(
+    start_stack: Callable[..., Any],
+) -> None:
+    stack = start_stack()
+    before = pids(stack)
+
+    assert lifecycle.stop_part(stack.settings, "minus")
+    assert not lifecycle.stop_part(stack.settings, "minus")
+    assert {part.name: part.state for part in stack.status().parts if not part.ready} == {"minus": "stopped"}
+    page = httpx.get(f"{stack.web}/cars/bentz/e-class", params={"discount": "500"}, timeout=10)
+    assert page.status_code == 200
+    assert "61,500" not in page.text
+
+    assert lifecycle.start_part(stack.settings, "minus")
+    assert not lifecycle.start_part(stack.settings, "minus")
+    after = pids(stack)
+    assert [name for name in before if after[name] != before[name]] == ["minus"]
+
+
+def test_a_part_that_does_not_exist_is_named_with_those_that_do(stack: Any) -> None:
+    with pytest.raises(lifecycle.StackError, match=r"'plus'.*minus"):
+        lifecycle.stop_part(stack.settings, "plus")
