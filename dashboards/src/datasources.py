@@ -24,7 +24,9 @@ class Source:
 
 PROMETHEUS = Source("prometheus", "Prometheus", "prometheus", "http://prometheus:9090")
 JAEGER = Source("jaeger", "Jaeger", "jaeger", "http://jaeger:16686")
-ELASTICSEARCH = Source("elasticsearch", "Elasticsearch", "elasticsearch", "http://elasticsearch:9200")
+ELASTICSEARCH = Source("elasticsearch", "Elasticsearch", "elasticsearch", "$ELASTICSEARCH_URL")
+"""Its address and user differ from cluster to cluster: Grafana reads them from its environment."""
+
 ALERTMANAGER = Source("alertmanager", "Alertmanager", "alertmanager", "http://alertmanager:9093")
 
 LOG_INDEX = "logs-dashcam*"
@@ -152,6 +154,9 @@ def _elasticsearch() -> dict[str, Any]:
             "dataLinks": [link],
         },
         correlations=[correlation],
+        basicAuth=True,
+        basicAuthUser="$ELASTICSEARCH_USER",
+        secureJsonData={"basicAuthPassword": "$ELASTICSEARCH_PASSWORD"},
     )
 
 

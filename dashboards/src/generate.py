@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from dashboards.src import alertmanager, alerts, boards, datasources, slo_rules
+from dashboards.src import alertmanager, alerts, boards, datasources, kustomize, slo_rules
 from dashboards.src.rules import Group, rule_file
 from dashboards.src.slos import HERE, Objectives, load
 from dashboards.src.yaml_text import dump
@@ -48,7 +48,9 @@ def files() -> dict[str, str]:
         alertmanager.configuration(objectives, receivers()),
         _header("dashboards/src/alertmanager.py, slos.yaml and receivers.yaml"),
     )
-    return {**rules(objectives), "alertmanager.yml": routing, **grafana(objectives)}
+    texts = {**rules(objectives), "alertmanager.yml": routing, **grafana(objectives)}
+    header = _header("dashboards/src/kustomize.py")
+    return {**texts, **{name: dump(page, header) for name, page in kustomize.kustomizations(texts).items()}}
 
 
 def grafana(objectives: Objectives) -> dict[str, str]:
