@@ -69,11 +69,8 @@ class LogBlock:
     levels: bytes
     service_indexes: Sequence[int]
     services: Sequence[str]
-    text: str
-
-    def lines(self) -> list[str]:
-        """Each line as JSON, in the order of its seq."""
-        return self.text.split("\n")
+    text: bytes
+    """The lines as JSON in UTF-8, in the order of their seq, separated by newlines."""
 
 
 def pack_logs(rows: Sequence[LogRow]) -> tuple[bytes, list[str]]:
@@ -85,7 +82,7 @@ def pack_logs(rows: Sequence[LogRow]) -> tuple[bytes, list[str]]:
         bytes([row.level for row in rows]),
         array("H", [index[row.service] for row in rows]),
         services,
-        "",
+        b"",
     )
     return _pack(block, b"\n".join([row.line for row in rows])), services
 
@@ -104,9 +101,9 @@ def join_logs(blocks: Sequence[LogBlock]) -> tuple[bytes, list[str]]:
         b"".join([block.levels for block in blocks]),
         array("H", [index[block.services[i]] for block in blocks for i in block.service_indexes]),
         services,
-        "",
+        b"",
     )
-    return _pack(joined, "\n".join([block.text for block in blocks]).encode()), services
+    return _pack(joined, b"\n".join([block.text for block in blocks])), services
 
 
 def log_times(payload: bytes, n: int, services: Sequence[str]) -> LogBlock:
@@ -138,7 +135,7 @@ def _log_block(data: bytes, n: int, services: Sequence[str]) -> LogBlock:
     times, indexes = array("q"), array("H")
     times.frombytes(data[: 8 * n])
     indexes.frombytes(data[9 * n : 11 * n])
-    return LogBlock(times, data[8 * n : 9 * n], indexes, services, data[11 * n :].decode())
+    return LogBlock(times, data[8 * n : 9 * n], indexes, services, data[11 * n :])
 
 
 def _pack(block: LogBlock, text: bytes) -> bytes:

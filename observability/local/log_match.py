@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from observability.local.blocks import LogBlock, pieces
+from observability.local.blocks import ID_LENGTH, LogBlock, is_hex, pieces
 from observability.local.values import plain_text
 
 
@@ -52,16 +52,17 @@ def split_terms(text: str) -> tuple[str, ...]:
     return tuple(term.lower() for term in terms if term.strip())
 
 
-def word_patterns(query: LogQuery) -> list[bytes]:
-    """What the list of words of a block must contain for a line of it to match.
+def word_patterns(query: LogQuery) -> tuple[list[bytes], bool]:
+    """What the words of a block must contain for a line of it to match, and whether ids may hold it.
 
     A term may begin and end within words. The text of a field is whole words, because quotes, commas or
     braces surround it in the line.
     """
-    patterns = [piece for term in query.terms for piece in pieces(term)]
-    for name, text in query.fields:
-        patterns += [b"\n%s\n" % piece for piece in pieces(f"{name} {_as_written(text)}")]
-    return sorted(set(patterns), key=len, reverse=True)
+    parts = {piece for term in query.terms for piece in pieces(term)}
+    whole = {piece for name, text in query.fields for piece in pieces(f"{name} {_as_written(text)}")}
+    in_ids = any(is_hex(part) for part in parts) or any(len(w) >= ID_LENGTH and is_hex(w) for w in whole)
+    patterns = parts | {b"\n%s\n" % word for word in whole}
+    return sorted(patterns, key=len, reverse=True), in_ids
 
 
 def matching(block: LogBlock, first: int, query: LogQuery) -> Iterator[tuple[int, str]]:
@@ -69,15 +70,19 @@ def matching(block: LogBlock, first: int, query: LogQuery) -> Iterator[tuple[int
 
     `first` is the seq of the block's first line.
     """
-    lines = block.lines()
+    # A list or object stands in the line as itself, not as the text that it is compared as.
+    written = [_as_written(text).encode() for _, text in query.fields if text[:1] not in ("[", "{")]
+    if any(text not in block.text for text in written):
+        return
+    text = block.text.decode()
+    lines = text.split("\n")
     candidates: Sequence[int] = range(len(lines))
     needles = {piece.decode(errors="replace") for term in query.terms for piece in pieces(term)}
-    for name, text in query.fields:
-        needles |= {piece.decode(errors="replace") for piece in pieces(f"{name} {_as_written(text)}")}
+    needles |= {text.decode().lower() for text in written}
     if query.trace:
         needles.add(query.trace.hex().lstrip("0"))
     if needles:
-        lowered = block.text.lower().split("\n")
+        lowered = text.lower().split("\n")
         for needle in sorted(needles, key=len, reverse=True):
             candidates = [i for i in candidates if needle in lowered[i]]
     for i in heads(block, first, query, candidates):
@@ -138,5 +143,5 @@ def _texts(fields: dict[str, Any], name: str) -> list[str]:
 
 
 def _as_written(text: str) -> str:
-    """A text as it stands in the JSON of a line."""
-    return orjson.dumps(text.encode(errors="replace").decode()).decode()
+    """A text as it stands in the JSON of a line, without the quotes around it."""
+    return orjson.dumps(text.encode(errors="replace").decode()).decode()[1:-1]

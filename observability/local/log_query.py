@@ -177,12 +177,12 @@ def _blocks(db: sqlite3.Connection, query: LogQuery) -> Iterator[_Block]:
     if query.after:
         where.append("b.id + b.n > ?")
         values.append(query.after + 1)
-    wanted = word_patterns(query)
+    wanted, in_ids = word_patterns(query)
     patterns = AllOf([pattern] for pattern in wanted)
     join, columns = "", "NULL, NULL"
     if wanted:
         join = " JOIN log_words w ON w.block = b.id"
-        columns = "w.words, w.ids" if any(blocks.is_hex(word.strip()) for word in wanted) else "w.words, x''"
+        columns = "w.words, w.ids" if in_ids else "w.words, x''"
     if query.trace:
         join += " JOIN log_traces t ON t.block = b.id"
         where.append("instr(t.traces, ?)")
