@@ -94,7 +94,7 @@ lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-.PHONY: dashboards check-generated dashboards-preview docs-configuration bench-servers bench-backend
+.PHONY: dashboards check-generated dashboards-preview docs-configuration bench-servers bench-backend bench-console screenshots
 
 dashboards: $(VENV)/.dev ## Write dashboards/generated from its sources
 	$(BIN)/python -m dashboards.src
@@ -110,6 +110,12 @@ bench-servers: $(VENV)/.dev ## Measure WSGI servers side by side (needs wrk and 
 
 bench-backend: $(VENV)/.dev ## Measure the embedded backend: intake, queries, disk and memory
 	$(BIN)/python benchmarks/backend.py
+
+bench-console: $(VENV)/.dev ## Measure the console's pages on a store of a million spans
+	$(BIN)/python benchmarks/console.py
+
+screenshots: $(VENV)/.dev ## Take the pictures in docs/img from the running stack
+	$(BIN)/python docs/screenshots.py
 
 # The image of each service. ENGINE is docker, podman or buildah; ENGINE_FLAGS go to its build command; BASE
 # is any image with Python 3.11 (pin it by digest: BASE=python:3.11-slim-bookworm@sha256:...).

@@ -50,10 +50,11 @@ def pages(traces: Jaeger) -> dict[str, tuple[str, str, str]]:
 
 
 def newest(traces: Jaeger, tags: dict[str, str]) -> str:
-    """The id of a recent trace of web with many spans; empty where there is none."""
+    """The id of a recent trace of web with many spans, none of them after its root; empty for none."""
     end = parameters.now()
     found = traces.search(TraceQuery("web", end - 3_600_000_000, end, tags=tags, limit=50))
-    return max(found, key=lambda trace: len(trace.spans)).trace_id if found else ""
+    whole = [trace for trace in found if trace.root and trace.duration <= trace.root.duration]
+    return max(whole, key=lambda trace: len(trace.spans)).trace_id if whole else ""
 
 
 def take(browser: Browser, console: str, name: str, path: str, size: str, scheme: Any) -> None:

@@ -48,6 +48,11 @@ def ratio(value: float | None) -> str:
     return "0%" if value == 0 else f"{_three(value * 100)}%"
 
 
+def share(value: float) -> str:
+    """A share of a whole, for a reader: whole percents, and `under 1%`."""
+    return "under 1%" if 0 < value < 0.01 else f"{round(value * 100)}%"
+
+
 def size(value: float | None) -> str:
     """Bytes in binary units."""
     if value is None or math.isnan(value):
@@ -142,6 +147,20 @@ def clipped(value: Any, length: int = 2000) -> str:
 
 def install(app: Flask) -> None:
     """Make these the template filters of `app`."""
-    for function in (duration, seconds, rate, ratio, size, count, number, clock, date, iso, field_time, ago):
+    for function in (
+        duration,
+        seconds,
+        rate,
+        ratio,
+        share,
+        size,
+        count,
+        number,
+        clock,
+        date,
+        iso,
+        field_time,
+        ago,
+    ):
         app.jinja_env.filters[f"as_{function.__name__}"] = function
     app.jinja_env.filters["clipped"] = clipped

@@ -32,11 +32,6 @@ class Row:
     def span(self) -> Span:
         return self.node.span
 
-    @property
-    def outside_label(self) -> str:
-        """On which side of the bar its duration fits: after it, or before."""
-        return "start" if self.x + self.width < 800 else "end"
-
 
 @dataclass(frozen=True)
 class Waterfall:
@@ -51,6 +46,11 @@ class Waterfall:
     """(service, microseconds on the critical path, spans), the largest first."""
     loose_lines: Sequence[LogLine]
     """Log lines of the trace that belong to none of its spans."""
+
+    @property
+    def waited(self) -> int:
+        """Microseconds of the whole critical path; at least 1."""
+        return max(1, sum(spent for _, spent, _ in self.shares))
 
     @property
     def next(self) -> int | None:
