@@ -85,8 +85,9 @@ def matching(block: LogBlock, first: int, query: LogQuery) -> Iterator[tuple[int
         lowered = text.lower().split("\n")
         for needle in sorted(needles, key=len, reverse=True):
             candidates = [i for i in candidates if needle in lowered[i]]
+    unconditional = not (query.terms or query.fields or query.trace)
     for i in heads(block, first, query, candidates):
-        if not needles or line_matches(orjson.loads(lines[i]), query):
+        if unconditional or line_matches(orjson.loads(lines[i]), query):
             yield i, lines[i]
 
 
