@@ -102,6 +102,9 @@ dashboards: $(VENV)/.dev ## Write dashboards/generated from its sources
 check-generated: $(VENV)/.dev ## Fail when dashboards/generated is not what its sources give
 	$(BIN)/python -m dashboards.src --check
 
+dashboards-preview: $(VENV)/.run ## Draw the dashboards from the running stack's data, as pages in .dashcam/dashboards
+	@$(BIN)/python -m dashboards.preview
+
 docs-configuration: $(VENV)/.dev ## Write docs/configuration.md from the settings that the code declares
 	$(BIN)/python -m observability.settings_doc --write
 

@@ -1,0 +1,174 @@
+"""Lines and heatmaps as SVG. Colours are CSS classes, so that one drawing serves light and dark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from itertools import pairwise
+
+from dashboards.preview.units import shown
+from observability.sources import Series
+
+HEIGHT = 170
+COLUMN = 55
+"""A chart is this many units wide for each of the grid's columns, so that text is of one size everywhere."""
+
+LEFT, RIGHT, TOP, BOTTOM = 62, 8, 8, 20
+COLOURS = 8
+Named = tuple[str, Series]
+
+
+@dataclass(frozen=True)
+class Area:
+    """Where a chart is drawn: `width` units, the times from `start` to `end`, in `unit`."""
+
+    width: float
+    start: float
+    end: float
+    unit: str
+
+    def x(self, time: float) -> float:
+        return LEFT + (time - self.start) / (self.end - self.start) * (self.width - LEFT - RIGHT)
+
+
+def lines(named: Sequence[Named], area: Area, top: float | None, stacked: bool) -> str:
+    """A line for each series, or a band on top of those before it; `top` fixes the upper end of the axis."""
+    heights = _heights(named, stacked)
+    finite = (y for points in heights for _, y in points if math.isfinite(y))
+    highest = top or _round_up(max(finite, default=0))
+    drawn = [_frame(area, highest)]
+    below: dict[float, float] = {}
+    for number, points in enumerate(heights):
+        for piece in _pieces(points):
+            drawn.append(_line(piece, area, highest, f"c{number % COLOURS}"))
+            if stacked:
+                drawn.append(_band(piece, below, area, highest, f"c{number % COLOURS}"))
+        below = below | dict(points)
+    return _svg(drawn, area)
+
+
+def _line(piece: Sequence[tuple[float, float]], area: Area, highest: float, colour: str) -> str:
+    if len(piece) == 1:
+        x, y = area.x(piece[0][0]), _y(piece[0][1], highest)
+        return f'<circle class="dot {colour}" cx="{x:.1f}" cy="{y:.1f}" r="2"/>'
+    return f'<polyline class="line {colour}" points="{_path(piece, area, highest)}"/>'
+
+
+def _band(
+    piece: Sequence[tuple[float, float]], below: dict[float, float], area: Area, highest: float, colour: str
+) -> str:
+    floor = [(time, below.get(time, 0.0)) for time, _ in reversed(piece)]
+    return f'<polygon class="band {colour}" points="{_path([*piece, *floor], area, highest)}"/>'
+
+
+def _path(points: Sequence[tuple[float, float]], area: Area, highest: float) -> str:
+    return " ".join(f"{area.x(time):.1f},{_y(value, highest):.1f}" for time, value in points)
+
+
+def cells(named: Sequence[Named], area: Area) -> str:
+    """A heatmap of cumulative buckets, named by their upper bounds."""
+    ordered = sorted(((float(name), dict(series.points)) for name, series in named), key=lambda pair: pair[0])
+    times = sorted({time for _, points in ordered for time in points})
+    height = (HEIGHT - TOP - BOTTOM) / max(len(ordered), 1)
+    width = (area.width - LEFT - RIGHT) / max(len(times), 1)
+    own = _own_counts(ordered)
+    most = max(own.values(), default=0) or 1
+    drawn = [_times(area)]
+    for row, (bound, _) in enumerate(ordered):
+        y = HEIGHT - BOTTOM - (row + 1) * height
+        if row % 3 == 0:
+            drawn.append(
+                f'<text class="axis" x="{LEFT - 6}" y="{y + height:.1f}" '
+                f'text-anchor="end">{shown(bound, area.unit)}</text>'
+            )
+        for column, time in enumerate(times):
+            if count := own.get((bound, time), 0):
+                opacity = 0.15 + 0.85 * (count / most) ** 0.5
+                drawn.append(
+                    f'<rect class="cell" x="{LEFT + column * width:.1f}" y="{y:.1f}" '
+                    f'width="{width + 0.3:.1f}" '
+                    f'height="{height:.1f}" opacity="{opacity:.2f}"/>'
+                )
+    return _svg(drawn, area)
+
+
+def _own_counts(ordered: Sequence[tuple[float, dict[float, float]]]) -> dict[tuple[float, float], float]:
+    """Each bucket's own count at each time: a cumulative bucket less the one below it."""
+    own = {}
+    for row, (bound, points) in enumerate(ordered):
+        below = ordered[row - 1][1] if row else {}
+        for time, value in points.items():
+            own[bound, time] = max(0.0, value - below.get(time, 0.0))
+    return own
+
+
+def _heights(named: Sequence[Named], stacked: bool) -> list[list[tuple[float, float]]]:
+    if not stacked:
+        return [list(series.points) for _, series in named]
+    total: dict[float, float] = {}
+    stack = []
+    for _, series in named:
+        points = []
+        for time, value in series.points:
+            if math.isfinite(value):
+                total[time] = total.get(time, 0.0) + value
+            points.append((time, total.get(time, 0.0)))
+        stack.append(points)
+    return stack
+
+
+def _pieces(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """The runs between gaps: no line is drawn where there was no value."""
+    step = min((b[0] - a[0] for a, b in pairwise(points)), default=0)
+    runs: list[list[tuple[float, float]]] = []
+    last = None
+    for time, value in points:
+        if not math.isfinite(value):
+            last = None
+            continue
+        if last is None or time - last > 1.5 * step:
+            runs.append([])
+        runs[-1].append((time, value))
+        last = time
+    return runs
+
+
+def _round_up(value: float) -> float:
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(power * step for step in (1, 1.5, 2, 3, 4, 5, 7.5, 10) if power * step >= value * 0.999)
+
+
+def _y(value: float, highest: float) -> float:
+    inside = min(max(value, 0.0), highest) / highest
+    return HEIGHT - BOTTOM - inside * (HEIGHT - TOP - BOTTOM)
+
+
+def _frame(area: Area, highest: float) -> str:
+    drawn = [_times(area)]
+    for share in (0, 0.5, 1):
+        y = _y(share * highest, highest)
+        drawn.append(f'<line class="grid" x1="{LEFT}" x2="{area.width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        label = escape(shown(share * highest, area.unit))
+        drawn.append(f'<text class="axis" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{label}</text>')
+    return "".join(drawn)
+
+
+def _times(area: Area) -> str:
+    drawn = []
+    for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
+        time = area.start + share * (area.end - area.start)
+        label = datetime.fromtimestamp(time, UTC).strftime("%H:%M:%S")
+        drawn.append(
+            f'<text class="axis" x="{area.x(time):.1f}" y="{HEIGHT - 5}" '
+            f'text-anchor="{anchor}">{label}</text>'
+        )
+    return "".join(drawn)
+
+
+def _svg(drawn: Sequence[str], area: Area) -> str:
+    return f'<svg viewBox="0 0 {area.width:g} {HEIGHT}" aria-hidden="true">{"".join(drawn)}</svg>'
