@@ -30,6 +30,7 @@ MAX_LIMIT = 5000
 _DAY_MS = 24 * 60 * 60 * 1000
 _LOOKBACK_US = 2 * _DAY_MS * 1000
 _NOT_FOUND = "trace not found"
+_GAVE_UP = f"the search ended after {span_query.SEARCH_SECONDS:g} s; narrow it to find the rest"
 
 
 class JaegerApi:
@@ -74,7 +75,11 @@ class JaegerApi:
     def search(self) -> Response:
         query, trace_ids, raw = search_query(int(self._clock() * 1_000_000))
         with self._reader.snapshot() as db:
-            found = span_query.load(db, trace_ids) if trace_ids else span_query.search(db, query)
+            if not trace_ids:
+                found, complete = span_query.search(db, query)
+                errors = [] if complete else [{"code": 504, "msg": _GAVE_UP}]
+                return answer([as_json(trace, raw) for trace in found], errors=errors or None)
+            found = span_query.load(db, trace_ids)
         missing = dict.fromkeys(trace_ids)
         for trace in found:
             missing.pop(trace.trace_id, None)

@@ -56,7 +56,7 @@ class ApiV3:
     def find_traces(self) -> Response:
         query, raw = find_query()
         with self._reader.snapshot() as db:
-            return _result(span_query.search(db, query), raw)
+            return _result(span_query.search(db, query).traces, raw)
 
     def get_trace(self, trace_id: str) -> Response:
         try:
@@ -72,7 +72,7 @@ class ApiV3:
     def summaries(self) -> Response:
         query, _ = find_query()
         with self._reader.snapshot() as db:
-            found = span_query.search(db, query)
+            found = span_query.search(db, query).traces
         for trace in found:
             adjust(trace.data)
         return _answer({"summaries": [summary(trace.trace_id, trace.data) for trace in found]})

@@ -19,8 +19,10 @@ tail         how far each log file has been read
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 from pathlib import Path
+from typing import BinaryIO
 
 VERSION = 4
 PAGE = 4096
@@ -88,7 +90,31 @@ def open_writer(path: Path, wal_bytes: int = 16 * 2**20) -> sqlite3.Connection:
     into the file when it is as long as `wal_bytes`, and cut back to that after a longer transaction.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        _configure(db, wal_bytes)
+        _migrate(db, path)
+    except sqlite3.Error as error:
+        raise StoreError(f"cannot write {path}: {error}; move it away or free its disk") from None
+    return db
+
+
+def lock(path: Path) -> BinaryIO:
+    """Hold the database for one writer until the file that is answered is closed.
+
+    Raises StoreError while another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = path.with_suffix(".lock").open("ab")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        held.close()
+        raise StoreError(f"another receiver writes {path}; stop it, or set DASHCAM_STATE_DIR") from None
+    return held
+
+
+def _configure(db: sqlite3.Connection, wal_bytes: int) -> None:
     db.execute(f"PRAGMA page_size={PAGE}")
     db.execute("PRAGMA auto_vacuum=INCREMENTAL")
     db.execute("PRAGMA journal_mode=WAL")
@@ -98,8 +124,6 @@ def open_writer(path: Path, wal_bytes: int = 16 * 2**20) -> sqlite3.Connection:
     db.execute("PRAGMA temp_store=MEMORY")
     db.execute(f"PRAGMA journal_size_limit={wal_bytes}")
     db.execute(f"PRAGMA wal_autocheckpoint={max(1, wal_bytes // PAGE)}")
-    _migrate(db, path)
-    return db
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

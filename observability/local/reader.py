@@ -6,6 +6,7 @@ A query runs in one read transaction, so it sees one state of the store however 
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -45,7 +46,16 @@ class Reader:
             self._local.db = None
 
     def _connection(self) -> sqlite3.Connection:
+        """This thread's connection; a new one when the file was deleted or made anew since."""
+        try:
+            status = os.stat(self._path)
+        except OSError as error:
+            self.close()
+            raise StoreError(f"cannot open {self._path}: {error}; is the receiver running?") from None
+        file = (status.st_dev, status.st_ino)
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
-        if db is None:
+        if db is None or self._local.file != file:
+            self.close()
             db = self._local.db = database.open_reader(self._path)
+            self._local.file = file
         return db

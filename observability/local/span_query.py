@@ -8,14 +8,19 @@ confirmed on the spans themselves (see tokens.py for why that is needed).
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
 from observability.local import blocks, tokens
 from observability.local.matching import KINDS, kind_number, matches, status_wanted, token_key
 from observability.local.needles import AllOf
+
+SEARCH_SECONDS = 10.0
+"""How long a search looks for more traces; a query whose tags seem to match but do not can be endless."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +94,20 @@ def split(data: TracesData, trace_ids: Collection[bytes]) -> list[Trace]:
     return [Trace(trace_id, found[trace_id]) for trace_id in trace_ids if trace_id in found]
 
 
-def search(db: sqlite3.Connection, query: TraceQuery) -> list[Trace]:
+class Found(NamedTuple):
+    """What a search found; `complete` is false when it gave up before it had seen everything."""
+
+    traces: list[Trace]
+    complete: bool
+
+
+def search(db: sqlite3.Connection, query: TraceQuery) -> Found:
     """The traces that have a span which matches the whole query; the newest match first.
 
-    At most `query.limit` of them.
+    At most `query.limit` of them, and those that can be found within SEARCH_SECONDS.
     """
+    deadline = time.monotonic() + SEARCH_SECONDS
+    complete = True
     found: list[Trace] = []
     seen: set[bytes] = set()
     pending: list[bytes] = []
@@ -105,10 +119,11 @@ def search(db: sqlite3.Connection, query: TraceQuery) -> list[Trace]:
         if len(found) + len(pending) >= query.limit:
             found += _confirmed(db, pending, query)
             pending = []
-            if len(found) >= query.limit:
+            complete = time.monotonic() < deadline
+            if len(found) >= query.limit or not complete:
                 break
     found += _confirmed(db, pending, query)
-    return found[: query.limit]
+    return Found(found[: query.limit], complete or len(found) >= query.limit)
 
 
 def _confirmed(db: sqlite3.Connection, trace_ids: list[bytes], query: TraceQuery) -> list[Trace]:

@@ -72,6 +72,7 @@ class Writer:
         max_bytes = settings.store_max_mib * MIB
         reserve = min(64 * MIB, max_bytes // 4)
         """What the write-ahead log and the largest transaction may take of the bound."""
+        self._lock = database.lock(settings.database)
         self._db = database.open_writer(settings.database, wal_bytes=reserve // 4)
         self.spans = SpanStore(self._db)
         self.logs = LogStore(self._db)
@@ -104,6 +105,7 @@ class Writer:
         if self._thread.is_alive():
             self._thread.join(timeout)
         self._db.close()
+        self._lock.close()
 
     def submit(self, batch: Batch) -> Ticket:
         """Queue a batch. Raises Full or Unavailable, and then nothing of it is kept.

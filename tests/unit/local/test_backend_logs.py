@@ -77,6 +77,8 @@ def test_order_asc_gives_the_oldest_first(some):
         ({"q": "größe école"}, ["Größe naïve ÉCOLE"]),
         ({"q": "inner"}, ["GET / 200"]),
         ({"q": "stacktrace"}, []),
+        ({"q": '"'}, ["connection refused: minus"]),
+        ({"q": "{model}/"}, ["quote for e-class asked"]),
         ({"q": "ab" * 10}, ["connection refused: minus", "quote for e-class asked"]),
         ({"field": "http.response.status_code:200"}, ["quote for e-class asked"]),
         ({"field": "http.response.status_code:20"}, []),

@@ -202,6 +202,17 @@ def test_a_rare_tag_is_found_behind_many_spans_that_lack_it(store):
     assert traces(store, service="car", tag="number:0", end=START // 1000 + 10**9) == [trace_id(0).hex()]
 
 
+def test_a_search_that_takes_too_long_says_that_it_is_not_complete(store, monkeypatch):
+    monkeypatch.setattr("observability.local.span_query.SEARCH_SECONDS", -1.0)
+    one_a_trace(store, 5)
+    # A resource's tag has the token of a span's tag of that name, so all five seem to match.
+    found = store.get("/api/traces", service="car", limit=2, tag="resource.number:1", **WINDOW)
+    assert found["data"] == []
+    one_a_trace(store, 5, kind="x")
+    found = store.get("/api/traces", service="car", limit=2, tag="resource.kind:x", **WINDOW)
+    assert (found["data"], found["errors"][0]["code"]) == ([], 504)
+
+
 def test_services_and_operations_are_listed_sorted(store):
     request = Request()
     add_span(request.resource("web"), "GET /", kind=2)

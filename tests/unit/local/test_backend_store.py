@@ -214,6 +214,32 @@ def test_a_database_of_another_version_is_told_from_one_that_can_be_used(tmp_pat
         database.open_reader(path)
 
 
+def test_a_second_receiver_is_told_that_there_is_one(store):
+    with pytest.raises(StoreError, match="another receiver writes"):
+        Store(store.settings.state_dir)
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path):
+    path = tmp_path / "backend.sqlite3"
+    path.write_text("not a database, but long enough to be looked at by SQLite: " * 20)
+    with pytest.raises(StoreError, match=r"cannot write .*not a database"):
+        database.open_writer(path)
+
+
+def test_queries_follow_a_database_that_was_made_anew(tmp_path):
+    store = Store(tmp_path)
+    store.spans(request_of(1))
+    assert store.get("/api/services")["data"] == ["car"]
+    client = store.client
+    store.close()
+    for file in store.settings.database.parent.iterdir():
+        file.unlink()
+    assert client.get("/api/services").status_code == 503
+    store = Store(tmp_path)
+    assert client.get("/api/services").get_json()["data"] == []
+    store.close()
+
+
 def test_a_database_of_an_older_version_starts_anew(tmp_path):
     path = tmp_path / "backend.sqlite3"
     with closing(sqlite3.connect(path)) as db:
