@@ -11,7 +11,8 @@ from typing import Any
 
 from observability.sources import SourceAway, SourceError
 
-WORKERS = 8
+WORKERS = 12
+"""Questions asked at a time. They wait for other programs, so more than there are cores."""
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,10 @@ def window(args: Mapping[str, str], default: str = "1h", at: int | None = None) 
     """The window of a query string: `start` and `end`, or `from` and `to` in UTC, or a `lookback`."""
     at = now() if at is None else at
     start, end = _moment(args, "start", "from"), _moment(args, "end", "to")
+    # Jaeger's UI writes a lookback beside the start and end that it stood for when the link was made.
+    linked = bool(args.get("start") and args.get("end"))
     lookback = args.get("lookback") or ("custom" if start is not None or end is not None else default)
+    lookback = "custom" if linked else lookback
     if lookback != "custom":
         length = microseconds("lookback", lookback)
         if not 1_000_000 <= length <= LONGEST:

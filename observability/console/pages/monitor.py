@@ -13,7 +13,7 @@ from observability import schema
 from observability.console import parameters, queries
 from observability.console.app import Console, console
 from observability.console.chart import Chart, chart
-from observability.console.gather import Outcome
+from observability.console.gather import Outcome, first_error
 from observability.sources import Series, SourceError
 
 AROUND = 15 * 60_000_000
@@ -129,34 +129,32 @@ def runtime_panels(service: str, span: float) -> list[Panel]:
 
 def monitor() -> str:
     """The page; without a service it is about the first one that Prometheus knows."""
-    services = _services()
-    service = request.args.get("service", "").strip() or (services.or_else([""]) or [""])[0]
-    route = request.args.get("route", "").strip()
+    prometheus = console().sources.metrics
+    known = partial(prometheus.label_values, "job", schema.HTTP_SERVER_DURATION.sample)
+    service, route = request.args.get("service", "").strip(), request.args.get("route", "").strip()
+    first = console().gatherer.ask(services=known)["services"] if not service else None
+    if first and first.value:
+        service = first.value[0]
     window = _window()
     span = max(60.0, step_of(window))
     panels = red_panels(service, route, span) + ([] if route else runtime_panels(service, span))
     asked = console().gatherer.ask(
+        services=lambda: first.value if first and first.ok else known(),
         **_questions(console(), panels, window),
-        routes=partial(_routes, console(), service, min(window.seconds, 3600.0)),
+        **_route_questions(console(), service, window),
     )
     return render_template(
         "console/monitor.html",
         service=service,
         route=route,
-        services=services.or_else([]),
-        error=services.error,
+        services=asked["services"].or_else([]),
+        error=asked["services"].error,
         window=window,
         lookbacks=parameters.LOOKBACKS,
         drawn=[_drawn(number, panel, asked, window) for number, panel in enumerate(panels)],
-        routes=asked["routes"],
+        routes=_routes(asked),
         step=step_of(window),
     )
-
-
-def _services() -> Outcome:
-    prometheus = console().sources.metrics
-    name = schema.HTTP_SERVER_DURATION.sample
-    return console().gatherer.ask(services=lambda: prometheus.label_values("job", name))["services"]
 
 
 def _window() -> parameters.Window:
@@ -215,23 +213,34 @@ STATUS_COLOURS = {"INFO": 0, "WARN": 9, "ERROR": 6, "FATAL": 6, "errors": 6, "dr
 """Colours with a meaning: red for what failed, amber for what was refused."""
 
 
-def _routes(here: Console, service: str, span: float) -> list[Route]:
-    """The routes of a service, the busiest first."""
-    picked = queries.of_service(service)
-    expressions = {
-        "rate": queries.requests(span, *picked, by="http_route"),
-        "errors": queries.error_ratio(span, *picked, by="http_route"),
-        **{f"p{q * 100:.0f}": queries.quantile(q, span, *picked, by="http_route") for q in (0.5, 0.95, 0.99)},
+ROUTE_SPAN = 600.0
+"""Seconds at the end of the window that the figures of routes are about: more would cost Prometheus much."""
+
+ROUTE_FIGURES = ("rate", "errors", "p50", "p95", "p99")
+
+
+def _route_questions(here: Console, service: str, window: parameters.Window) -> dict[str, Callable[[], Any]]:
+    """The figures of every route of a service at the end of the window, as questions."""
+    picked, span = queries.of_service(service), min(window.seconds, ROUTE_SPAN)
+    expressions = (
+        queries.requests(span, *picked, by="http_route"),
+        queries.error_ratio(span, *picked, by="http_route"),
+        *(queries.quantile(q, span, *picked, by="http_route") for q in (0.5, 0.95, 0.99)),
+    )
+    return {
+        f"route_{name}": partial(here.sources.metrics.instant, promql, window.end / 1e6)
+        for name, promql in zip(ROUTE_FIGURES, expressions, strict=True)
     }
-    figures = {
-        name: {
-            sample.labels.get("http_route", ""): sample.value
-            for sample in here.sources.metrics.instant(promql)
-        }
-        for name, promql in expressions.items()
-    }
-    found = [
-        Route(route, rate, *(figures[name].get(route) for name in ("errors", "p50", "p95", "p99")))
-        for route, rate in figures["rate"].items()
-    ]
-    return sorted(found, key=lambda route: route.rate, reverse=True)
+
+
+def _routes(asked: Mapping[str, Outcome]) -> Outcome:
+    """The routes of the service, the busiest first."""
+    outcomes = [asked[f"route_{name}"] for name in ROUTE_FIGURES]
+    if error := first_error(*outcomes):
+        return Outcome(error=error)
+    rates, *others = (
+        {sample.labels.get("http_route", ""): sample.value for sample in outcome.value}
+        for outcome in outcomes
+    )
+    found = [Route(route, rate, *(figure.get(route) for figure in others)) for route, rate in rates.items()]
+    return Outcome(sorted(found, key=lambda route: route.rate, reverse=True))

@@ -21,7 +21,11 @@ SORTS: Mapping[str, Any] = {
     "most-spans": lambda trace: -len(trace.spans),
     "most-errors": lambda trace: (-trace.errors, -trace.start),
 }
-LIMIT = 200
+LIMIT = 1500
+"""What Jaeger's UI allows, and links may have."""
+
+SHOWN = 200
+"""The most traces on one page."""
 
 
 def routes(blueprint: Blueprint) -> None:
@@ -67,7 +71,7 @@ class Form:
             end=self.window.end,
             min_duration=self.min_duration,
             max_duration=self.max_duration,
-            limit=self.limit,
+            limit=min(self.limit, SHOWN),
         )
 
     def params(self, **changes: str | int) -> dict[str, str | int]:
@@ -109,6 +113,7 @@ def search() -> str:
         operations=asked["operations"].or_else([]) if form.service else [],
         error=asked["services"].error or (asked["traces"].error if form.service else None),
         traces=results,
+        full=len(results) == min(form.limit, SHOWN),
         longest=max((trace.duration for trace in results), default=1),
         drawing=scatter(results) if results else None,
         colours=colours(service for trace in results for service in trace.services),

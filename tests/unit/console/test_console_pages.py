@@ -78,6 +78,12 @@ def test_the_search_asks_jaeger_as_jaegers_own_page_does(open_console: Any) -> N
     }
 
 
+def test_a_limit_that_jaegers_ui_allows_is_cut_to_what_a_page_holds(open_console: Any) -> None:
+    jaeger = Recorded(recorded.jaeger_answers())
+    assert open_console(jaeger=jaeger).get("/search?service=car&limit=1500").status_code == 200
+    assert dict(jaeger.asked)["/api/traces"]["limit"] == 200
+
+
 def test_errors_only_asks_for_the_error_tag(open_console: Any) -> None:
     jaeger = Recorded(recorded.jaeger_answers())
     open_console(jaeger=jaeger).get("/search?service=car&errors=1")

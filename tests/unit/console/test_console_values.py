@@ -88,6 +88,11 @@ def test_a_window_is_a_length_or_two_moments() -> None:
     assert (found.start, found.seconds) == (recorded.START, 60)
 
 
+def test_a_link_of_jaegers_ui_keeps_the_time_it_was_made_for() -> None:
+    found = parameters.window({"lookback": "1h", "start": "5000000", "end": "9000000"})
+    assert (found.start, found.end) == (5_000_000, 9_000_000)
+
+
 @pytest.mark.parametrize(
     "args",
     [
