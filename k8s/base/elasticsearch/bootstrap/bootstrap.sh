@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Brings Elasticsearch to what Dashcam needs of it. Safe to run again, also while others write.
+# Passwords are files in /etc/users named after their users; none appears among the arguments of a process.
+set -euo pipefail
+
+ask() { # METHOD PATH [BODY-FILE]
+  local method=$1 path=$2 body=${3:-}
+  printf 'user = "elastic:%s"\n' "$(</etc/users/elastic)" |
+    curl --config - --silent --show-error --fail-with-body --max-time 30 ${CURL_CA_BUNDLE:+--cacert "$CURL_CA_BUNDLE"} \
+      --request "$method" ${body:+--header 'Content-Type: application/json' --data-binary "@$body"} \
+      "$ELASTICSEARCH_URL$path"
+  echo
+}
+
+echo "waiting for $ELASTICSEARCH_URL"
+until ask GET '/_cluster/health?wait_for_status=yellow&timeout=20s' >/tmp/health 2>&1; do
+  cat /tmp/health
+  sleep 3
+done
+
+echo "lifecycles and the index template"
+ask PUT /_ilm/policy/dashcam-logs /etc/bootstrap/lifecycle.json
+ask PUT /_ilm/policy/jaeger-ilm-policy /etc/bootstrap/jaeger-lifecycle.json
+ask PUT /_index_template/logs-dashcam /etc/bootstrap/template.json
+
+echo "the password of Kibana's own user"
+printf '{"password":"%s"}' "$(</etc/users/kibana_system)" >/tmp/body
+ask POST /_security/user/kibana_system/_password /tmp/body
+
+for user in fluent-bit grafana jaeger elasticsearch-exporter; do
+  echo "role and user $user"
+  ask PUT "/_security/role/dashcam-$user" "/etc/bootstrap/role-$user.json"
+  printf '{"password":"%s","roles":["dashcam-%s"],"full_name":"Dashcam: %s"}' "$(</etc/users/$user)" "$user" "$user" >/tmp/body
+  ask PUT "/_security/user/$user" /tmp/body
+done
+rm -f /tmp/body
+echo "done"
