@@ -28,17 +28,17 @@ def pages(traces: Jaeger) -> dict[str, tuple[str, str, str]]:
     failing = newest(traces, {"error": "true"}) or newest(traces, {})
     calm = newest(traces, {})
     return {
-        "overview": ("/", "wide", "light"),
+        "overview-light": ("/", "wide", "light"),
         "overview-dark": ("/", "wide", "dark"),
         "overview-narrow": ("/", "narrow", "light"),
         "search": ("/search?service=car&limit=50", "wide", "light"),
-        "trace": (f"/trace/{failing}", "wide", "light"),
+        "trace-light": (f"/trace/{failing}", "wide", "light"),
         "trace-dark": (f"/trace/{failing}", "wide", "dark"),
         "trace-narrow": (f"/trace/{failing}", "narrow", "dark"),
         "compare": (f"/trace/{failing}...{calm}", "wide", "light"),
-        "logs": ("/logs?lookback=15m", "wide", "light"),
+        "logs-light": ("/logs?lookback=15m", "wide", "light"),
         "logs-dark": ("/logs?lookback=15m", "wide", "dark"),
-        "metrics": ("/monitor?service=car&lookback=15m", "wide", "light"),
+        "metrics-light": ("/monitor?service=car&lookback=15m", "wide", "light"),
         "metrics-dark": ("/monitor?service=car&lookback=15m", "wide", "dark"),
         "query": (
             "/explore?expr=sum by (job) (rate(http_server_request_duration_seconds_count[1m]))",

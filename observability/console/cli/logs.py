@@ -18,7 +18,7 @@ from observability.console.cli.session import (
     write_json,
 )
 from observability.console.cli.traces import severity
-from observability.sources import LogLine, LogQuery, SourceError
+from observability.sources import LogLine, LogPage, LogQuery, SourceError
 from observability.sources.logs import SEVERITIES, Follower
 
 PAUSE = 1.0
@@ -71,6 +71,11 @@ def logs(
     page = session.sources.logs.search(query)
     if not page.lines:
         nothing(session, "No line matches. Look back further with --since.", {"logs": [], "total": 0})
+    _print(session, page)
+
+
+def _print(session: Session, page: LogPage) -> None:
+    """The lines, oldest first, and how many more there are."""
     lines = list(reversed(page.lines))
     if session.as_json:
         write_json({"logs": [dict(line.fields) for line in lines], "total": page.total})

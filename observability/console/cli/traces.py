@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -59,25 +60,34 @@ def traces(
       dashcam traces --tags http.route=/cars --min-duration 100ms --sort longest
       dashcam traces --json | jq -r '.traces[].trace_id'
     """
-    wanted = parameters.pairs({"tags": tags}, "tags") | ({"error": "true"} if errors else {})
+    wanted = parameters.pairs({"--tags": tags}, "--tags") | ({"error": "true"} if errors else {})
     for name, value in (("--min-duration", min_duration), ("--max-duration", max_duration)):
         parameters.duration({name: value}, name)
-    services = [service] if service else session.sources.traces.services()
-    found: dict[str, Trace] = {}
-    for name in services:
-        query = TraceQuery(
-            name, window.start, window.end, operation, wanted, min_duration, max_duration, limit
-        )
-        found |= {trace.trace_id: trace for trace in session.sources.traces.search(query)}
-    newest = sorted(found.values(), key=SORTS["newest"])[:limit]
-    results = sorted(newest, key=SORTS[sort])
+    query = TraceQuery(
+        service, window.start, window.end, operation, wanted, min_duration, max_duration, limit
+    )
+    results = sorted(_search(session, query), key=SORTS[sort])
     if not results:
         nothing(session, "No trace matches. Look back further with --since.", {"traces": []})
     if session.as_json:
         write_json({"traces": [_summary(trace) for trace in results]})
-        return
+    else:
+        _list(results)
+
+
+def _search(session: Session, query: TraceQuery) -> list[Trace]:
+    """The newest traces of the query's service, or of all where it names none; Jaeger wants one."""
+    services = [query.service] if query.service else session.sources.traces.services()
+    found: dict[str, Trace] = {}
+    for name in services:
+        traces = session.sources.traces.search(replace(query, service=name))
+        found |= {trace.trace_id: trace for trace in traces}
+    return sorted(found.values(), key=SORTS["newest"])[: query.limit]
+
+
+def _list(traces: list[Trace]) -> None:
     rows = [["trace", "start (UTC)", "duration", "spans", "errors", "root", "services"]]
-    for trace in results:
+    for trace in traces:
         failed = click.style(str(trace.errors), fg="red", bold=True) if trace.errors else "0"
         rows.append(
             [

@@ -16,7 +16,7 @@ from observability.console.chart import Chart, chart
 from observability.console.gather import Outcome, first_error
 from observability.sources import Series, SourceError
 
-AROUND = 15 * 60_000_000
+AROUND = 10 * 60_000_000
 """Microseconds shown on either side of a moment that a link came from."""
 
 POINTS = 120
@@ -163,7 +163,7 @@ def _window() -> parameters.Window:
     if at.isascii() and at.isdigit() and len(at) <= 17 and "lookback" not in request.args:
         end = min(parameters.now(), int(at) + AROUND)
         return parameters.Window(min(int(at) - AROUND, end - AROUND), end, "custom")
-    return parameters.window(request.args, "30m")
+    return parameters.window(request.args, "15m")
 
 
 def _questions(
