@@ -340,10 +340,11 @@ def queries(sample: list[str], logs_sample: list[str]) -> dict[str, list[str]]:
 
 
 def bench_queries(backend: Backend, cases: dict[str, list[str]]) -> None:
-    """Print p50, p95 and the largest answer of each query, in milliseconds and KiB."""
+    """Print p50 and p95 of each query, its processor time, and its largest answer."""
     for name, paths in cases.items():
         _get(backend.query, paths[0])
         times, size = [], 0
+        cpu = sum(backend.processes["query"].cpu_times()[:2])
         for path in paths:
             started = time.perf_counter()
             status, body = _get(backend.query, path)
@@ -351,8 +352,10 @@ def bench_queries(backend: Backend, cases: dict[str, list[str]]) -> None:
             size = max(size, len(body))
             if status != 200:
                 raise AssertionError(f"{path} answered {status}: {body[:200]!r}")
+        cpu = (sum(backend.processes["query"].cpu_times()[:2]) - cpu) * 1000 / len(paths)
         p95 = sorted(times)[max(0, int(len(times) * 0.95) - 1)]
-        print(f"| {name} | {statistics.median(times):.1f} | {p95:.1f} | {size / 1024:.0f} |", flush=True)
+        row = f"{statistics.median(times):.1f} | {p95:.1f} | {cpu:.0f} | {size / 1024:.0f}"
+        print(f"| {name} | {row} |", flush=True)
 
 
 def _log_sample(backend: Backend) -> list[str]:
@@ -410,7 +413,7 @@ def run(backend: Backend, options: argparse.Namespace) -> None:
     )
     backend.start("query")
     print(f"query idle: {backend.memory('query'):.0f} MiB resident\n")
-    print("| query | p50 ms | p95 ms | KiB |\n|---|---|---|---|")
+    print("| query | p50 ms | p95 ms | CPU ms | KiB |\n|---|---|---|---|---|")
     bench_queries(backend, queries(sample, _log_sample(backend)))
     print(
         f"\nquery after: {backend.memory('query'):.0f} MiB resident, "
