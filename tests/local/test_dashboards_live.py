@@ -1,0 +1,189 @@
+"""Every Prometheus query of every panel is executed and must return data.
+
+What runs on a laptop is asked with the real stack under traffic; what needs a cluster is asked with small
+expositions of its components (`dashboards/tests/expositions`, with their origin) in a real Prometheus.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from monitoring import SCRAPE, Prometheus, exposition, prometheus
+from polling import until
+from ruleset import GENERATED, ROOT
+
+from dashboards.preview import Window, render
+from dashboards.src import promql
+from observability.settings import from_environ
+from observability.sources import SourceSettings, connect
+
+if TYPE_CHECKING:
+    from conftest import RunningStack
+
+BOARDS = [
+    json.loads(path.read_text()) for path in sorted((GENERATED / "grafana" / "dashboards").glob("*.json"))
+]
+EXPOSITIONS = sorted((ROOT / "dashboards" / "tests" / "expositions").glob("*.prom"))
+RATE_INTERVAL = f"{int(SCRAPE * 1000 * 12)}ms"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query of a panel, as Prometheus gets it."""
+
+    board: str
+    panel: str
+    query: str
+
+    def __str__(self) -> str:
+        return f"{self.board}: {self.panel}: {self.query}"
+
+
+def _asked(service: str = "car") -> list[Asked]:
+    window = Window(0, variables={"service": service, "__rate_interval": RATE_INTERVAL})
+    return [
+        Asked(board["uid"], panel["title"], window.fill_in(target["expr"]))
+        for board in BOARDS
+        for panel in board["panels"]
+        for target in panel.get("targets", ())
+        if "expr" in target
+    ]
+
+
+LOCAL = [asked for asked in _asked() if not promql.needs_cluster(asked.query)]
+CLUSTER = [asked for asked in _asked() if promql.needs_cluster(asked.query)]
+
+
+class Traffic(threading.Thread):
+    """What people do, until stopped: pages, quotes, reads by ETag, a write, and some mistakes."""
+
+    def __init__(self, stack: RunningStack) -> None:
+        super().__init__(daemon=True)
+        self._stack = stack
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        with httpx.Client(timeout=10) as client:
+            for number in itertools.count():
+                self._round(client, number)
+                if self._ended.wait(0.2):
+                    return
+
+    def _round(self, client: httpx.Client, number: int) -> None:
+        car = self._stack.car
+        client.get(f"{self._stack.web}/")
+        client.get(f"{self._stack.web}/cars/bentz/e-class", params={"discount": "500"})
+        client.get(f"{car}/cars/bentz/e-class/quote", params={"discount": "99999999"})
+        client.get(f"{car}/no-such-route")
+        tag = client.get(f"{car}/cars/bentz/e-class").headers["etag"]
+        client.get(f"{car}/cars/bentz/e-class", headers={"if-none-match": tag})
+        description = {"description": f"Seen in round {number}."}
+        client.put(f"{car}/cars/bentz/e-class/description", json=description)
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join(15)
+
+
+@pytest.fixture(scope="module")
+def local(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    targets = {
+        "web": stack.web_admin,
+        "car": stack.car_admin,
+        "minus": stack.minus_admin,
+        "receiver": stack.receiver,
+        "console": stack.console,
+        "prometheus": stack.prometheus,
+        "alertmanager": stack.alertmanager,
+    }
+    traffic = Traffic(stack)
+    traffic.start()
+    try:
+        hosts = {job: url.removeprefix("http://") for job, url in targets.items()}
+        with prometheus(tmp_path_factory.mktemp("local"), hosts) as server:
+            yield server
+    finally:
+        traffic.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    with (
+        exposition(*EXPOSITIONS) as target,
+        prometheus(tmp_path_factory.mktemp("cluster"), {"cluster": target}) as server,
+    ):
+        yield server
+
+
+def _answers(server: Prometheus, query: str) -> bool:
+    return any(not math.isnan(value) for _, value in server.query(query))
+
+
+def _all_answered(server: Prometheus, asked: list[Asked]) -> None:
+    """Each query has data within the time of a few scrapes; an assertion names those that have none."""
+    left = list(asked)
+
+    def try_again() -> bool:
+        left[:] = [each for each in left if not _answers(server, each.query)]
+        return not left
+
+    until(try_again, lambda: "data of\n" + "\n".join(map(str, left)), within=45, every=1)
+
+
+def test_every_panel_that_runs_on_a_laptop_shows_data_under_traffic(local: Prometheus) -> None:
+    assert len(LOCAL) > 70
+    _all_answered(local, LOCAL)
+
+
+def test_every_panel_that_needs_a_cluster_shows_data_of_its_components(cluster: Prometheus) -> None:
+    assert {asked.board for asked in CLUSTER} == {"dashcam-pipeline", "dashcam-workloads"}
+    _all_answered(cluster, CLUSTER)
+
+
+@pytest.mark.parametrize("service", ["web", "minus"])
+def test_the_page_of_one_service_serves_the_others_too(local: Prometheus, service: str) -> None:
+    everywhere = (
+        "Requests by route",
+        "Answers by status",
+        "Durations",
+        "Threads busy",
+        "Memory",
+        "Log lines by severity",
+    )
+    asked = [each for each in _asked(service) if each.board == "dashcam-service" and each.panel in everywhere]
+    assert {each.panel for each in asked} == set(everywhere)
+    _all_answered(local, asked)
+
+
+def test_a_histogram_keeps_exemplars_whose_trace_exists(local: Prometheus, stack: RunningStack) -> None:
+    def exemplar() -> str | None:
+        params = {
+            "query": 'http_server_request_duration_seconds_bucket{job="web"}',
+            "start": "0",
+            "end": "9999999999",
+        }
+        rows = httpx.get(f"{local.url}/api/v1/query_exemplars", params=params, timeout=5).json()["data"]
+        return next((found["labels"]["trace_id"] for row in rows for found in row["exemplars"]), None)
+
+    trace_id = until(exemplar, "an exemplar of web's durations")
+    until(
+        lambda: httpx.get(f"{stack.console}/api/traces/{trace_id}", timeout=5).status_code == 200,
+        f"the trace {trace_id} of the exemplar",
+    )
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board["uid"])
+def test_the_preview_draws_every_panel_of_a_dashboard(local: Prometheus, board: dict[str, Any]) -> None:
+    source = connect(from_environ(SourceSettings, {}, prometheus_url=local.url)).metrics
+    body = render(board, source)
+    assert 'class="failed"' not in body
+    for panel in board["panels"]:
+        assert f">{panel['title']}</h" in body.replace("&#x27;", "'")
