@@ -60,9 +60,11 @@ class Window:
 
     def params(self) -> dict[str, str | int]:
         """The query string that gives this window again."""
-        if self.fixed:
-            return {"lookback": "custom", "start": self.start, "end": self.end}
-        return {"lookback": self.lookback}
+        return self.fix() if self.fixed else {"lookback": self.lookback}
+
+    def fix(self) -> dict[str, str | int]:
+        """The query string that gives exactly this time, whenever it is opened."""
+        return {"lookback": "custom", "start": self.start, "end": self.end}
 
 
 def now() -> int:

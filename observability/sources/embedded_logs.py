@@ -50,7 +50,7 @@ class EmbeddedFollower:
         self._logs = logs
         self._first: LogQuery | None = replace(query, end=None)
         self._query = replace(query, limit=self.PAGE, end=None)
-        self._after = 0
+        self._after = self._newest = 0
         self._ahead: Counter[bytes] = Counter()
 
     def poll(self) -> list[LogLine]:
@@ -58,9 +58,14 @@ class EmbeddedFollower:
         if self._first is not None:
             page, body = self._logs.page(self._first, {})
             self._first, self._after = None, int(body["latest"])
+            self._newest = max((line.time for line in page.lines), default=0)
             return list(reversed(page.lines))
         extra = {"after": self._after}
         page, body = self._logs.page(self._query, extra)
+        if int(body["latest"]) < self._after:
+            # The store was made anew and numbers from one again: what is later than all given so far is new.
+            extra, self._query = {}, replace(self._query, start=self._newest + 1)
+            page, body = self._logs.page(self._query, extra)
         lines, latest = list(page.lines), int(body["latest"])
         ahead: Counter[bytes] = Counter()
         while cursor := body.get("next"):
@@ -76,6 +81,7 @@ class EmbeddedFollower:
             else:
                 fresh.append(line)
         self._after, self._ahead = latest, ahead
+        self._newest = max([self._newest, *(line.time for line in fresh)])
         return sorted(fresh, key=lambda line: line.time)
 
 

@@ -114,6 +114,7 @@ def logs() -> str:
         services=sorted(services),
         colours=colours(services),
         older=older,
+        fixed=form.window.fix(),
     )
 
 

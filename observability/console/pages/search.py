@@ -113,6 +113,7 @@ def search() -> str:
         operations=asked["operations"].or_else([]) if form.service else [],
         error=asked["services"].error or (asked["traces"].error if form.service else None),
         traces=results,
+        fixed=form.params(**form.window.fix()),
         full=len(results) == min(form.limit, SHOWN),
         longest=max((trace.duration for trace in results), default=1),
         drawing=scatter(results) if results else None,

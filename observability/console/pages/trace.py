@@ -62,7 +62,6 @@ def trace(trace_id: str) -> str | tuple[str, int]:
         lines=lines,
         line_total=page.total if page else 0,
         logs_error=asked["logs"].error,
-        highlighted=request.args.get("uiFind", ""),
     )
 
 

@@ -78,6 +78,7 @@ function lazyDetails() {
         if (!answer.ok) throw new Error(`the console answered ${answer.status}`);
         const part = new DOMParser().parseFromString(await answer.text(), "text/html");
         place.replaceWith(...part.body.childNodes);
+        narrow(details);
       } catch (error) {
         details.dataset.load = address;
         place.append(` (${error.message})`);
@@ -194,7 +195,36 @@ function submitOnEnter() {
   );
 }
 
+// A field of an opened line or span narrows the search to what has the same.
+function quoted(text) {
+  return /^[^\s"'\\]+$/.test(text) ? text : `"${text.replace(/["\\]/g, "\\$&")}"`;
+}
+
+function narrow(details) {
+  const holder = details.open && details.querySelector("[data-narrow]");
+  if (!holder || holder.dataset.narrowed) return;
+  holder.dataset.narrowed = "yes";
+  each(".attributes > div", (row) => {
+    const [name, value] = [row.querySelector("dt").textContent, row.querySelector("dd").textContent];
+    if (value.length > 300) return;
+    const address = new URL(holder.dataset.narrow, location.href);
+    address.searchParams.set(holder.dataset.narrowBy, `${name}=${quoted(value)}`);
+    const link = document.createElement("a");
+    link.href = address;
+    link.className = "narrow";
+    link.textContent = "find";
+    link.setAttribute("aria-label", `Find all with ${name} = ${value}`);
+    row.querySelector("dd").append(" ", link);
+  }, holder);
+}
+
+function narrowing() {
+  // A toggle does not bubble; it is caught on its way down.
+  document.addEventListener("toggle", (event) => narrow(event.target), true);
+}
+
 themeToggle();
+narrowing();
 liveLog();
 submitOnEnter();
 customWindow();

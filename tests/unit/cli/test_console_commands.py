@@ -208,3 +208,32 @@ def test_a_range_is_a_sparkline(run: Run) -> None:
     answer = run("metrics", "up", "--range", "1h", answers=answers)
     assert sparkline([0, 5, 10]) in answer.output
     assert (sparkline([0, 0]), sparkline([3, 3])) == ("▁▁", "██")
+
+
+def test_following_goes_on_over_a_source_that_was_away_and_ends_with_ctrl_c(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pause of the command is a step of the story."""
+    first, second = recorded.line("first"), recorded.line("second", 1)
+    answers: dict[str, Any] = {"/api/logs": {"logs": [first], "total": 1, "latest": 1}}
+    story = iter(
+        [
+            503,
+            503,
+            {"logs": [second], "total": 1, "latest": 2},
+            {"logs": [], "total": 0, "latest": 2},
+        ]
+    )
+
+    def pause(seconds: float) -> None:
+        try:
+            following = next(story)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+        run("--version", answers={"/api/logs": following})
+
+    monkeypatch.setattr("observability.console.cli.logs.time.sleep", pause)
+    answer = run("logs", "--follow", "--json", answers=answers)
+    assert answer.exit_code == 0
+    assert [json.loads(text)["message"] for text in answer.stdout.splitlines()] == ["first", "second"]
+    assert answer.stderr.count("Waiting for it") == 1

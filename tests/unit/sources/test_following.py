@@ -124,3 +124,13 @@ def test_a_line_stored_between_two_pages_comes_once() -> None:
     store.while_paging = [(BEGIN + 1, "between")]
     got = [line.message for line in follower.poll()] + [line.message for line in follower.poll()]
     assert Counter(got) == Counter([f"line {n}" for n in range(5, 10)] + ["between"])
+
+
+def test_a_store_made_anew_is_followed_on() -> None:
+    store = Store([(BEGIN + n, f"line {n}") for n in range(5)])
+    follower = embedded(store, LogQuery(start=BEGIN, limit=10), 100)
+    follower.poll()
+    store.lines = [(BEGIN + 4, "line 4"), (BEGIN + 5, "line 5")]
+    assert [line.message for line in follower.poll()] == ["line 5"]
+    store.lines.append((BEGIN + 6, "line 6"))
+    assert [line.message for line in follower.poll()] == ["line 6"]
