@@ -17,6 +17,8 @@ COMMANDS = {
     "start": "observability.stack.commands:start",
     "stop": "observability.stack.commands:stop",
     "alerts": "observability.console.cli.services:alerts",
+    "diagnose": "observability.diagnose.command:diagnose",
+    "scenario": "observability.diagnose.scenario_command:scenario",
     "fault": "observability.diagnose.fault_command:fault",
     "completion": "observability.console.cli.links:completion",
     "console": "observability.console.cli.links:console",

@@ -1,0 +1,107 @@
+"""What a diagnosis says, and what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Signal = Literal["metrics", "traces", "logs"]
+
+HARM, WASTE = 1, 2
+"""Ranks of causes: users notice it; it only costs, for now. 0 is a process that does not run or answer."""
+STOPPED = 0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One question to one source and what came back. `command` asks it again on a terminal."""
+
+    signal: Signal
+    query: str
+    result: str
+    command: str
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One thing that is wrong at one place.
+
+    `kind` is the sort of fault, `service` and `subject` are the place (an operation, a statement, an
+    instance), `since` and `until` are Unix seconds (None: not known, still going on), `impact` is the share
+    of the requests that pass the place which suffer, `scope` says what those have in common, `details` are
+    further names and values such as the exception.
+    """
+
+    kind: str
+    service: str
+    subject: str
+    summary: str
+    rank: int
+    impact: float
+    since: float | None = None
+    until: float | None = None
+    scope: tuple[str, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The signals that speak for it."""
+        return tuple(dict.fromkeys(one.signal for one in self.evidence))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stretch of a series that differs from the rest of it. Times are Unix seconds."""
+
+    start: float
+    end: float | None
+    before: float
+    during: float
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """A figure of a service that left its usual range; not a cause by itself."""
+
+    service: str
+    subject: str
+    what: str
+    step: Step
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The answer. `causes` are ranked, the first is the most likely root; `effects` follow from them.
+
+    `telemetry` says what was missing or cut, which is to be read first; `ruled_out` what was looked at and
+    found well. `healthy` is never true while telemetry that should be there is missing.
+    """
+
+    start: float
+    end: float
+    services: tuple[str, ...]
+    telemetry: tuple[Cause, ...]
+    symptoms: tuple[Symptom, ...]
+    causes: tuple[Cause, ...]
+    effects: tuple[tuple[Cause, str], ...]
+    ruled_out: tuple[str, ...]
+    alerts: tuple[str, ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        """Nothing is wrong, and the telemetry is whole enough to say so."""
+        return not (self.telemetry or self.symptoms or self.causes)
+
+    def confidence(self, cause: Cause) -> str:
+        """high, medium or low, by how many signals agree and whether the telemetry is whole."""
+        agreeing = len(cause.signals)
+        if self.telemetry and cause not in self.telemetry:
+            agreeing -= 1
+        return "high" if agreeing >= 2 else "medium" if agreeing == 1 else "low"
+
+
+Attributes = Mapping[str, Any]

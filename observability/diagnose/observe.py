@@ -1,0 +1,191 @@
+"""What the three sources say about a stretch of time: the only part of the diagnosis that asks them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from statistics import median
+
+from observability import schema
+from observability.sources import (
+    Alert,
+    LogLine,
+    LogQuery,
+    Series,
+    SourceError,
+    Sources,
+    Trace,
+    TraceQuery,
+)
+
+MOST_POINTS = 240
+USUAL_INTERVAL = 15.0
+"""Seconds between two scrapes where they cannot be told from the data."""
+TRACES_BEFORE, TRACES_DURING = 60, 90
+"""Traces asked for in each slice of the time before and since the fault, for each service."""
+SLICES = 4
+LINES = 400
+
+_COUNT = schema.HTTP_SERVER_DURATION.name + "_count"
+_SUM = schema.HTTP_SERVER_DURATION.name + "_sum"
+_ROUTE = "job, http_request_method, http_route"
+
+QUERIES: Mapping[str, str] = {
+    "up": "up",
+    "answers": f"sum by ({_ROUTE}, http_response_status_code) (rate({_COUNT}[WINDOW]))",
+    "time": f"sum by ({_ROUTE}) (rate({_SUM}[WINDOW]))",
+    "calls": "sum by (job, server_address, server_port) "
+    f"(rate({schema.HTTP_CLIENT_DURATION.sample}[WINDOW]))",
+    "statements": "sum by (job, db_operation_name, db_collection_name) "
+    f"(rate({schema.DB_CLIENT_DURATION.sample}[WINDOW]))",
+    "lines": f"sum by (job, severity) (rate({schema.LOG_RECORDS.sample}[WINDOW]))",
+    "started": "process_start_time_seconds",
+    "memory": "process_resident_memory_bytes",
+    "cpu": "rate(process_cpu_seconds_total[WINDOW])",
+    "busy": f"sum by (job, instance) ({schema.HTTP_SERVER_ACTIVE.sample}) "
+    f"/ sum by (job, instance) ({schema.SERVER_THREADS.sample})",
+    "circuit": schema.CIRCUIT_OPEN.sample,
+    "dependency": schema.DEPENDENCY_UP.sample,
+    "exported": f"sum by (job, error_type) (rate({schema.SPANS_EXPORTED.sample}[WINDOW]))",
+    "dropped": f'sum by (job) (rate({schema.SPANS_PROCESSED.sample}{{error_type!=""}}[WINDOW]))',
+    "lost": f"sum by (job) (rate({schema.LOG_RECORDS_LOST.sample}[WINDOW]))",
+    "samples": "scrape_samples_post_metric_relabeling",
+    "versions": schema.TARGET.sample,
+}
+"""What is asked of Prometheus, by name; WINDOW becomes three scrapes."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """All that a diagnosis looks at. Times are Unix seconds; `onset` parts `before` from `during`.
+
+    `away` names sources that did not answer. A query of `queries` is as it was asked.
+    """
+
+    start: float
+    end: float
+    onset: float | None = None
+    series: Mapping[str, Sequence[Series]] = field(default_factory=dict)
+    queries: Mapping[str, str] = field(default_factory=dict)
+    alerts: Sequence[Alert] = ()
+    before: Sequence[Trace] = ()
+    during: Sequence[Trace] = ()
+    lines_before: Sequence[LogLine] = ()
+    lines_during: Sequence[LogLine] = ()
+    traced: Sequence[str] = ()
+    away: Mapping[str, str] = field(default_factory=dict)
+    console: str = ""
+    detailed: bool = False
+    """Whether traces and lines were asked for already."""
+
+    def named(self, query: str) -> Sequence[Series]:
+        return self.series.get(query, ())
+
+
+def metrics(sources: Sources, start: float, end: float, console: str = "") -> Observed:
+    """The metrics and alerts of the time; a source that is away is named in the answer."""
+    away: dict[str, str] = {}
+    interval = USUAL_INTERVAL
+    series: dict[str, Sequence[Series]] = {}
+    queries: dict[str, str] = {}
+    alerts: list[Alert] = []
+    try:
+        interval = _interval(sources, end)
+        window = f"{max(1, round(3 * interval))}s"
+        step = max(interval, (end - start) / MOST_POINTS)
+        queries = {name: text.replace("WINDOW", window) for name, text in QUERIES.items()}
+        with ThreadPoolExecutor(4) as pool:
+            asked = {
+                name: pool.submit(sources.metrics.range, text, start, end, step)
+                for name, text in queries.items()
+            }
+            series = {name: answer.result() for name, answer in asked.items()}
+        alerts = sources.metrics.alerts()
+    except SourceError as error:
+        away[error.source] = str(error)
+    return Observed(
+        start, end, series=series, queries=queries, alerts=tuple(alerts), away=away, console=console
+    )
+
+
+def _interval(sources: Sources, end: float) -> float:
+    """Seconds between two scrapes, from the times of the last ones."""
+    found = []
+    for series in sources.metrics.range("timestamp(up)", end - 90, end, 2):
+        times = sorted({round(value, 1) for _, value in series.points if math.isfinite(value)})
+        found += [later - earlier for earlier, later in itertools.pairwise(times)]
+    return median(found) if found else USUAL_INTERVAL
+
+
+def details(sources: Sources, seen: Observed, onset: float | None, interval: float = 5.0) -> Observed:
+    """`seen` with the traces and log lines before and since `onset`; without one, of the two halves."""
+    border = onset if onset is not None else (seen.start + seen.end) / 2
+    away = dict(seen.away)
+    before: list[Trace] = []
+    during: list[Trace] = []
+    traced: list[str] = []
+    try:
+        traced = sources.traces.services()
+        before = _traces(sources, traced, seen.start, border - interval, TRACES_BEFORE)
+        during = _traces(sources, traced, border - interval / 2, seen.end, TRACES_DURING)
+    except SourceError as error:
+        away[error.source] = str(error)
+    lines: dict[str, list[LogLine]] = {"before": [], "during": []}
+    try:
+        lines["before"] = _lines(sources, seen.start, border - interval)
+        lines["during"] = _lines(sources, border - interval / 2, seen.end)
+    except SourceError as error:
+        away[error.source] = str(error)
+    return Observed(
+        seen.start,
+        seen.end,
+        onset,
+        seen.series,
+        seen.queries,
+        seen.alerts,
+        before,
+        during,
+        lines["before"],
+        lines["during"],
+        traced,
+        away,
+        seen.console,
+        detailed=True,
+    )
+
+
+def _traces(sources: Sources, services: Sequence[str], start: float, end: float, limit: int) -> list[Trace]:
+    """Traces of each service spread over the time: the newest alone would show only its last seconds."""
+    width = (end - start) / SLICES
+    if width <= 0:
+        return []
+    queries = [
+        TraceQuery(service, int((start + n * width) * 1e6), int((start + (n + 1) * width) * 1e6), limit=limit)
+        for service in services
+        for n in range(SLICES)
+    ]
+    queries += [
+        TraceQuery(service, int(start * 1e6), int(end * 1e6), tags={"error": "true"}, limit=limit)
+        for service in services
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        found = {
+            trace.trace_id: trace for traces in pool.map(sources.traces.search, queries) for trace in traces
+        }
+    return sorted(found.values(), key=lambda trace: trace.start)
+
+
+def _lines(sources: Sources, start: float, end: float) -> list[LogLine]:
+    """The lines of warnings and worse, the newest of each quarter of the time."""
+    width = (end - start) / SLICES
+    if width <= 0:
+        return []
+    found: list[LogLine] = []
+    for n in range(SLICES):
+        since, until = int((start + n * width) * 1e6), int((start + (n + 1) * width) * 1e6)
+        query = LogQuery(level="WARN", start=since, end=until, limit=LINES)
+        found += sources.logs.search(query).lines
+    return found

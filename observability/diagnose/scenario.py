@@ -1,0 +1,108 @@
+"""Scenarios: the files of `scenarios/`, what each expects, and whether a diagnosis named it.
+
+A file describes what happens (`faults` of `scenarios/flags.json`, programs to `stop`, a database to
+`lock`) and the cause that the diagnosis must put first. Nothing here is known to the diagnosis.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from observability.diagnose.model import Cause, Diagnosis
+
+FOLDER = Path(__file__).resolve().parents[2] / "scenarios"
+
+TELEMETRY = frozenset({"spans lost", "no spans", "lines lost", "source away", "part away", "no metrics"})
+"""Kinds that the diagnosis says first, in its part on the telemetry."""
+
+
+class BadScenario(ValueError):
+    """A scenario's file cannot be used. The message names it, the field, and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A cause: its kind (one of several), its service, and texts that its place and scope must have."""
+
+    kinds: tuple[str, ...]
+    service: str
+    place: str = ""
+    scope: str = ""
+
+    def met_by(self, cause: Cause) -> bool:
+        """Whether `cause` is the expected one."""
+        where = " ".join([cause.subject, *cause.details.values(), *(e.result for e in cause.evidence)])
+        return (
+            cause.kind in self.kinds
+            and cause.service == self.service
+            and self.place.lower() in where.lower()
+            and self.scope.lower() in " ".join(cause.scope).lower()
+        )
+
+    def __str__(self) -> str:
+        parts = [f"{' or '.join(self.kinds)} in {self.service}", self.place, self.scope]
+        return ", ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One scenario. `lock` holds a write lock on car's SQLite file from outside; `settle` is in seconds."""
+
+    name: str
+    title: str
+    description: str
+    expect: tuple[Expected, ...]
+    faults: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+    lock: bool = False
+    settle: float = 20.0
+
+    def judged(self, found: Diagnosis) -> tuple[bool, str]:
+        """Whether the first causes are the expected ones in any order, and what was named instead."""
+        telemetry = any(kind in TELEMETRY for one in self.expect for kind in one.kinds)
+        ranked: Sequence[Cause] = found.telemetry if telemetry else found.causes
+        first = ranked[: len(self.expect)]
+        met = all(any(one.met_by(cause) for cause in first) for one in self.expect)
+        named = "; ".join(cause.summary for cause in first) or "nothing"
+        return met, named
+
+
+def load(folder: Path = FOLDER) -> dict[str, Scenario]:
+    """Every scenario by name, in the order of the files. Raises BadScenario."""
+    found = [_read(path) for path in sorted(folder.glob("*.yaml"))]
+    return {one.name: one for one in found}
+
+
+def _read(path: Path) -> Scenario:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        how = data.pop("how")
+        expected = data.pop("expect")
+        return Scenario(
+            name=path.stem,
+            expect=tuple(_expected(one) for one in (expected if isinstance(expected, list) else [expected])),
+            faults=tuple(how.get("faults", ())),
+            stop=tuple(how.get("stop", ())),
+            lock=bool(how.get("lock", False)),
+            **data,
+        )
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, re.error) as error:
+        raise BadScenario(
+            f"{path.name} cannot be used ({error}): it needs title, description, how and expect"
+        ) from error
+
+
+def _expected(data: dict[str, Any]) -> Expected:
+    kinds = data["kind"]
+    return Expected(
+        tuple([kinds] if isinstance(kinds, str) else kinds),
+        data["service"],
+        data.get("place", ""),
+        data.get("scope", ""),
+    )

@@ -1,0 +1,158 @@
+"""From single findings to an answer: what is the root, what follows from it, what was ruled out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from observability.diagnose import figures, lines, observe, processes, traces, volumes, wholeness, words
+from observability.diagnose.model import HARM, WASTE, Cause, Diagnosis, Evidence, Symptom
+from observability.diagnose.observe import Observed
+from observability.diagnose.places import callees
+from observability.sources import Sources
+
+TELLING = ("down", "restarting", "unanswered", "failing", "slow", "statements", "saturated", "dependency")
+"""Kinds by how much they say about a place; what is not listed says less."""
+
+DEPENDENT = frozenset({"saturated", "calls", "log lines", "processor", "dependency"})
+"""Kinds that a fault further down, or a more telling one at the same place, brings about by itself."""
+
+
+def diagnose(sources: Sources, start: float, end: float, console: str = "") -> Diagnosis:
+    """Look at the time from `start` to `end` (Unix seconds) and say what is wrong, and where."""
+    seen = observe.metrics(sources, start, end, console)
+    return judge(observe.details(sources, seen, onset(seen)))
+
+
+def onset(seen: Observed) -> float | None:
+    """When what is wrong now began, as far as metrics tell; where nothing is, when the worst that was began.
+
+    What users notice decides; what only costs counts where they notice nothing.
+    """
+    harms = [(s.step.start, s.step.end, s.step.during) for s in figures.symptoms(seen)]
+    kept = (*processes.causes(seen), *volumes.causes(seen, {}), *wholeness.gaps(seen))
+    known = [(cause.since, cause.until, cause.impact, cause.rank) for cause in kept if cause.since]
+    harms += [(since, until, weight) for since, until, weight, rank in known if rank < WASTE]
+    wastes = [(since, until, weight) for since, until, weight, rank in known if rank == WASTE]
+    for noticed in (harms, wastes):
+        if lasting := [since for since, until, _ in noticed if until is None]:
+            return min(lasting)
+        if noticed:
+            return max(noticed, key=lambda one: one[2])[0]
+    return None
+
+
+def judge(seen: Observed) -> Diagnosis:
+    """The answer to what was observed; asks nothing more."""
+    found = traces.traced(seen)
+    telemetry = wholeness.gaps(seen)
+    symptoms = figures.symptoms(seen)
+    every = [*traces.causes(seen, found), *processes.causes(seen), *volumes.causes(seen, found.known)]
+    below = callees([*found.before, *found.during])
+    ordered = sorted(every, key=lambda cause: _order(cause, below))
+    roots: list[Cause] = []
+    effects: list[tuple[Cause, str]] = []
+    for cause in ordered:
+        reason = next((why for root in roots if (why := _follows(cause, root, below, seen))), None)
+        if reason:
+            effects.append((cause, reason))
+        else:
+            roots.append(cause)
+    roots = [_supported(seen, cause, [c for c, _ in effects], symptoms) for cause in roots]
+    return Diagnosis(
+        seen.start,
+        seen.end,
+        tuple(sorted(processes.services(seen) | set(seen.traced))),
+        tuple(telemetry),
+        tuple(symptoms),
+        tuple(roots),
+        tuple(effects),
+        tuple(_ruled_out(seen, every, symptoms)),
+        tuple(sorted({a.name for a in seen.alerts if a.labels.get("severity") != "none"})),
+    )
+
+
+def _order(cause: Cause, below: Mapping[str, set[str]]) -> tuple[int, int, int, float]:
+    """Worst first; then the most telling; then who is furthest down; then the most frequent."""
+    telling = TELLING.index(cause.kind) if cause.kind in TELLING else len(TELLING)
+    coarse = 0 if cause.kind in ("down", "restarting", "unanswered", "failing", "slow") else telling
+    return cause.rank, coarse, len(below.get(cause.service, ())), -cause.impact
+
+
+def _follows(cause: Cause, root: Cause, below: Mapping[str, set[str]], seen: Observed) -> str | None:
+    """Why `cause` follows from `root`, or None where it does not."""
+    downstream = root.service in below.get(cause.service, ())
+    same = root.service == cause.service
+    if same and root.kind in ("down", "restarting") and cause.kind != root.kind:
+        return f"{root.service} does not run"
+    if same and cause.kind in ("unanswered", "saturated", "slow") and root.kind == "unanswered":
+        return f"{root.service} does not answer"
+    if same and cause.kind in DEPENDENT and root.rank <= HARM:
+        return f"it is in the same service as: {root.summary}"
+    if same and cause.kind == "slow" and root.kind == "failing" and cause.scope == root.scope:
+        return f"what fails there is also slow: {root.summary}"
+    if downstream and (cause.service, root.service) in processes.refusing(seen) and cause.kind == "failing":
+        return f"{cause.service} has stopped calling {root.service} and refuses at once"
+    if downstream and cause.kind in DEPENDENT and root.rank <= HARM:
+        return f"{cause.service} waits for or repeats calls of {root.service}"
+    if (
+        downstream
+        and root.kind in ("down", "restarting", "unanswered")
+        and cause.kind in ("failing", "unanswered")
+    ):
+        return f"{cause.service} calls {root.service}, which does not answer"
+    return None
+
+
+def _supported(seen: Observed, cause: Cause, effects: Sequence[Cause], symptoms: Sequence[Symptom]) -> Cause:
+    """`cause` with what the other signals say of the same place since then."""
+    evidence = list(cause.evidence)
+    signals = set(cause.signals)
+    if "metrics" not in signals:
+        evidence += [one.evidence for one in symptoms if one.service == cause.service][:1]
+        evidence += [e for one in effects if one.service == cause.service for e in one.evidence][:1]
+    if "traces" not in signals:
+        evidence += [
+            e for one in effects if _touches(one, cause) for e in one.evidence if e.signal == "traces"
+        ][:1]
+    if "logs" not in signals:
+        evidence += _lines_of(seen, cause.service)
+    return replace(cause, evidence=tuple(evidence))
+
+
+def _touches(effect: Cause, cause: Cause) -> bool:
+    return cause.service in (effect.service, effect.details.get("callee"))
+
+
+def _lines_of(seen: Observed, service: str) -> list[Evidence]:
+    border = seen.onset if seen.onset is not None else (seen.start + seen.end) / 2
+    novel = lines.novel(
+        seen.lines_before, seen.lines_during, service, (border - seen.start, seen.end - border)
+    )
+    return [words.log(seen, line, count, kind) for kind, count, line in novel[:2]]
+
+
+def _ruled_out(seen: Observed, causes: Sequence[Cause], symptoms: Sequence[Symptom]) -> list[str]:
+    """What was looked at and found well, in words."""
+    kinds = {cause.kind for cause in causes}
+    said = []
+    if seen.named("up") and not kinds & {"down", "restarting"}:
+        said.append("every instance answers its scrapes, and none was started again and again")
+    if seen.named("answers") and not any(symptom.what == "fails" for symptom in symptoms):
+        said.append("no route answers more 5xx than before")
+    if seen.named("busy") and "saturated" not in kinds:
+        said.append("no service is out of threads")
+    if seen.named("memory") and "memory" not in kinds:
+        said.append("no process's memory grows without end")
+    if seen.named("cpu") and "processor" not in kinds:
+        said.append("no process computes more than before")
+    if seen.named("statements") and not kinds & {"statements"}:
+        said.append("no service asks its database more often for each request")
+    if seen.during and "cut traces" not in kinds:
+        said.append("traces go on from service to service as before")
+    started = {
+        s.labels.get("job", "") for s in seen.named("started") if any(v > seen.start for _, v in s.points)
+    }
+    if not started & processes.services(seen):
+        said.append("nothing was deployed or restarted in this time")
+    return said

@@ -1,0 +1,171 @@
+"""Causes that counts show: more work for each request, more lines, more series, fewer cached answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from observability.diagnose import words
+from observability.diagnose.figures import BUSY, grouped, total
+from observability.diagnose.model import WASTE, Cause
+from observability.diagnose.observe import Observed
+from observability.diagnose.steps import amount, ratio, step
+
+MORE, LEAST_MORE = 1.6, 0.7
+"""Statements or calls for each request: from MORE times the usual, plus LEAST_MORE, on."""
+LINES = 5.0
+"""Log lines for each request more than usual that count."""
+SERIES, SERIES_GROWN = 40.0, 1.1
+CACHED, FEWEST_CACHED = 0.7, 6.0
+"""The part of the 304 answers that must have gone, and how many one would have expected."""
+
+
+def causes(seen: Observed, owners: Mapping[str, str]) -> list[Cause]:
+    """Everything that these counts alone give as a cause. `owners` says who answers at which host:port."""
+    return [*_statements(seen), *_calls(seen, owners), *_lines(seen), *_series(seen), *_uncached(seen)]
+
+
+def _requests(seen: Observed) -> dict[str, list[tuple[float, float]]]:
+    return {job: list(total(series)) for (job,), series in grouped(seen.named("answers"), "job").items()}
+
+
+def _statements(seen: Observed) -> list[Cause]:
+    found = []
+    requests = _requests(seen)
+    for (job, verb, table), series in grouped(
+        seen.named("statements"), "job", "db_operation_name", "db_collection_name"
+    ).items():
+        each = ratio(total(series), requests.get(job, []), BUSY)
+        if change := step(each, least=LEAST_MORE, factor=MORE):
+            name = f"{verb} {table}".strip()
+            result = f"{change.during:.1f} times {name} for each request, {change.before:.1f} before"
+            found.append(
+                Cause(
+                    "statements",
+                    job,
+                    name,
+                    f"{job} asks its database more often: {result}",
+                    WASTE,
+                    1.0,
+                    since=change.start,
+                    until=change.end,
+                    details={"statement": name},
+                    evidence=(words.metric(seen, "statements", result),),
+                )
+            )
+    return found
+
+
+def _calls(seen: Observed, owners: Mapping[str, str]) -> list[Cause]:
+    found = []
+    requests = _requests(seen)
+    for (job, host, port), series in grouped(
+        seen.named("calls"), "job", "server_address", "server_port"
+    ).items():
+        callee = owners.get(f"{host}:{port}", f"{host}:{port}")
+        each = ratio(total(series), requests.get(job, []), BUSY)
+        if change := step(each, least=0.25, factor=MORE):
+            result = f"{change.during:.2f} calls of {callee} for each request, {change.before:.2f} before"
+            found.append(
+                Cause(
+                    "calls",
+                    job,
+                    callee,
+                    f"{job} calls {callee} more often: {result}",
+                    WASTE,
+                    1.0,
+                    since=change.start,
+                    until=change.end,
+                    details={"callee": callee},
+                    evidence=(words.metric(seen, "calls", result),),
+                )
+            )
+    return found
+
+
+def _lines(seen: Observed) -> list[Cause]:
+    found = []
+    requests = _requests(seen)
+    for (job,), series in grouped(seen.named("lines"), "job").items():
+        each = ratio(total(series), requests.get(job, []), BUSY)
+        if change := step(each, least=LINES, factor=2.0):
+            result = f"{change.during:.0f} log lines for each request, {change.before:.1f} before"
+            found.append(
+                Cause(
+                    "log lines",
+                    job,
+                    "",
+                    f"{job} floods its log: {result}",
+                    WASTE,
+                    1.0,
+                    since=change.start,
+                    until=change.end,
+                    evidence=(words.metric(seen, "lines", result),),
+                )
+            )
+    return found
+
+
+def _series(seen: Observed) -> list[Cause]:
+    found = []
+    for one in seen.named("samples"):
+        # A service that has just started has not yet shown all of its routes: growth that ends is none.
+        recent = [(time, value) for time, value in one.points if time > seen.end - 30]
+        growing = len(recent) >= 3 and recent[-1][1] - recent[0][1] >= SERIES / 4
+        change = step(one.points, least=SERIES, factor=SERIES_GROWN)
+        if not change or not growing:
+            continue
+        job = one.labels.get("job", "")
+        result = f"{one.points[-1][1]:.0f} series, {change.before:.0f} before, and growing"
+        found.append(
+            Cause(
+                "series",
+                job,
+                one.labels.get("instance", ""),
+                f"a label of {job} takes ever new values: {result}",
+                WASTE,
+                1.0,
+                since=change.start,
+                evidence=(
+                    words.metric(seen, "samples", result),
+                    words.metric(
+                        seen,
+                        "samples",
+                        "the families with the most series",
+                        f'topk(5, count by (__name__) ({{job="{job}"}}))',
+                    ),
+                ),
+            )
+        )
+    return found
+
+
+def _uncached(seen: Observed) -> list[Cause]:
+    found = []
+    for (job, route), series in grouped(seen.named("answers"), "job", "http_route").items():
+        every = total(series)
+        kept = dict(total(series, lambda labels: labels.get("http_response_status_code") == "304"))
+        if not kept:
+            continue
+        full = ratio([(time, value - kept.get(time, 0.0)) for time, value in every], every, BUSY)
+        change = step(full, least=0.08)
+        usual = 1 - change.before if change else 0.0
+        if not change or usual - (1 - change.during) < CACHED * usual:
+            continue
+        if usual * amount(every, change) < FEWEST_CACHED:
+            continue
+        result = f"{1 - change.during:.0%} of the answers were 304, {usual:.0%} before"
+        found.append(
+            Cause(
+                "uncached",
+                job,
+                route,
+                f"{job} answers {route} in full where it said 304 before: {result}",
+                WASTE,
+                usual,
+                since=change.start,
+                until=change.end,
+                details={"operation": route},
+                evidence=(words.metric(seen, "answers", result),),
+            )
+        )
+    return found

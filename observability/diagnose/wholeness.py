@@ -1,0 +1,109 @@
+"""Whether the telemetry itself is whole: what is missing or cut is said before anything else."""
+
+from __future__ import annotations
+
+from observability.diagnose import words
+from observability.diagnose.figures import BUSY, grouped, total
+from observability.diagnose.model import STOPPED, WASTE, Cause, Evidence
+from observability.diagnose.observe import Observed
+from observability.diagnose.processes import services
+from observability.diagnose.steps import step
+
+QUIET = 30.0
+"""Seconds without any span of a busy service that count as missing."""
+
+
+def gaps(seen: Observed) -> list[Cause]:
+    """Everything that keeps this diagnosis from seeing all there is."""
+    away = [
+        Cause(
+            "source away",
+            source,
+            "",
+            reason,
+            STOPPED,
+            1.0,
+            evidence=(Evidence("metrics", source, reason, "dashcam status"),),
+        )
+        for source, reason in seen.away.items()
+    ]
+    return [*away, *_nothing(seen), *_undelivered(seen), *_silent(seen), *_unscraped(seen)]
+
+
+def _nothing(seen: Observed) -> list[Cause]:
+    if seen.series and not services(seen) and "Prometheus" not in seen.away:
+        result = "no service exposes metrics in this time"
+        evidence = (words.metric(seen, "versions", result),)
+        return [Cause("no metrics", "", "", result, STOPPED, 1.0, evidence=evidence)]
+    return []
+
+
+def _undelivered(seen: Observed) -> list[Cause]:
+    found = []
+    failing = {}
+    for (job,), series in grouped(seen.named("exported"), "job").items():
+        if change := step(total(series, lambda labels: bool(labels.get("error_type"))), least=0.2):
+            failing[job] = change
+    for one in seen.named("dropped"):
+        if change := step(one.points, least=0.2):
+            failing.setdefault(one.labels.get("job", ""), change)
+    if failing:
+        since = min(change.start for change in failing.values())
+        jobs = ", ".join(sorted(failing))
+        result = f"spans of {jobs} could not be delivered since {words.clock(since)}"
+        found.append(
+            Cause(
+                "spans lost",
+                jobs if len(failing) == 1 else "receiver",
+                "the OTLP endpoint",
+                f"{result}: the OTLP endpoint refuses them or does not answer",
+                STOPPED,
+                1.0,
+                since=since,
+                evidence=(words.metric(seen, "exported", result),),
+            )
+        )
+    for one in seen.named("lost"):
+        if change := step(one.points, least=0.05):
+            job = one.labels.get("job", "")
+            result = f"{job} could not write {change.during:.1f} log lines a second"
+            evidence = (words.metric(seen, "lost", result),)
+            found.append(Cause("lines lost", job, "", result, STOPPED, 1.0, change.start, evidence=evidence))
+    return found
+
+
+def _silent(seen: Observed) -> list[Cause]:
+    """Services that answer requests, and of which no span arrives."""
+    if not seen.detailed or "Jaeger" in seen.away:
+        return []
+    found = []
+    latest: dict[str, float] = {}
+    for trace in (*seen.before, *seen.during):
+        for span in trace.spans:
+            latest[span.service] = max(latest.get(span.service, 0.0), span.start / 1e6)
+    for (job,), series in grouped(seen.named("answers"), "job").items():
+        points = total(series)
+        busy = [time for time, value in points if value >= BUSY]
+        since = latest.get(job, seen.start)
+        if job not in services(seen) or len(busy) < 3 or busy[-1] - since < QUIET:
+            continue
+        result = f"no span of {job} since {words.clock(since)}, though it answers requests"
+        evidence = (words.metric(seen, "answers", result),)
+        found.append(Cause("no spans", job, "", result, STOPPED, 1.0, since, evidence=evidence))
+    return found
+
+
+def _unscraped(seen: Observed) -> list[Cause]:
+    """Parts of the telemetry that answer no scrape."""
+    mine = services(seen)
+    found = []
+    for one in seen.named("up"):
+        job = one.labels.get("job", "")
+        if job in mine or not one.points or one.points[-1][1] == 1:
+            continue
+        result = f"{job} at {one.labels.get('instance', '')} answers no scrape"
+        evidence = (words.metric(seen, "up", result, f'up{{job="{job}"}}'),)
+        change = step([(time, 1.0 - value) for time, value in one.points], least=0.5)
+        since = change.start if change else None
+        found.append(Cause("part away", job, "", result, WASTE, 1.0, since, evidence=evidence))
+    return found
