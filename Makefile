@@ -126,7 +126,8 @@ ENGINE ?= $(shell for engine in docker podman buildah; do $$engine version >/dev
 ENGINE_FLAGS ?=
 BASE ?= docker.io/library/python:3.11-slim-bookworm
 IMAGES ?= dashcam
-TAG ?= latest
+TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION ?= $(shell git rev-parse HEAD)
 SERVICES := car minus web
 # Times in an image are those of the commit, where the engine can set them: the same commit, the same image.
 COMMIT_TIME = $(shell git log -1 --format=%ct)
@@ -139,7 +140,7 @@ images: $(addprefix image-,$(SERVICES)) ## Build the services' images with docke
 $(addprefix image-,$(SERVICES)): image-%:
 	@test -n "$(ENGINE)" || { echo "images need docker, podman or buildah, and none of them works here (Debian: apt-get install podman)" >&2; exit 1; }
 	$(ENGINE) build $(REPRODUCIBLE) $(ENGINE_FLAGS) --build-arg BASE=$(BASE) \
-		--build-arg REVISION=$$(git rev-parse HEAD) -f services/$*/Dockerfile -t $(IMAGES)/$*:$(TAG) .
+		--build-arg REVISION=$(REVISION) -f services/$*/Dockerfile -t $(IMAGES)/$*:$(TAG) .
 
 test-images: $(VENV)/.dev ## Build the images, run each, and look inside (with ENGINE, BASE as for images)
 	ENGINE="$(ENGINE)" ENGINE_FLAGS="$(ENGINE_FLAGS)" BASE="$(BASE)" $(BIN)/pytest --durations=5 tests/integration

@@ -27,6 +27,10 @@ SERVICES = {"car": "/cars?limit=1", "minus": "/minus?x=5&y=3", "web": "/hello"}
 TOOLS = ("local", "console", "diagnose", "stack", "sources", "cli")
 """What of `observability` no service may carry (tests/contract/test_walls.py)."""
 
+REVISION = uuid.uuid4().hex
+"""What these images call the source they were built from: never the same, so that a cached label shows."""
+
+TAG = "test"
 PYTHON = "/opt/venv/bin/python"
 ALLOWED_BYTES = 150_000_000
 """What an image may add to its base."""
@@ -58,7 +62,13 @@ def images() -> None:
             f"ENGINE={os.environ.get('ENGINE', '')!r} cannot run images: install docker or podman "
             "(Debian: apt-get install podman) and use `make test-images`"
         )
-    made = subprocess.run(["make", "images"], cwd=ROOT, capture_output=True, text=True, timeout=900)
+    made = subprocess.run(
+        ["make", "images", f"TAG={TAG}", f"REVISION={REVISION}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
     assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-2000:]
 
 
@@ -84,10 +94,10 @@ class Container:
         engine(
             *("run", "--detach", "--name", self.name, "--network", "host"),
             *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
-            *("--tmpfs", "/var/lib/dashcam", "--tmpfs", "/tmp"),
+            *("--volume", "/var/lib/dashcam", "--tmpfs", "/tmp:mode=1777"),
             *(part for name, value in environment.items() for part in ("--env", f"{name}={value}")),
             *run_flags(),
-            f"dashcam/{service}:latest",
+            f"dashcam/{service}:{TAG}",
         )
 
     def get(self, path: str, *, admin: bool = False) -> str:
@@ -102,7 +112,7 @@ class Container:
         return [json.loads(line) for line in engine("logs", self.name).splitlines()]
 
     def remove(self) -> None:
-        engine("rm", "--force", self.name)
+        engine("rm", "--force", "--volumes", self.name)
 
 
 @pytest.fixture(scope="module")
@@ -122,17 +132,18 @@ def container(service: str) -> Iterator[Container]:
 def inside(service: str, code: str) -> str:
     """What a Python program prints inside the image, without the service."""
     flags = ["--rm", "--network", "none", "--entrypoint", PYTHON, *run_flags()]
-    return engine("run", *flags, f"dashcam/{service}:latest", "-c", code)
+    return engine("run", *flags, f"dashcam/{service}:{TAG}", "-c", code)
 
 
 def configuration(service: str) -> dict[str, Any]:
-    (about,) = json.loads(engine("image", "inspect", f"dashcam/{service}:latest"))
+    (about,) = json.loads(engine("image", "inspect", f"dashcam/{service}:{TAG}"))
     return dict(about)
 
 
 def test_the_service_answers_and_serves_its_metrics(service: str, container: Container) -> None:
     assert container.get(SERVICES[service])
     assert f'service_name="{service}"' in container.get("/metrics", admin=True)
+    assert f'revision="{REVISION}"' in container.get("/metrics", admin=True)
     assert container.get("/livez", admin=True)
 
 
@@ -173,6 +184,12 @@ def test_no_other_service_and_no_tool_is_inside(service: str) -> None:
     assert not set(found) & {*TOOLS, *(set(SERVICES) - {service})}
 
 
+def test_its_state_folder_belongs_to_the_user_it_runs_as(service: str) -> None:
+    code = "import os; about = os.stat('/var/lib/dashcam'); print(about.st_uid, about.st_gid)"
+
+    assert inside(service, code) == "10001 10001"
+
+
 def test_no_installer_and_no_cache_is_inside(service: str) -> None:
     code = "import importlib.util as u; print([n for n in ('pip', 'setuptools') if u.find_spec(n)])"
 
@@ -188,10 +205,9 @@ def test_it_adds_little_to_its_base(service: str) -> None:
 def test_it_says_what_it_is(service: str) -> None:
     config = configuration(service)["Config"]
     labels = config["Labels"]
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert labels["org.opencontainers.image.title"] == f"dashcam-{service}"
-    assert labels["org.opencontainers.image.revision"] == head.stdout.strip()
+    assert labels["org.opencontainers.image.revision"] == REVISION
     assert config["User"] == "10001:10001"
     assert config["Entrypoint"] == [PYTHON, "-m", f"services.{service}"]
     assert not config.get("Healthcheck")
