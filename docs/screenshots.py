@@ -54,7 +54,7 @@ def newest(traces: Jaeger, tags: dict[str, str]) -> str:
     end = parameters.now()
     found = traces.search(TraceQuery("web", end - 3_600_000_000, end, tags=tags, limit=50))
     whole = [trace for trace in found if trace.root and trace.duration <= trace.root.duration]
-    return max(whole, key=lambda trace: len(trace.spans)).trace_id if whole else ""
+    return max(whole, key=lambda trace: (len(trace.services), len(trace.spans))).trace_id if whole else ""
 
 
 def take(browser: Browser, console: str, name: str, path: str, size: str, scheme: Any) -> None:
