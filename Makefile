@@ -143,4 +143,4 @@ $(addprefix image-,$(SERVICES)): image-%:
 		--build-arg REVISION=$(REVISION) -f services/$*/Dockerfile -t $(IMAGES)/$*:$(TAG) .
 
 test-images: $(VENV)/.dev ## Build the images, run each, and look inside (with ENGINE, BASE as for images)
-	ENGINE="$(ENGINE)" ENGINE_FLAGS="$(ENGINE_FLAGS)" BASE="$(BASE)" $(BIN)/pytest --durations=5 tests/integration
+	ENGINE="$(ENGINE)" ENGINE_FLAGS="$(ENGINE_FLAGS)" BASE="$(BASE)" $(BIN)/pytest --durations=5 tests/images
