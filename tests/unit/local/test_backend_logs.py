@@ -197,3 +197,15 @@ def test_a_histogram_that_cannot_be_made_is_a_400(store, parameters):
 @pytest.mark.parametrize("q", ['"', '"open', "''", "%_*?[]{}()\\", "\\", "\x00", "a" * 5000, "💥", "-"])
 def test_no_text_breaks_the_search(some, q):
     assert some.client.get("/api/logs", query_string={"q": q}).status_code == 200
+
+
+@pytest.mark.parametrize("order", ["desc", "asc"])
+def test_lines_that_arrive_late_take_their_place_in_the_order(store, order):
+    """Two files are read one after the other, so the blocks' times overlap."""
+    store.lines(*({"at": 2 * i, "message": str(2 * i)} for i in range(blocks.LINES)))
+    store.lines(*({"at": 2 * i + 1, "message": str(2 * i + 1)} for i in range(blocks.LINES)))
+    expected = [str(i) for i in range(2 * blocks.LINES)]
+    if order == "desc":
+        expected.reverse()
+    for limit in (1, 10, blocks.LINES, 2 * blocks.LINES):
+        assert messages(store, order=order, limit=limit) == expected[:limit]
