@@ -49,8 +49,18 @@ def files() -> dict[str, str]:
         _header("dashboards/src/alertmanager.py, slos.yaml and receivers.yaml"),
     )
     texts = {**rules(objectives), "alertmanager.yml": routing, **grafana(objectives)}
-    header = _header("dashboards/src/kustomize.py")
-    return {**texts, **{name: dump(page, header) for name, page in kustomize.kustomizations(texts).items()}}
+    return {**texts, **_for_kubernetes(objectives, texts)}
+
+
+def _for_kubernetes(objectives: Objectives, texts: dict[str, str]) -> dict[str, str]:
+    header = _header("dashboards/src/kustomize.py and the sources of what it names")
+    pages = {
+        **kustomize.kustomizations(texts),
+        **kustomize.operator(
+            {name: rule_file(groups, objectives.runbooks) for name, groups in rule_groups(objectives).items()}
+        ),
+    }
+    return {name: dump(page, header) for name, page in pages.items()}
 
 
 def grafana(objectives: Objectives) -> dict[str, str]:

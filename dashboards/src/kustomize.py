@@ -7,7 +7,7 @@ ends in a hash of its content: a new dashboard or rule rolls the pods that mount
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 CONFIG_MAPS = {
@@ -36,6 +36,25 @@ def kustomizations(names: Iterable[str]) -> dict[str, dict[str, Any]]:
         }
         for folder, config_maps in CONFIG_MAPS.items()
     }
+
+
+def operator(rule_files: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The rules as the Prometheus operator's objects, by their path. `rule_files` are rule files by name."""
+    objects = {
+        f"operator/{name}.yaml": {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "PrometheusRule",
+            "metadata": {"name": f"dashcam-{name}"},
+            "spec": spec,
+        }
+        for name, spec in rule_files.items()
+    }
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [f"{name}.yaml" for name in sorted(rule_files)],
+    }
+    return {**objects, "operator/kustomization.yaml": kustomization}
 
 
 def _below(folder: str, paths: list[str]) -> list[str]:
