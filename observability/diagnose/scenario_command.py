@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import click
 
 from observability.console.cli.session import failures, one_line, table
-from observability.diagnose import results
+from observability.diagnose import recording, results
 from observability.diagnose.scenario import BadScenario, Scenario, load
-from observability.diagnose.verify import BASELINE, Bench, verify
+from observability.diagnose.verify import BASELINE, Bench, Result, verify
 from observability.settings import from_environ
 from observability.sources import SourceSettings, connect
 from observability.stack import lifecycle
@@ -45,6 +47,9 @@ def list_() -> None:
 @click.option("--baseline", default=BASELINE, show_default=True, help="Seconds without a fault before each.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write JUnit's XML here.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write a table in Markdown here.")
+@click.option(
+    "--record", type=click.Path(path_type=Path), help="Keep what each diagnosis saw in this folder."
+)
 def verify_(
     names: tuple[str, ...],
     every: bool,
@@ -52,27 +57,42 @@ def verify_(
     baseline: float,
     junit: Path | None,
     markdown: Path | None,
+    record: Path | None,
 ) -> None:
     """Run scenarios one after the other: baseline, fault, diagnosis, comparison, recovery.
 
     They run in a stack of their own on free ports, with livelier traffic. Exit status 1 unless the
     diagnosis named every cause first. One takes about two minutes.
     """
+    signal.signal(signal.SIGTERM, _interrupted)
     chosen = _chosen(names, every)
     done = []
     with failures(), _bench(running) as bench:
         for one in chosen:
             done.append(verify(bench, one, baseline))
-            if junit:
-                junit.write_text(results.junit(done), encoding="utf-8")
-            if markdown:
-                markdown.write_text(results.markdown(done), encoding="utf-8")
+            _write(done, junit, markdown, record)
     table([[one_line(cell, 100) for cell in row] for row in results.table(done)])
     for result in done:
         for alarm in result.alarms:
             click.echo(f"{result.name}: named without a fault: {one_line(alarm)}")
     if not all(result.passed for result in done):
         sys.exit(1)
+
+
+def _interrupted(signum: int, frame: FrameType | None) -> None:
+    """End by an exception, so that the stack that was started is ended too."""
+    raise SystemExit(128 + signum)
+
+
+def _write(done: list[Result], junit: Path | None, markdown: Path | None, record: Path | None) -> None:
+    """After each scenario, so that a run that is cut off has left something."""
+    if junit:
+        junit.write_text(results.junit(done), encoding="utf-8")
+    if markdown:
+        markdown.write_text(results.markdown(done), encoding="utf-8")
+    if record and (seen := done[-1].seen):
+        record.mkdir(parents=True, exist_ok=True)
+        recording.write(seen, record / f"{done[-1].name}.json.gz")
 
 
 def _load() -> Mapping[str, Scenario]:

@@ -38,13 +38,19 @@ def step(points: Points, *, least: float, factor: float = 1.0) -> Step | None:
             outer = squares[count] - squares[last] + squares[first] - (count - size) * low * low
             spread = math.sqrt(max(0.0, inner + outer) / count) + 1e-9
             score = (high - low) / spread * math.sqrt(size * (count - size) / count)
-            if score > best and high - low >= spread * CLEAR / math.sqrt(size):
+            clear = high - low >= spread * CLEAR / math.sqrt(size)
+            if score > best and clear and _several(known[first:last], (high + low) / 2):
                 best, found = score, (first, last, low, high)
     if found is None:
         return None
     first, last, low, high = found
     end = None if last == count else known[last][0]
     return Step(known[first][0], end, low, high)
+
+
+def _several(points: Points, middle: float) -> bool:
+    """Whether the stretch is more than one high point and its neighbours."""
+    return sum(value > middle for _, value in points) >= LEAST
 
 
 def ratio(above: Points, below: Points, least: float) -> list[tuple[float, float]]:

@@ -20,8 +20,13 @@ DEPENDENT = frozenset({"saturated", "calls", "log lines", "processor", "dependen
 
 def diagnose(sources: Sources, start: float, end: float, console: str = "") -> Diagnosis:
     """Look at the time from `start` to `end` (Unix seconds) and say what is wrong, and where."""
+    return judge(observed(sources, start, end, console))
+
+
+def observed(sources: Sources, start: float, end: float, console: str = "") -> Observed:
+    """What :func:`judge` needs to know of this time."""
     seen = observe.metrics(sources, start, end, console)
-    return judge(observe.details(sources, seen, onset(seen)))
+    return observe.details(sources, seen, onset(seen))
 
 
 def onset(seen: Observed) -> float | None:

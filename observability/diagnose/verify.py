@@ -12,6 +12,7 @@ from pathlib import Path
 
 from observability.diagnose import figures, observe, processes, verdict
 from observability.diagnose.model import Diagnosis
+from observability.diagnose.observe import Observed
 from observability.diagnose.scenario import Scenario
 from observability.diagnose.switches import Switches
 from observability.sources import SourceError, Sources
@@ -44,7 +45,8 @@ class Result:
     recovered: float | None = None
     alarms: tuple[str, ...] = ()
     """Causes that were named before there was a fault."""
-    found: Diagnosis | None = None
+    seen: Observed | None = None
+    """What the answer was made from."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,14 @@ def verify(bench: Bench, scenario: Scenario, baseline: float = BASELINE) -> Resu
         settle = scenario.settle if result.signal is not None else 0.0
         time.sleep(settle)
         asked = time.monotonic()
-        found = _diagnosed(bench, start)
+        seen = verdict.observed(bench.sources, start, time.time(), bench.console)
+        found = verdict.judge(seen)
         took = time.monotonic() - asked
         passed, named = scenario.judged(found)
         alert = _first_alert(bench, quiet, made)
         verdict_after = time.time() - made
     result = replace(
-        result, passed=passed, named=named, alert=alert, verdict=verdict_after, took=took, found=found
+        result, passed=passed, named=named, alert=alert, verdict=verdict_after, took=took, seen=seen
     )
     bench.say(f"{scenario.name}: {'named' if passed else 'NOT named'}: {named}")
     return replace(result, recovered=_recovered(bench))

@@ -1,0 +1,143 @@
+"""Causes from traces made by hand: what is slow, where failures begin, what the bad ones share."""
+
+from __future__ import annotations
+
+from made import span, trace
+
+from observability.diagnose import traces
+from observability.diagnose.contrast import features, scope_of
+from observability.diagnose.model import STOPPED
+from observability.diagnose.observe import Observed
+from observability.diagnose.places import owners, visits
+from observability.sources import Span, Trace
+
+CALL = "http://shop:80/items"
+
+
+def request(
+    at: float,
+    *,
+    callee: float = 0.01,
+    own: float = 0.005,
+    item: str = "1",
+    error: str = "",
+    answer: bool = True,
+) -> Trace:
+    """A caller `front` that asks `shop` for an item: of a system that is not the example's."""
+    inner = span("shop", "GET /items/{id}", at + own, callee, error=error, http_route="/items/{id}")
+    inner[0].attributes["url.path"] = f"/items/{item}"  # type: ignore[index]
+    called = span("front", "GET", at + own, callee, *(inner if answer else ()), kind="client", error=error)
+    called[0].attributes["url.full"] = CALL  # type: ignore[index]
+    if not error:
+        called[0].attributes["http.response.status_code"] = 200  # type: ignore[index]
+    return trace(span("front", "GET /", at, own + callee, *called, error=error))
+
+
+def seen(before: list[Trace], during: list[Trace]) -> Observed:
+    return Observed(0.0, 200.0, 100.0, before=before, during=during, detailed=True)
+
+
+def found(before: list[Trace], during: list[Trace]) -> list[traces.Cause]:
+    return traces.causes(seen(before, during), traces.traced(seen(before, during)))
+
+
+USUAL = [request(number) for number in range(30)]
+
+
+def test_a_system_that_is_as_it_was_has_no_cause() -> None:
+    assert found(USUAL, [request(100 + number) for number in range(30)]) == []
+
+
+def test_a_slow_callee_is_blamed_and_not_its_caller() -> None:
+    causes = found(USUAL, [request(100 + number, callee=0.5) for number in range(20)])
+    assert [(cause.kind, cause.service, cause.subject) for cause in causes] == [
+        ("slow", "shop", "GET /items/{id}")
+    ]
+
+
+def test_a_slow_caller_is_blamed_and_not_its_callee() -> None:
+    causes = found(USUAL, [request(100 + number, own=0.5) for number in range(20)])
+    assert [(cause.kind, cause.service) for cause in causes] == [("slow", "front")]
+
+
+def test_two_slow_places_are_both_named() -> None:
+    during = [request(100 + number, own=0.4, callee=0.5) for number in range(20)]
+    assert {cause.service for cause in found(USUAL, during)} == {"front", "shop"}
+
+
+def test_slowness_of_some_is_told_by_what_they_share() -> None:
+    during = [
+        request(100 + n, callee=0.5 if n % 4 == 0 else 0.01, item="7" if n % 4 == 0 else "1")
+        for n in range(40)
+    ]
+    (cause,) = found(USUAL, during)
+    assert cause.scope == ("id = 7",)
+
+
+def test_a_failure_is_blamed_on_the_deepest_that_failed() -> None:
+    causes = found(USUAL, [request(100 + number, error="ValueError") for number in range(10)])
+    assert [(cause.kind, cause.service, cause.details["error"]) for cause in causes] == [
+        ("failing", "shop", "ValueError")
+    ]
+
+
+def test_a_call_without_an_answer_is_blamed_on_the_one_who_was_called() -> None:
+    during = [request(100 + number, error="ReadTimeoutError", answer=False) for number in range(10)]
+    (cause,) = found(USUAL, during)
+    assert (cause.kind, cause.service, cause.rank) == ("unanswered", "shop", STOPPED)
+
+
+def test_failures_that_were_always_there_are_no_cause() -> None:
+    before = [request(number, error="ValueError" if number % 3 == 0 else "") for number in range(30)]
+    during = [request(100 + n, error="ValueError" if n % 3 == 0 else "") for n in range(30)]
+    assert found(before, during) == []
+
+
+def cut(at: float) -> list[Trace]:
+    """A call whose context did not arrive: two traces where there was one."""
+    caller = request(at, answer=False)
+    server = span("shop", "GET /items/{id}", at, 0.01, user_agent_original="front/1")
+    return [caller, trace(server)]
+
+
+def test_traces_that_are_cut_between_two_services_are_told() -> None:
+    during = [one for number in range(12) for one in cut(100 + number)]
+    (cause,) = found(USUAL, during)
+    assert (cause.kind, cause.details["caller"], cause.details["callee"]) == ("cut traces", "front", "shop")
+
+
+def test_calls_that_cannot_be_seen_for_lack_of_spans_are_no_cut_traces() -> None:
+    during = [request(100 + number, answer=False) for number in range(12)]
+    assert [cause.kind for cause in found(USUAL, during)] == []
+
+
+def test_who_answers_where_is_learned_from_the_traces() -> None:
+    assert owners(visits(USUAL)) == {"shop:80": "shop"}
+
+
+def test_a_threshold_tells_bad_ones_apart() -> None:
+    every = [request(number, item=str(number)) for number in range(40)]
+    shop = [one for one in visits(every) if one.span.service == "shop"]
+    scope, figures = scope_of(shop[30:], shop[:30])
+    assert scope == ("id at least 30",)
+    assert figures["scope"] == "id at least 30: 10 of 10 bad ones, 0 of 30 good ones"
+
+
+def test_bad_ones_that_differ_in_nothing_have_no_scope() -> None:
+    shop = [one for one in visits(USUAL) if one.span.service == "shop"]
+    assert scope_of(shop[:15], shop[15:]) == ((), {})
+
+
+def test_a_route_of_any_framework_gives_the_parameters_of_its_path() -> None:
+    for route in ("/items/{id}", "/items/<id>", "/items/<int:id>"):
+        one = span("shop", "GET", 0, 0.01, http_route=route)
+        one[0].attributes["url.path"] = "/items/9"  # type: ignore[index]
+        (visit,) = visits([trace(one)])
+        assert features(visit)["id"] == "9"
+
+
+def test_a_trace_without_its_root_is_diagnosed_too() -> None:
+    orphans = [Trace(one.trace_id, one.spans[1:]) for one in USUAL]
+    slow = [request(100 + number, callee=0.5) for number in range(20)]
+    during = [Trace(one.trace_id, tuple[Span, ...](one.spans[1:])) for one in slow]
+    assert [cause.service for cause in found(orphans, during)] == ["shop"]
