@@ -144,3 +144,8 @@ $(addprefix image-,$(SERVICES)): image-%:
 
 test-images: $(VENV)/.dev ## Build the images, run each, and look inside (with ENGINE, BASE as for images)
 	ENGINE="$(ENGINE)" ENGINE_FLAGS="$(ENGINE_FLAGS)" BASE="$(BASE)" $(BIN)/pytest --durations=5 tests/images
+
+.PHONY: scenarios
+
+scenarios: $(VENV)/.dev prerequisites ## Break a stack of its own in every known way; the diagnosis must name each cause
+	$(BIN)/dashcam scenario verify --all --junit .dashcam/scenarios.xml --markdown .dashcam/scenarios.md
