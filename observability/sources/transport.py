@@ -40,7 +40,7 @@ class HttpTransport:
         self._timeout = timeout
         # A proxy of the environment is not asked: the sources are this machine's or port-forwarded.
         self._pool = urllib3.PoolManager(
-            maxsize=8,
+            maxsize=32,
             retries=False,
             timeout=urllib3.Timeout(connect=min(timeout, 2.0), read=timeout),
             headers={"accept": "application/json", "user-agent": "dashcam-console", **(headers or {})},
