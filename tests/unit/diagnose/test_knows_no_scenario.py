@@ -1,0 +1,53 @@
+"""The diagnosis reads telemetry alone: neither the switches of faults nor the scenarios' files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from observability.diagnose.scenario import load
+
+HERE = Path(__file__).parents[3] / "observability" / "diagnose"
+PROOF = {"switches", "fault_command", "scenario", "scenario_command", "verify", "results"}
+"""The modules that make and judge faults; all others belong to the diagnosis."""
+
+
+def test_the_diagnosis_loads_nothing_that_knows_of_faults_or_scenarios() -> None:
+    script = (
+        "import sys, observability.diagnose.command, observability.diagnose.verdict\n"
+        "print(*sorted(name for name in sys.modules if name.startswith('observability')))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "observability.diagnose.traces" in loaded
+    assert not loaded & {f"observability.diagnose.{name}" for name in PROOF}
+    assert not loaded & {"observability.faults", "observability.flagd"}
+
+
+def test_no_module_of_the_diagnosis_names_a_scenario_or_a_service_of_the_example() -> None:
+    words = {*load(), "bentz", '"minus"', '"car"', '"web"', "pg_sleep", "DASHCAM_FAULTS_FILE", "flags.json"}
+    for path in HERE.glob("*.py"):
+        if path.stem not in PROOF:
+            text = path.read_text()
+            assert not [word for word in words if word in text], path.name
+
+
+def test_every_scenario_expects_a_kind_that_the_diagnosis_can_give() -> None:
+    given = "\n".join(path.read_text() for path in HERE.glob("*.py") if path.stem not in PROOF)
+    for scenario in load().values():
+        assert scenario.title
+        assert scenario.description
+        assert scenario.faults or scenario.stop or scenario.lock, scenario.name
+        for expected in scenario.expect:
+            for kind in expected.kinds:
+                assert f'"{kind}"' in given, f"{scenario.name}: {kind}"
+
+
+def test_every_fault_that_a_scenario_switches_is_in_the_catalogue() -> None:
+    from observability.diagnose.switches import CATALOGUE
+    from observability.flagd import parse
+
+    known = parse(CATALOGUE.read_text())
+    for scenario in load().values():
+        assert set(scenario.faults) <= set(known), scenario.name

@@ -1,0 +1,76 @@
+"""`dashcam fault`: the file of flags, and what is said of a name that nobody knows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from observability.diagnose.fault_command import fault
+from observability.diagnose.switches import Switches, UnknownFault
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DASHCAM_FAULTS_FILE", str(tmp_path / "faults.json"))
+    return tmp_path / "faults.json"
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(fault, arguments)
+    return done.exit_code, done.output
+
+
+def test_a_fault_is_on_until_it_is_switched_off(path: Path) -> None:
+    assert run("on", "minus-slow")[0] == 0
+    assert json.loads(path.read_text())["flags"]["minus-slow"]["state"] == "ENABLED"
+    assert "on   minus-slow" in run("list")[1]
+    assert run("off", "minus-slow")[0] == 0
+    assert "off  minus-slow" in run("list")[1]
+
+
+def test_all_faults_are_switched_off_at_once(path: Path) -> None:
+    run("on", "minus-slow")
+    run("on", "car-cpu-burn")
+    assert run("off", "--all") == (0, "all faults are off\n")
+    assert not any(flag.enabled for flag in Switches(path).all().values())
+
+
+def test_switching_one_leaves_the_others_as_they_are(path: Path) -> None:
+    run("on", "minus-slow")
+    run("on", "car-cpu-burn")
+    assert {name for name, flag in Switches(path).all().items() if flag.enabled} == {
+        "minus-slow",
+        "car-cpu-burn",
+    }
+
+
+def test_an_unknown_name_is_told_with_the_known_ones(path: Path) -> None:
+    status, said = run("on", "minus-slwo")
+    assert status == 1
+    assert "'minus-slwo'" in said
+    assert "minus-slow" in said
+    assert not path.exists()
+    with pytest.raises(UnknownFault):
+        Switches(path).set("x", True)
+
+
+def test_a_broken_file_is_told_and_not_overwritten(path: Path) -> None:
+    path.write_text("{")
+    status, said = run("on", "minus-slow")
+    assert status == 1
+    assert "not a file of flags" in said
+    assert path.read_text() == "{"
+
+
+def test_off_asks_for_a_name_or_all(path: Path) -> None:
+    assert run("off")[0] == 2
+    assert run("off", "minus-slow", "--all")[0] == 2
+
+
+def test_the_list_is_json_for_programs(path: Path) -> None:
+    faults = json.loads(run("list", "--json")[1])["faults"]
+    assert faults["minus-slow"]["on"] is False
+    assert faults["minus-slow"]["point"] == "minus.request"
