@@ -29,8 +29,8 @@ class Cause:
     """One thing that is wrong at one place.
 
     `kind` is the sort of fault, `service` and `subject` are the place (an operation, a statement, an
-    instance), `since` and `until` are Unix seconds (None: not known, still going on), `impact` is the share
-    of the requests that pass the place which suffer, `scope` says what those have in common, `details` are
+    instance), `since` and `until` are Unix seconds (None: not known, still going on), `impact` is its share
+    of what is wrong (of the time lost, of the failures; 1 where that is not known), `scope` says what those have in common, `details` are
     further names and values such as the exception.
     """
 

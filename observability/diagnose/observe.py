@@ -28,6 +28,8 @@ TRACES_BEFORE, TRACES_DURING = 60, 90
 """Traces asked for in each slice of the time before and since the fault, for each service."""
 SLICES = 4
 LINES = 400
+RAMP = 3
+"""Scrapes before the onset that count for neither side: a rate shows a change only as its window fills."""
 
 _COUNT = schema.HTTP_SERVER_DURATION.name + "_count"
 _SUM = schema.HTTP_SERVER_DURATION.name + "_sum"
@@ -129,13 +131,13 @@ def details(sources: Sources, seen: Observed, onset: float | None, interval: flo
     traced: list[str] = []
     try:
         traced = sources.traces.services()
-        before = _traces(sources, traced, seen.start, border - interval, TRACES_BEFORE)
+        before = _traces(sources, traced, seen.start, border - RAMP * interval, TRACES_BEFORE)
         during = _traces(sources, traced, border - interval / 2, seen.end, TRACES_DURING)
     except SourceError as error:
         away[error.source] = str(error)
     lines: dict[str, list[LogLine]] = {"before": [], "during": []}
     try:
-        lines["before"] = _lines(sources, seen.start, border - interval)
+        lines["before"] = _lines(sources, seen.start, border - RAMP * interval)
         lines["during"] = _lines(sources, border - interval / 2, seen.end)
     except SourceError as error:
         away[error.source] = str(error)

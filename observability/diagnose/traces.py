@@ -15,7 +15,7 @@ from observability.diagnose.places import Place, Visit, by_place, owners, title,
 from observability.sources import Span
 
 SLOWER, EXCESS = 3.0, 0.1
-"""A visit is slow from SLOWER times the usual 95th percentile on, and from EXCESS seconds above it."""
+"""A visit is slow from SLOWER times the usual 90th percentile on, and from EXCESS seconds above it."""
 LEAST_SLOW, SLOW_SHARE = 4, 0.03
 LEAST_FAILED, FAILED_SHARE = 3, 0.02
 MATTERS = 0.15
@@ -62,7 +62,7 @@ def slow(seen: Observed, found: Traced) -> list[Cause]:
         lost[place] = cost, late, [visit for visit in here if visit.waited <= limit]
     total = sum(cost for cost, _, _ in lost.values())
     return [
-        _slow_cause(seen, found, place, late, fast, usual.get(place, ()))
+        _slow_cause(seen, found, place, late, fast, usual.get(place, ()), cost / total)
         for place, (cost, late, fast) in lost.items()
         if cost >= MATTERS * total
     ]
@@ -81,7 +81,7 @@ def _limit(earlier: Sequence[float]) -> float:
     if not earlier:
         return EXCESS
     ordered = sorted(earlier)
-    high = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+    high = ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))]
     return max(SLOWER * high, high + EXCESS)
 
 
@@ -91,7 +91,13 @@ def _gave_up(visit: Visit) -> bool:
 
 
 def _slow_cause(
-    seen: Observed, found: Traced, place: Place, late: list[Visit], fast: list[Visit], usual: Sequence[Visit]
+    seen: Observed,
+    found: Traced,
+    place: Place,
+    late: list[Visit],
+    fast: list[Visit],
+    usual: Sequence[Visit],
+    share: float,
 ) -> Cause:
     scope, figures = scope_of(late, fast) if fast else scope_of(*_raised(found, late))
     before = median(visit.waited for visit in usual) if usual else 0.0
@@ -110,7 +116,7 @@ def _slow_cause(
         f"{place.service} is slow: {where} takes {words.seconds(during)} instead of "
         f"{words.seconds(before)}{only}",
         HARM,
-        len(late) / (len(late) + len(fast)),
+        share,
         since=min(visit.span.start for visit in late) / 1e6,
         scope=scope,
         details={**_names(place), **figures},
@@ -140,7 +146,7 @@ def failing(seen: Observed, found: Traced) -> list[Cause]:
     total = sum(len(each) for each in now.values())
     places = by_place(found.during)
     return [
-        _failing_cause(seen, found, origin, bad, places)
+        _failing_cause(seen, found, origin, bad, places, len(bad) / total)
         for origin, bad in now.items()
         if len(bad) >= LEAST_FAILED
         and len(bad) > 3 * ratio * usual[origin]
@@ -193,6 +199,7 @@ def _failing_cause(
     origin: Origin,
     bad: list[Visit],
     places: Mapping[Place, list[Visit]],
+    share: float,
 ) -> Cause:
     ids = {visit.span.span_id for visit in bad}
     here = {visit.place for visit in bad}
@@ -205,7 +212,7 @@ def _failing_cause(
         summary = f"{origin.place.service} does not answer ({origin.error}){only}"
     else:
         summary = f"{origin.place.service} fails: {where} ends in {origin.error}{only}"
-    share = len(bad) / max(1, len(bad) + len(good))
+    mostly = len(bad) > len(good)
     message = _message(bad[-1].span)
     result = f"{len(bad)} failures begin there, of {len(bad) + len(good)} times{_rest(figures)}"
     return Cause(
@@ -213,7 +220,7 @@ def _failing_cause(
         origin.place.service,
         origin.place.operation,
         summary,
-        STOPPED if origin.silent and share > 0.5 else HARM,
+        STOPPED if origin.silent and mostly else HARM,
         share,
         since=min(visit.span.start for visit in bad) / 1e6,
         scope=scope,
