@@ -30,8 +30,8 @@ class Cause:
 
     `kind` is the sort of fault, `service` and `subject` are the place (an operation, a statement, an
     instance), `since` and `until` are Unix seconds (None: not known, still going on), `impact` is its share
-    of what is wrong (of the time lost, of the failures; 1 where that is not known), `scope` says what those have in common, `details` are
-    further names and values such as the exception.
+    of what is wrong (of the time lost, of the failures; 1 where that is not known), `scope` says what those
+    that suffer have in common, `details` are further names and values such as the exception.
     """
 
     kind: str
