@@ -1,7 +1,7 @@
 """Take the pictures of the console in docs/img from the running stack: `make screenshots`.
 
-Pages of the newest failing trace where there is one: break something first (docs/msa-drawbacks.md has ways)
-for pictures that show more than calm. Pictures are of one screen, so that they stay small.
+Break something first (docs/msa-drawbacks.md has ways) for pictures that show more than calm. They are of one
+screen, so that they stay small; stack traces, which name folders of the machine, are left folded.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ LARGEST = 200_000
 
 def pages(traces: Jaeger) -> dict[str, tuple[str, str, str]]:
     """The pictures: (path, size, scheme) by name."""
-    failing = newest(traces, {"error": "true"}) or newest(traces, {})
     calm = newest(traces, {})
+    failing = (
+        newest(traces, {"http.response.status_code": "503"}) or newest(traces, {"error": "true"}) or calm
+    )
     return {
         "overview-light": ("/", "wide", "light"),
         "overview-dark": ("/", "wide", "dark"),
         "overview-narrow": ("/", "narrow", "light"),
         "search": ("/search?service=car&limit=50", "wide", "light"),
-        "trace-light": (f"/trace/{failing}", "wide", "light"),
+        "trace-light": (f"/trace/{calm}", "wide", "light"),
         "trace-dark": (f"/trace/{failing}", "wide", "dark"),
         "trace-narrow": (f"/trace/{failing}", "narrow", "dark"),
         "compare": (f"/trace/{failing}...{calm}", "wide", "light"),

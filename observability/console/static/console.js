@@ -94,7 +94,7 @@ function openTarget() {
   const details = target?.querySelector("details.wf-span");
   if (details) {
     details.open = true;
-    target.scrollIntoView({ block: "center" });
+    target.scrollIntoView({ block: "start" });
   }
 }
 
