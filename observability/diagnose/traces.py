@@ -1,4 +1,4 @@
-"""Causes that traces show: places that became slow, places where failures begin, broken traces."""
+"""Causes that traces show: places that became slow, and places where failures begin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import mean, median
 
 from observability.diagnose import words
 from observability.diagnose.contrast import scope_of
-from observability.diagnose.model import HARM, STOPPED, WASTE, Cause, Evidence
+from observability.diagnose.model import HARM, STOPPED, Cause
 from observability.diagnose.observe import Observed
 from observability.diagnose.places import Place, Visit, by_place, owners, title, visits
 from observability.sources import Span
@@ -20,7 +20,6 @@ LEAST_SLOW, SLOW_SHARE = 4, 0.03
 LEAST_FAILED, FAILED_SHARE = 3, 0.02
 MATTERS = 0.15
 """The share of all lost time, or of all failures, that a place must account for."""
-LEAST_ROOTS, BROKEN = 8, 0.3
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def traced(seen: Observed) -> Traced:
 
 def causes(seen: Observed, found: Traced) -> list[Cause]:
     """Everything that the traces alone give as a cause."""
-    return [*slow(seen, found), *failing(seen, found), *broken(seen, found), *skewed(seen, found)]
+    return [*slow(seen, found), *failing(seen, found)]
 
 
 # -- slow ------------------------------------------------------------------------------------------
@@ -238,103 +237,6 @@ def _message(span: Span) -> dict[str, str]:
     texts = [str(event.attributes.get("exception.message") or "") for event in span.exceptions]
     text = next((text for text in [*texts, span.status_message] if text), "")
     return {"message": text[:300]} if text else {}
-
-
-# -- broken and skewed -----------------------------------------------------------------------------
-
-
-def broken(seen: Observed, found: Traced) -> list[Cause]:
-    """Callers whose calls used to go on in the callee's trace, and now begin a trace of their own."""
-    causes = []
-    was, now = _continued(found.before, found.known), _continued(found.during, found.known)
-    for edge, (whole, cut, sample) in now.items():
-        earlier = was.get(edge)
-        if earlier is None or whole + cut < LEAST_ROOTS or earlier[0] + earlier[1] < LEAST_ROOTS:
-            continue
-        share, usual = cut / (whole + cut), earlier[1] / (earlier[0] + earlier[1])
-        strangers = _new_roots(found, edge[1])
-        if share < usual + BROKEN or not strangers or sample is None:
-            continue
-        result = (
-            f"{cut} of {whole + cut} answered calls have no span of {edge[1]} below them "
-            f"({usual:.0%} before), while {len(strangers)} traces begin in {edge[1]}"
-        )
-        causes.append(
-            Cause(
-                "cut traces",
-                edge[1],
-                f"{edge[0]} to {edge[1]}",
-                f"traces are cut between {edge[0]} and {edge[1]}: the context of a call does not arrive",
-                WASTE,
-                share,
-                since=sample.span.start / 1e6,
-                details={"caller": edge[0], "callee": edge[1]},
-                evidence=(
-                    words.trace(seen, sample.trace, result),
-                    words.trace(seen, strangers[-1].trace, f"this one begins in {edge[1]}"),
-                ),
-            )
-        )
-    return causes
-
-
-def _continued(
-    all_visits: Sequence[Visit], known: Mapping[str, str]
-) -> dict[tuple[str, str], tuple[int, int, Visit | None]]:
-    """For each caller and callee: answered calls with and without the callee's span, the first without."""
-    counts: dict[tuple[str, str], tuple[int, int, Visit | None]] = {}
-    for visit in all_visits:
-        callee = known.get(visit.place.peer)
-        if visit.span.kind != "client" or callee is None:
-            continue
-        if visit.span.attributes.get("http.response.status_code") is None:
-            continue
-        whole, cut, sample = counts.get((visit.place.service, callee), (0, 0, None))
-        if any(child.service == callee for child in visit.tree.children(visit.span)):
-            whole += 1
-        else:
-            cut, sample = cut + 1, sample or visit
-        counts[visit.place.service, callee] = whole, cut, sample
-    return counts
-
-
-def _new_roots(found: Traced, service: str) -> list[Visit]:
-    """Traces that begin in `service` for clients for which none began there before."""
-
-    def roots(every: Sequence[Visit]) -> list[Visit]:
-        return [v for v in every if v.span.service == service and v.trace.root is v.span]
-
-    def client(visit: Visit) -> str:
-        return str(visit.span.attributes.get("user_agent.original", ""))
-
-    usual = {client(visit) for visit in roots(found.before)}
-    return [visit for visit in roots(found.during) if client(visit) not in usual]
-
-
-def skewed(seen: Observed, found: Traced) -> list[Cause]:
-    """Services whose clock differs from their callers', as Jaeger's own adjustment says."""
-    causes = []
-    for service in sorted({visit.place.service for visit in found.during}):
-        moved = [v for v in found.during if v.place.service == service and _moved(v.span)]
-        if len(moved) < LEAST_ROOTS:
-            continue
-        evidence: tuple[Evidence, ...] = (words.trace(seen, moved[-1].trace, moved[-1].span.warnings[0]),)
-        causes.append(
-            Cause(
-                "clock",
-                service,
-                str(moved[-1].span.resource.get("host.name", "")),
-                f"the clock of {service} differs from its callers'",
-                WASTE,
-                len(moved) / len(found.during),
-                evidence=evidence,
-            )
-        )
-    return causes
-
-
-def _moved(span: Span) -> bool:
-    return any("clock skew" in warning.lower() for warning in span.warnings)
 
 
 def _names(place: Place) -> dict[str, str]:

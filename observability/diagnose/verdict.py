@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from observability.diagnose import figures, lines, observe, processes, traces, volumes, wholeness, words
+from observability.diagnose import (
+    continuity,
+    figures,
+    lines,
+    observe,
+    processes,
+    traces,
+    volumes,
+    wholeness,
+    words,
+)
 from observability.diagnose.model import HARM, WASTE, Cause, Diagnosis, Evidence, Symptom
 from observability.diagnose.observe import Observed
 from observability.diagnose.places import callees
@@ -52,7 +62,12 @@ def judge(seen: Observed) -> Diagnosis:
     found = traces.traced(seen)
     telemetry = wholeness.gaps(seen)
     symptoms = figures.symptoms(seen)
-    every = [*traces.causes(seen, found), *processes.causes(seen), *volumes.causes(seen, found.known)]
+    every = [
+        *traces.causes(seen, found),
+        *continuity.causes(seen, found),
+        *processes.causes(seen),
+        *volumes.causes(seen, found.known),
+    ]
     below = callees([*found.before, *found.during])
     ordered = sorted(every, key=lambda cause: _order(cause, below))
     roots: list[Cause] = []

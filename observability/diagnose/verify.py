@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +24,15 @@ BASELINE = 45.0
 NOTICE, RECOVERY = 60.0, 90.0
 """Seconds that the first signal of a fault, and the recovery from it, may take."""
 POLL = 3.0
+
+HOLDER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+"""A program that holds the write lock of a SQLite file until its standard input ends."""
 
 Say = Callable[[str], None]
 
@@ -85,14 +95,16 @@ class Bench:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold the write lock of a SQLite file, as a stuck migration or a forgotten shell does."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=30)
-    try:
-        connection.execute("BEGIN IMMEDIATE")
+    holder = subprocess.Popen(  # noqa: S603 - our own interpreter and the text above
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        if not holder.stdout.readline():
+            raise RuntimeError(f"the database {path} could not be locked")
         yield
-    finally:
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        connection.close()
+        holder.stdin.close()
 
 
 def verify(bench: Bench, scenario: Scenario, baseline: float = BASELINE) -> Result:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from made import span, trace
 
-from observability.diagnose import traces
+from observability.diagnose import continuity, traces
 from observability.diagnose.contrast import features, scope_of
-from observability.diagnose.model import STOPPED
+from observability.diagnose.model import STOPPED, Cause
 from observability.diagnose.observe import Observed
 from observability.diagnose.places import owners, visits
 from observability.sources import Span, Trace
@@ -37,8 +37,10 @@ def seen(before: list[Trace], during: list[Trace]) -> Observed:
     return Observed(0.0, 200.0, 100.0, before=before, during=during, detailed=True)
 
 
-def found(before: list[Trace], during: list[Trace]) -> list[traces.Cause]:
-    return traces.causes(seen(before, during), traces.traced(seen(before, during)))
+def found(before: list[Trace], during: list[Trace]) -> list[Cause]:
+    observed = seen(before, during)
+    traced = traces.traced(observed)
+    return [*traces.causes(observed, traced), *continuity.causes(observed, traced)]
 
 
 USUAL = [request(number) for number in range(30)]
