@@ -29,7 +29,7 @@ ELASTICSEARCH = Source("elasticsearch", "Elasticsearch", "elasticsearch", "$ELAS
 
 ALERTMANAGER = Source("alertmanager", "Alertmanager", "alertmanager", "http://alertmanager:9093")
 
-LOG_INDEX = "logs-dashcam*"
+LOG_INDEX = "logs-dashcam-*"
 """The data streams that Fluent Bit writes; Kibana's data view is over the same."""
 
 EXEMPLAR_LABEL = "trace_id"

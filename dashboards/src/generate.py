@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from dashboards.src import alertmanager, alerts, boards, datasources, kustomize, slo_rules
+from dashboards.src import alertmanager, alerts, boards, datasources, kibana, kustomize, slo_rules
 from dashboards.src.rules import Group, rule_file
 from dashboards.src.slos import HERE, Objectives, load
 from dashboards.src.yaml_text import dump
@@ -49,6 +49,7 @@ def files() -> dict[str, str]:
         _header("dashboards/src/alertmanager.py, slos.yaml and receivers.yaml"),
     )
     texts = {**rules(objectives), "alertmanager.yml": routing, **grafana(objectives)}
+    texts["kibana/saved-objects.ndjson"] = kibana.saved_objects()
     return {**texts, **_for_kubernetes(objectives, texts)}
 
 

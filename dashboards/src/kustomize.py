@@ -13,6 +13,7 @@ from typing import Any
 CONFIG_MAPS = {
     "": {"alertmanager": ("alertmanager.yml",)},
     "rules": {"prometheus-rules": ("rules/",)},
+    "kibana": {"kibana-saved-objects": ("kibana/",)},
     "grafana": {
         "grafana-datasources": ("grafana/provisioning/datasources/",),
         "grafana-dashboard-providers": ("grafana/provisioning/dashboards/",),

@@ -13,6 +13,8 @@ Prometheus holds less than a window (a laptop, a fresh start), the window is wha
 
 from __future__ import annotations
 
+from textwrap import indent
+
 from dashboards.src.durations import milliseconds
 from dashboards.src.rules import Alert, Group, Recording
 from dashboards.src.slos import BurnRate, Objectives, Slo
@@ -124,6 +126,14 @@ def _nothing_succeeds(slo: Slo, objectives: Objectives) -> str:
     )
 
 
+def _paged(slo: Slo, alert: str, objectives: Objectives) -> str:
+    """Whether `alert` fired within the tickets' longest short window, which still holds what it was about:
+    who was woken need not be told again when it is over."""
+    window = max((rate.short for rate in objectives.burn_rates["ticket"]), key=milliseconds)
+    fired = f'ALERTS{{alertname="{alert}",alertstate="firing",slo="{slo.name}"}}'
+    return f"max_over_time({fired}[{window}])"
+
+
 _WORDS = {
     "availability": ("fail", "Availability"),
     "latency": ("are too slow", "Latency"),
@@ -139,17 +149,23 @@ def _alerts(slo: Slo, objectives: Objectives) -> list[Alert]:
         arms = [_burning(slo, rate, objectives.min_failures) for rate in objectives.burn_rates[severity]]
         if severity == "page" and slo.sli == "availability":
             arms.append(_nothing_succeeds(slo, objectives))
-        rates = objectives.burn_rates[severity]
+        expr = "\nor\n".join(arms)
+        if severity == "ticket":
+            expr = (
+                f"(\n{indent(expr, '  ')}\n)\nunless on (slo)\n{_paged(slo, f'{prefix}BurnFast', objectives)}"
+            )
+        slowest = min(rate.factor for rate in objectives.burn_rates[severity])
+        pace = f"at least {slowest:g} times too fast" if slowest > 1 else "before its period is over"
         alerts.append(
             Alert(
                 name=f"{prefix}Burn{speed}",
                 labels=_labels(slo),
                 severity=severity,  # type: ignore[arg-type]  # the loop's two literals
-                expr="\nor\n".join(arms),
+                expr=expr,
                 summary=f"{{{{ $value | humanizePercentage }}}} of the requests of {slo.name} {verb}{limit}.",
                 description=(
-                    f"Promised: {promise} At this rate the error budget is used up at least "
-                    f"{min(rate.factor for rate in rates):g} times too fast, and it is still going on."
+                    f"Promised: {promise} At this rate the error budget is used up {pace}, "
+                    "and it is still going on."
                 ),
             )
         )

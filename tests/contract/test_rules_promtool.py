@@ -153,7 +153,7 @@ def test_each_objective_pages_well_above_its_budget_and_is_quiet_within_it(
     slos = [slo for slo in SLOS if slo.sli == sli and bool(slo.route) == (part == "single routes")]
     assert slos
     rules_copy = _copy(GENERATED / "rules" / "slo.yml", tmp_path, lambda rule: rule)
-    cases = [_case(slos, 16, "Fast", "Slow"), _case(slos, 4, "Slow"), _case(slos, 0)]
+    cases = [_case(slos, 16, "Fast"), _case(slos, 4, "Slow"), _case(slos, 0)]
     tests = {"rule_files": [str(rules_copy)], "evaluation_interval": "5m", "tests": cases}
     page = write(tmp_path / "objective_test.yml", tests)
     tested = run("promtool", "test", "rules", page)
