@@ -122,8 +122,21 @@ def is_hex(word: bytes) -> bool:
 
 
 def join_words(found: Iterable[bytes]) -> bytes:
-    """Distinct words, each between newlines, so that a search can ask for a whole word or a part of one."""
+    """Distinct words, sorted, each between newlines."""
     return b"\n" + b"\n".join(sorted(found)) + b"\n"
+
+
+def has_word(words: bytes, word: bytes) -> bool:
+    """Whether a list made by join_words has a word. Halves the list until it is found, as it is sorted."""
+    low, high = 1, len(words)
+    while low < high:
+        start = words.rfind(b"\n", low - 1, (low + high) // 2) + 1
+        end = words.find(b"\n", start)
+        found = words[start:end]
+        if found == word:
+            return True
+        low, high = (end + 1, high) if found < word else (low, start)
+    return False
 
 
 def pieces(text: str) -> list[bytes]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from observability.local.blocks import ID_LENGTH, LogBlock, is_hex, pieces
+from observability.local.blocks import ID_LENGTH, LogBlock, has_word, is_hex, pieces
+from observability.local.needles import AllOf
 from observability.local.values import plain_text
 
 
@@ -52,17 +53,39 @@ def split_terms(text: str) -> tuple[str, ...]:
     return tuple(term.lower() for term in terms if term.strip())
 
 
-def word_patterns(query: LogQuery) -> tuple[list[bytes], bool]:
-    """What the words of a block must contain for a line of it to match, and whether ids may hold it.
+class WordFilter:
+    """What the words of a block must be for a line of it to match.
 
     A term may begin and end within words. The text of a field is whole words, because quotes, commas or
     braces surround it in the line.
     """
-    parts = {piece for term in query.terms for piece in pieces(term)}
-    whole = {piece for name, text in query.fields for piece in pieces(f"{name} {_as_written(text)}")}
-    in_ids = any(is_hex(part) for part in parts) or any(len(w) >= ID_LENGTH and is_hex(w) for w in whole)
-    patterns = parts | {b"\n%s\n" % word for word in whole}
-    return sorted(patterns, key=len, reverse=True), in_ids
+
+    def __init__(self, query: LogQuery) -> None:
+        parts = {piece for term in query.terms for piece in pieces(term)}
+        whole = {piece for name, text in query.fields for piece in pieces(f"{name} {_as_written(text)}")}
+        self._ids = [word for word in whole if len(word) >= ID_LENGTH and is_hex(word)]
+        self._words = sorted(whole.difference(self._ids), key=len, reverse=True)
+        self._parts = AllOf([part] for part in sorted(parts, key=len, reverse=True))
+        self._parts_of_ids = any(is_hex(part) for part in parts)
+
+    def __bool__(self) -> bool:
+        return bool(self._parts or self._words or self._ids)
+
+    @property
+    def needs_ids(self) -> bool:
+        """Whether the ids must be looked at as well."""
+        return self._parts_of_ids or bool(self._ids)
+
+    def allows(self, words: bytes, ids: bytes) -> bool:
+        """Whether a block with these words and ids can hold a match."""
+        for i, word in enumerate(self._words):
+            if not has_word(words, word):
+                # It is the rarest so far: what is tried first next time.
+                self._words.insert(0, self._words.pop(i))
+                return False
+        return all(has_word(ids, word) for word in self._ids) and (
+            not self._parts or self._parts.within(words + ids if self._parts_of_ids else words)
+        )
 
 
 def matching(block: LogBlock, first: int, query: LogQuery) -> Iterator[tuple[int, str]]:

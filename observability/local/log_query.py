@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from observability.local import blocks
-from observability.local.log_match import LogQuery, heads, matching, word_patterns
-from observability.local.needles import AllOf
+from observability.local.log_match import LogQuery, WordFilter, heads, matching
 
 PAGE_SECONDS = 3.0
 """How long a page is looked for; then the answer is what was found, with the place to go on from."""
@@ -177,12 +176,11 @@ def _blocks(db: sqlite3.Connection, query: LogQuery) -> Iterator[_Block]:
     if query.after:
         where.append("b.id + b.n > ?")
         values.append(query.after + 1)
-    wanted, in_ids = word_patterns(query)
-    patterns = AllOf([pattern] for pattern in wanted)
+    wanted = WordFilter(query)
     join, columns = "", "NULL, NULL"
     if wanted:
         join = " JOIN log_words w ON w.block = b.id"
-        columns = "w.words, w.ids" if in_ids else "w.words, x''"
+        columns = "w.words, w.ids" if wanted.needs_ids else "w.words, x''"
     if query.trace:
         join += " JOIN log_traces t ON t.block = b.id"
         where.append("instr(t.traces, ?)")
@@ -200,7 +198,7 @@ def _blocks(db: sqlite3.Connection, query: LogQuery) -> Iterator[_Block]:
         f" WHERE {' AND '.join(where)} ORDER BY {order}"
     )
     for block, n, oldest, newest, names_, words, ids in db.execute(sql, values):
-        if words is None or patterns.within(words + ids):
+        if words is None or wanted.allows(words, ids):
             yield _Block(block, n, oldest, newest, json.loads(names_))
 
 
