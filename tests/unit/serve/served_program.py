@@ -1,6 +1,7 @@
 """The service that the server's tests run as a process of its own.
 
-It is instrumented as the real ones are. `BREAK` makes its factory fail in one of two ways.
+It is instrumented as the real ones are. `BREAK` makes its factory fail in one of two ways,
+`HANG` makes its telemetry hang at the end.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def create_app(settings: Settings) -> Flask:
     def die() -> str:
         os._exit(3)
 
-    instrument(app, service="program", version="1")
+    telemetry = instrument(app, service="program", version="1")
+    if "HANG" in os.environ:
+        telemetry.shutdown = lambda: time.sleep(60)  # type: ignore[method-assign]
     return app
 
 

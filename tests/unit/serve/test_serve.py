@@ -98,6 +98,16 @@ def test_the_end_is_bounded_when_nobody_takes_the_spans(
     assert time.monotonic() - began < 2 + 3
 
 
+def test_the_end_is_bounded_when_the_telemetry_hangs(launch: Launch) -> None:
+    running = launch(HANG="1", DASHCAM_SHUTDOWN_TIMEOUT="1").ready()
+    began = time.monotonic()
+
+    running.signal()
+
+    assert running.end() == 0
+    assert time.monotonic() - began < 1 + 4
+
+
 def test_a_second_signal_ends_at_once_whatever_is_in_flight(launch: Launch) -> None:
     running = launch().ready()
     busy = running.start_request("/sleep/60.0")
