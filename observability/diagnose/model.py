@@ -90,6 +90,8 @@ class Diagnosis:
     effects: tuple[tuple[Cause, str], ...]
     ruled_out: tuple[str, ...]
     alerts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What makes the answer less sure, without anything being wrong."""
 
     @property
     def healthy(self) -> bool:
@@ -99,7 +101,7 @@ class Diagnosis:
     def confidence(self, cause: Cause) -> str:
         """high, medium or low, by how many signals agree and whether the telemetry is whole."""
         agreeing = len(cause.signals)
-        if self.telemetry and cause not in self.telemetry:
+        if self.notes or (self.telemetry and cause not in self.telemetry):
             agreeing -= 1
         return "high" if agreeing >= 2 else "medium" if agreeing == 1 else "low"
 

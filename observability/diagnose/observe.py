@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from observability import schema
@@ -110,6 +110,20 @@ def metrics(sources: Sources, start: float, end: float, console: str = "") -> Ob
         away[error.source] = str(error)
     return Observed(
         start, end, series=series, queries=queries, alerts=tuple(alerts), away=away, console=console
+    )
+
+
+def families(sources: Sources, seen: Observed, job: str) -> Observed:
+    """`seen` with the metric families of `job` that have the most series."""
+    promql = f'topk(5, count by (job, __name__) ({{job="{job}"}}))'
+    try:
+        found = sources.metrics.range(promql, seen.end - 1, seen.end, 1)
+    except SourceError as error:
+        return replace(seen, away={**seen.away, error.source: str(error)})
+    return replace(
+        seen,
+        series={**seen.series, "families": [*seen.named("families"), *found]},
+        queries={**seen.queries, "families": promql},
     )
 
 

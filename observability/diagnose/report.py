@@ -60,6 +60,7 @@ def text(found: Diagnosis) -> str:
 
 def _text(found: Diagnosis) -> Iterator[str]:
     yield f"{clock(found.start)} to {clock(found.end)} UTC, services: {', '.join(found.services) or 'none'}"
+    yield from (f"note: {note}" for note in found.notes)
     if found.telemetry:
         yield "\nTHE TELEMETRY IS NOT WHOLE. What follows may miss something."
         for gap in found.telemetry:
@@ -123,6 +124,7 @@ def document(found: Diagnosis) -> dict[str, Any]:
         "symptoms": [dataclasses.asdict(one) for one in found.symptoms],
         "alerts": found.alerts,
         "ruled_out": found.ruled_out,
+        "notes": found.notes,
     }
 
 

@@ -36,6 +36,8 @@ def diagnose(sources: Sources, start: float, end: float, console: str = "") -> D
 def observed(sources: Sources, start: float, end: float, console: str = "") -> Observed:
     """What :func:`judge` needs to know of this time."""
     seen = observe.metrics(sources, start, end, console)
+    for cause in volumes.growing(seen):
+        seen = observe.families(sources, seen, cause.service)
     return observe.details(sources, seen, onset(seen))
 
 
@@ -89,6 +91,7 @@ def judge(seen: Observed) -> Diagnosis:
         tuple(effects),
         tuple(_ruled_out(seen, every, symptoms)),
         tuple(sorted({a.name for a in seen.alerts if a.labels.get("severity") != "none"})),
+        tuple(wholeness.thin(seen)),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from observability.diagnose import words
 from observability.diagnose.figures import BUSY, grouped, total
-from observability.diagnose.model import WASTE, Cause
+from observability.diagnose.model import WASTE, Cause, Evidence
 from observability.diagnose.observe import Observed
 from observability.diagnose.steps import amount, ratio, step
 
@@ -21,7 +21,7 @@ CACHED, FEWEST_CACHED = 0.7, 6.0
 
 def causes(seen: Observed, owners: Mapping[str, str]) -> list[Cause]:
     """Everything that these counts alone give as a cause. `owners` says who answers at which host:port."""
-    return [*_statements(seen), *_calls(seen, owners), *_lines(seen), *_series(seen), *_uncached(seen)]
+    return [*_statements(seen), *_calls(seen, owners), *_lines(seen), *growing(seen), *_uncached(seen)]
 
 
 def _requests(seen: Observed) -> dict[str, list[tuple[float, float]]]:
@@ -105,38 +105,46 @@ def _lines(seen: Observed) -> list[Cause]:
     return found
 
 
-def _series(seen: Observed) -> list[Cause]:
+def growing(seen: Observed) -> list[Cause]:
+    """Targets that expose ever more series."""
     found = []
     for one in seen.named("samples"):
         # A service that has just started has not yet shown all of its routes: growth that ends is none.
         recent = [(time, value) for time, value in one.points if time > seen.end - 30]
-        growing = len(recent) >= 3 and recent[-1][1] - recent[0][1] >= SERIES / 4
+        lasting = len(recent) >= 3 and recent[-1][1] - recent[0][1] >= SERIES / 4
         change = step(one.points, least=SERIES, factor=SERIES_GROWN)
-        if not change or not growing:
+        if not change or not lasting:
             continue
         job = one.labels.get("job", "")
         result = f"{one.points[-1][1]:.0f} series, {change.before:.0f} before, and growing"
+        largest, evidence = _largest(seen, job)
         found.append(
             Cause(
                 "series",
                 job,
-                one.labels.get("instance", ""),
-                f"a label of {job} takes ever new values: {result}",
+                largest or one.labels.get("instance", ""),
+                f"a label of {job}{f' ({largest})' if largest else ''} takes ever new values: {result}",
                 WASTE,
                 1.0,
                 since=change.start,
-                evidence=(
-                    words.metric(seen, "samples", result),
-                    words.metric(
-                        seen,
-                        "samples",
-                        "the families with the most series",
-                        f'topk(5, count by (__name__) ({{job="{job}"}}))',
-                    ),
-                ),
+                details={"metric": largest} if largest else {},
+                evidence=(words.metric(seen, "samples", result), *evidence),
             )
         )
     return found
+
+
+def _largest(seen: Observed, job: str) -> tuple[str, tuple[Evidence, ...]]:
+    """The family of a job with the most series, and the answer that says so."""
+    counts = [
+        (one.points[-1][1], one.labels.get("__name__", ""))
+        for one in seen.named("families")
+        if one.labels.get("job") == job and one.points
+    ]
+    if not counts:
+        return "", ()
+    shown = ", ".join(f"{name} {count:.0f}" for count, name in sorted(counts, reverse=True))
+    return max(counts)[1], (words.metric(seen, "families", f"series by family: {shown}"),)
 
 
 def _uncached(seen: Observed) -> list[Cause]:

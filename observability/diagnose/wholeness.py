@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from observability.diagnose import words
 from observability.diagnose.figures import BUSY, grouped, total
-from observability.diagnose.model import STOPPED, WASTE, Cause, Evidence
-from observability.diagnose.observe import Observed
+from observability.diagnose.model import STOPPED, WASTE, Cause, Evidence, Step
+from observability.diagnose.observe import SLICES, TRACES_BEFORE, TRACES_DURING, Observed
 from observability.diagnose.processes import services
-from observability.diagnose.steps import step
+from observability.diagnose.steps import amount, step
 
+THIN, MANY = 0.1, 50.0
+"""The share of requests with a trace below which that is said, where there were at least so MANY."""
 QUIET = 30.0
 """Seconds without any span of a busy service that count as missing."""
 
@@ -28,6 +32,27 @@ def gaps(seen: Observed) -> list[Cause]:
         for source, reason in seen.away.items()
     ]
     return [*away, *_nothing(seen), *_undelivered(seen), *_silent(seen), *_unscraped(seen)]
+
+
+def thin(seen: Observed) -> list[str]:
+    """Services of whose requests only few have a trace, in words: sampled by design, or lost."""
+    if not seen.detailed or "Jaeger" in seen.away:
+        return []
+    spans = Counter(
+        span.service
+        for trace in (*seen.before, *seen.during)
+        for span in trace.spans
+        if span.kind == "server"
+    )
+    asked = SLICES * (TRACES_BEFORE + TRACES_DURING)
+    said = []
+    for (job,), series in grouped(seen.named("answers"), "job").items():
+        points = total(series)
+        whole = amount(points, Step(seen.start, None, 0.0, 0.0))
+        if job in services(seen) and whole >= MANY and spans[job] < THIN * min(whole, asked):
+            share = spans[job] / whole
+            said.append(f"only {share:.1%} of the requests of {job} have a trace: what is rare may be missed")
+    return said
 
 
 def _nothing(seen: Observed) -> list[Cause]:
