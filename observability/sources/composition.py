@@ -57,5 +57,5 @@ def _credentials(settings: SourceSettings) -> dict[str, str] | None:
 
 def _logs(settings: SourceSettings, address: str, transport: Transport) -> LogSearch:
     if settings.logs_kind == "elasticsearch":
-        return ElasticsearchLogs(transport, address, settings.logs_index)
+        return ElasticsearchLogs(transport, address, settings.logs_index, settings.logs_time_field)
     return EmbeddedLogs(transport, address)

@@ -1,4 +1,4 @@
-"""The log search over Elasticsearch: `_search` with a bool query, newest first by `@timestamp`.
+"""The log search over Elasticsearch: `_search` with a bool query, newest first.
 
 Fluent Bit may have written a field's dots as underscores, and an index without a template maps text with a
 `.keyword` beside it; a field is therefore looked for under each of these spellings.
@@ -24,8 +24,9 @@ class ElasticsearchLogs(JsonSource):
 
     name = "Log search"
 
-    def __init__(self, transport: Transport, address: str, index: str) -> None:
+    def __init__(self, transport: Transport, address: str, index: str, time_field: str = "timestamp") -> None:
         super().__init__(transport, address)
+        self._time_field = time_field
         self._path = f"/{quote(index, safe='*,-_.')}/_search"
 
     def search(self, query: LogQuery) -> LogPage:
@@ -33,12 +34,12 @@ class ElasticsearchLogs(JsonSource):
         body = {
             "size": min(query.limit, MOST_LINES),
             "track_total_hits": True,
-            "query": _bool(query),
-            "sort": [{"@timestamp": {"order": "desc", "unmapped_type": "date"}}],
+            "query": self._bool(query),
+            "sort": [{self._time_field: {"order": "desc", "unmapped_type": "date"}}],
         }
         answer = self.ask(self._path, {"ignore_unavailable": "true"}, json=body)
         try:
-            lines = [LogLine(_line(hit["_source"])) for hit in answer["hits"]["hits"]]
+            lines = [LogLine(self._line(hit["_source"])) for hit in answer["hits"]["hits"]]
             return LogPage(lines, int(answer["hits"]["total"]["value"]))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self.unreadable("its search answer has another shape") from error
@@ -47,17 +48,17 @@ class ElasticsearchLogs(JsonSource):
         """How many lines match in each of `buckets` equal parts of the query's time."""
         if query.start is None or query.end is None:
             raise ValueError("a histogram needs a start and an end")
-        width = max(1000, -(-(query.end - query.start) // buckets) // 1000 * 1000)
+        width = max(1, -(-(query.end - query.start) // (buckets * 1000))) * 1000
         ranges = [
             {"from": (query.start + n * width) // 1000, "to": (query.start + (n + 1) * width) // 1000}
             for n in range(buckets)
         ]
         filters = {name: _either("severity", name) for name in SEVERITIES}
         aggregation = {
-            "date_range": {"field": "@timestamp", "format": "epoch_millis", "ranges": ranges},
+            "date_range": {"field": self._time_field, "format": "epoch_millis", "ranges": ranges},
             "aggs": {"severity": {"filters": {"filters": filters}}},
         }
-        body = {"size": 0, "query": _bool(query), "aggs": {"time": aggregation}}
+        body = {"size": 0, "query": self._bool(query), "aggs": {"time": aggregation}}
         answer = self.ask(self._path, {"ignore_unavailable": "true"}, json=body)
         try:
             return [
@@ -71,27 +72,36 @@ class ElasticsearchLogs(JsonSource):
         """A follower; a line that comes more than a minute late is missed."""
         return OverlapFollower(self, query)
 
+    def _bool(self, query: LogQuery) -> dict[str, Any]:
+        """The query in Elasticsearch's language; every part is a filter, so nothing is scored."""
+        exact = {"service": query.service, "trace_id": query.trace_id, "span_id": query.span_id}
+        wanted = {name: value for name, value in exact.items() if value} | dict(query.fields)
+        filters = [_either(name, value) for name, value in wanted.items()]
+        if query.level:
+            severe = SEVERITIES[SEVERITIES.index(query.level) :]
+            filters.append(_any([_either("severity", name) for name in severe]))
+        if query.text:
+            spelled = [
+                name for field in TEXT_FIELDS for name in dict.fromkeys((field, field.replace(".", "_")))
+            ]
+            filters.append(
+                {"multi_match": {"query": query.text, "type": "phrase", "fields": spelled, "lenient": True}}
+            )
+        if query.start is not None or query.end is not None:
+            filters.append({"range": {self._time_field: _range(query)}})
+        return {"bool": {"filter": filters}}
+
+    def _line(self, source: Mapping[str, Any]) -> dict[str, Any]:
+        """The document as the flat line that the service wrote, with the time it is sorted by."""
+        fields = dict(_flat("", source))
+        received = fields.pop("@timestamp", "")
+        if self._time_field == "@timestamp" or "timestamp" not in fields:
+            fields["timestamp"] = received
+        return fields
+
 
 def _counts(buckets: Mapping[str, Any]) -> dict[str, int]:
     return {name: int(row["doc_count"]) for name, row in buckets.items() if row["doc_count"]}
-
-
-def _bool(query: LogQuery) -> dict[str, Any]:
-    """The query in Elasticsearch's language; every part is a filter, so nothing is scored."""
-    exact = {"service": query.service, "trace_id": query.trace_id, "span_id": query.span_id}
-    wanted = {name: value for name, value in exact.items() if value} | dict(query.fields)
-    filters = [_either(name, value) for name, value in wanted.items()]
-    if query.level:
-        severe = SEVERITIES[SEVERITIES.index(query.level) :]
-        filters.append(_any([_either("severity", name) for name in severe]))
-    if query.text:
-        spelled = [name for field in TEXT_FIELDS for name in dict.fromkeys((field, field.replace(".", "_")))]
-        filters.append(
-            {"multi_match": {"query": query.text, "type": "phrase", "fields": spelled, "lenient": True}}
-        )
-    if query.start is not None or query.end is not None:
-        filters.append({"range": {"@timestamp": _range(query)}})
-    return {"bool": {"filter": filters}}
 
 
 def _range(query: LogQuery) -> dict[str, Any]:
@@ -99,7 +109,8 @@ def _range(query: LogQuery) -> dict[str, Any]:
     if query.start is not None:
         bounds["gte"] = query.start // 1000
     if query.end is not None:
-        bounds["lte"] = query.end // 1000
+        # The whole of the last millisecond, also where the index keeps nanoseconds.
+        bounds["lt"] = query.end // 1000 + 1
     return bounds
 
 
@@ -111,13 +122,6 @@ def _either(name: str, value: str) -> dict[str, Any]:
 
 def _any(clauses: list[dict[str, Any]]) -> dict[str, Any]:
     return {"bool": {"should": clauses, "minimum_should_match": 1}}
-
-
-def _line(source: Mapping[str, Any]) -> dict[str, Any]:
-    """The document as the flat line that the service wrote."""
-    fields = dict(_flat("", source))
-    fields.setdefault("timestamp", fields.pop("@timestamp", ""))
-    return fields
 
 
 def _flat(prefix: str, value: Mapping[str, Any]) -> list[tuple[str, Any]]:

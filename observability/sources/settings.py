@@ -54,7 +54,14 @@ class SourceSettings:
         help="The log search. Default: JAEGER_QUERY_URL's, or http://127.0.0.1:9200 for elasticsearch.",
     )
     logs_index: str = setting(
-        "ELASTICSEARCH_INDEX", "logs-*", help="Index, data stream or pattern that holds the log lines."
+        "ELASTICSEARCH_INDEX",
+        "logs-dashcam-services",
+        help="Index, data stream or pattern that holds the log lines.",
+    )
+    logs_time_field: str = setting(
+        "ELASTICSEARCH_TIME_FIELD",
+        "timestamp",
+        help="The date that lines are sorted by: the service's timestamp, or @timestamp for lines of others.",
     )
     logs_authorization: str | None = setting(
         "ELASTICSEARCH_AUTHORIZATION",

@@ -62,9 +62,9 @@ class Store:
     def elasticsearch(self, json: dict[str, Any]) -> dict[str, Any]:
         bounds: dict[str, Any] = {}
         for clause in json["query"]["bool"]["filter"]:
-            bounds |= clause.get("range", {}).get("@timestamp", {})
-        low, high = bounds.get("gte", 0), bounds.get("lte", 10**15)
-        found = sorted((one for one in self.lines if low <= one[0] // 1000 <= high), reverse=True)
+            bounds |= clause.get("range", {}).get("timestamp", {})
+        low, high = bounds.get("gte", 0), bounds.get("lt", 10**15)
+        found = sorted((one for one in self.lines if low <= one[0] / 1000 < high), reverse=True)
         page = [{"_source": self.document(one)} for one in found[: json["size"]]]
         return {"hits": {"total": {"value": len(found)}, "hits": page}}
 

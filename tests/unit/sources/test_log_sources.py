@@ -103,8 +103,21 @@ def test_elasticsearch_is_asked_for_milliseconds_newest_first() -> None:
     body = asked[0]
     assert body["size"] == 3
     (clause,) = body["query"]["bool"]["filter"]
-    assert clause["range"]["@timestamp"] == {"format": "epoch_millis", "gte": 1500, "lte": 2500}
-    assert body["sort"][0]["@timestamp"]["order"] == "desc"
+    assert clause["range"]["timestamp"] == {"format": "epoch_millis", "gte": 1500, "lt": 2501}
+    assert body["sort"][0]["timestamp"]["order"] == "desc"
+
+
+def test_lines_of_others_are_sorted_by_the_time_they_were_received() -> None:
+    asked: list[Any] = []
+
+    def play(params: Any, json: Any) -> Any:
+        asked.append(json)
+        return hits({"@timestamp": "2026-09-21T14:13:20Z", "timestamp": "yesterday", "log": "x"})
+
+    client = ElasticsearchLogs(Recorded({"/l/_search": play}), "http://es.test", "l", "@timestamp")
+    page = client.search(LogQuery(limit=1))
+    assert asked[0]["sort"][0]["@timestamp"]["order"] == "desc"
+    assert page.lines[0].time == 1_790_000_000_000_000
 
 
 def test_the_elasticsearch_histogram_counts_by_severity() -> None:
