@@ -1,0 +1,86 @@
+"""slos.yaml: what may stand there, and the message for what may not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dashboards.src import slo_rules
+from dashboards.src.slos import HERE, ObjectiveError, load
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+def _load_with(change: Change, folder: Path) -> Any:
+    page = yaml.safe_load((HERE / "slos.yaml").read_text())
+    change(page)
+    path = folder / "slos.yaml"
+    path.write_text(yaml.safe_dump(page))
+    return load(path)
+
+
+def _set(**values: Any) -> Change:
+    return lambda page: page["slos"][0].update(values)
+
+
+def test_the_objectives_cover_availability_and_latency_of_each_service_and_of_the_quote() -> None:
+    names = {slo.name for slo in load().slos}
+    subjects = ("web", "car", "minus", "quote")
+    assert names == {f"{subject}-{sli}" for subject in subjects for sli in ("availability", "latency")}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_set(service="wheels"), "service 'wheels' is not listed under services"),
+        (_set(sli="beauty"), "sli 'beauty' is not one of availability, latency"),
+        (_set(objective=100), "objective 100 is not a percentage above 0 and below 100"),
+        (_set(objective=90), "objective 90 can never burn 14.4 times too fast"),
+        (
+            _set(sli="latency", threshold=0.3),
+            "threshold 0.3 is no boundary of the histogram; the nearest is 0.25",
+        ),
+        (_set(sli="latency"), "a latency objective needs a threshold"),
+        (_set(threshold=0.5), "a latency objective needs a threshold in seconds, and no other has one"),
+        (_set(name="car-latency"), "car-latency occurs twice"),
+        (_set(objektive=99), "objektive"),
+        (lambda page: page.pop("period"), "period"),
+        (lambda page: page.update(period="a month"), "'a month' is not a Prometheus duration"),
+        (lambda page: page["burn_rates"]["page"][0].update(short="2h"), "short 2h is not below long 1h"),
+        (lambda page: page["services"]["minus"].update(depends_on=["web"]), "is a circle"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_value(change: Change, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ObjectiveError) as raised:
+        _load_with(change, tmp_path)
+    assert message in str(raised.value)
+    assert "slos.yaml" in str(raised.value)
+
+
+def test_dependents_are_followed_through_the_whole_chain() -> None:
+    objectives = load()
+    assert objectives.dependents("minus") == ("web", "car")
+    assert objectives.dependents("database") == ("web", "car")
+    assert objectives.dependents("web") == ()
+
+
+def test_a_changed_objective_changes_rule_and_threshold(tmp_path: Path) -> None:
+    objectives = _load_with(_set(objective=99.5), tmp_path)
+    burn = next(group for group in slo_rules.groups(objectives) if group.name == "slo-burn")
+    expression = burn.rules[0].expr
+    assert 'ratio1h{slo="web-availability"} > 14.4 * 0.005' in expression
+
+
+def test_long_windows_read_recorded_counts_and_short_ones_the_services_own() -> None:
+    recorded = {
+        rule.record: rule.expr
+        for group in slo_rules.groups(load())
+        for rule in group.rules
+        if hasattr(rule, "record")
+    }
+    assert "http_server_request" in recorded["slo:events:increase6h"]
+    assert recorded["slo:events:increase3d"] == "sum_over_time(slo:events:increase5m[3d:5m])"

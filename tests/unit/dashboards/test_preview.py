@@ -1,0 +1,123 @@
+"""The preview: panels drawn from the JSON that Grafana loads, and what comes from Prometheus escaped."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from dashboards.preview import Window, render
+from dashboards.preview.units import shown
+from observability.sources import Prometheus
+from observability.sources.errors import SourceAway
+
+END = 1_700_000_000.0
+
+
+class Answers:
+    """A transport that answers every query with one series of the given labels and value, or fails."""
+
+    def __init__(self, labels: dict[str, str], value: str = "1", error: Exception | None = None) -> None:
+        self.labels, self.value, self.error = labels, value, error
+        self.asked: list[str] = []
+
+    def send(self, source: str, path: str, params: Any, json: Any | None) -> tuple[int, bytes]:
+        self.asked.append(str(params["query"]))
+        if self.error:
+            raise self.error
+        times = [END - 20, END - 10, END]
+        row = (
+            {"metric": self.labels, "values": [[time, self.value] for time in times]}
+            if path.endswith("query_range")
+            else {"metric": self.labels, "value": [END, self.value]}
+        )
+        kind = "matrix" if path.endswith("query_range") else "vector"
+        return 200, _dumps({"status": "success", "data": {"resultType": kind, "result": [row]}})
+
+
+def _dumps(document: Any) -> bytes:
+    return json.dumps(document).encode()
+
+
+def _panel(kind: str, *, legend: str = "{{job}}", unit: str = "s", **more: Any) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "title": "A <panel>",
+        "description": "What to conclude.",
+        "gridPos": {"x": 0, "y": 0, "w": 12, "h": 8},
+        "fieldConfig": {"defaults": {"unit": unit}, "overrides": []},
+        "targets": [{"expr": 'rate(up{job="$service"}[$__rate_interval])', "legendFormat": legend}],
+        **more,
+    }
+
+
+def _draw(panel: dict[str, Any], answers: Answers) -> str:
+    variable = {"name": "service", "current": {"value": "car"}}
+    board = {"title": "Board", "panels": [panel], "templating": {"list": [variable]}}
+    window = Window(END, 60, {"service": "car"})
+    return render(board, Prometheus(answers, "http://prometheus"), window)
+
+
+@pytest.mark.parametrize("kind", ["timeseries", "stat", "bargauge", "table"])
+def test_each_kind_of_panel_shows_the_value_and_escapes_what_prometheus_sent(kind: str) -> None:
+    body = _draw(_panel(kind), Answers({"job": "<script>alert(1)</script>"}, "0.25"))
+    assert "<script>" not in body
+    assert "A &lt;panel&gt;" in body
+    assert "250 ms" in body
+
+
+def test_variables_are_filled_in_before_prometheus_is_asked() -> None:
+    answers = Answers({"job": "car"})
+    _draw(_panel("timeseries"), answers)
+    assert answers.asked == ['rate(up{job="car"}[20s])']
+
+
+def test_a_heatmap_draws_each_bucket_less_the_one_below() -> None:
+    body = _draw(_panel("heatmap", legend="{{le}}"), Answers({"le": "0.5"}, "4"))
+    assert body.count('class="cell"') == 3
+
+
+def test_a_panel_that_prometheus_cannot_answer_says_so_and_the_page_is_still_drawn() -> None:
+    away = SourceAway("Prometheus", "http://prometheus", "connection refused", "Start it.")
+    body = _draw(_panel("stat"), Answers({}, error=away))
+    assert "connection refused" in body
+    assert 'class="failed"' in body
+    assert "What to conclude." in body
+
+
+def test_a_value_that_is_not_a_number_leaves_a_gap_and_no_drawing_error() -> None:
+    body = _draw(_panel("timeseries"), Answers({"job": "car"}, "NaN"))
+    assert "nan" not in body.split("<svg")[1].split("</svg>")[0]
+
+
+def test_markup_in_a_text_panel_is_shown_and_not_run() -> None:
+    panel = _panel("text", options={"content": "**Read** <img src=x onerror=alert(1)>"})
+    body = _draw(panel, Answers({}))
+    assert "<strong>Read</strong>" in body
+    assert "<img" not in body
+
+
+def test_log_and_trace_panels_lead_to_the_console() -> None:
+    body = _draw(_panel("logs", targets=[{"query": "service:$service"}]), Answers({}))
+    assert 'href="http://localhost:16686/logs?service=car&amp;level=ERROR"' in body
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.123456, "percentunit", "12.3 %"),
+        (0.0042, "s", "4.2 ms"),
+        (90, "s", "1.5 min"),
+        (1536, "bytes", "1.5 KiB"),
+        (1234567, "none", "1.23 M"),
+        (2.5, "reqps", "2.5 req/s"),
+        (0, "s", "0 s"),
+        (math.nan, "s", "—"),
+        (math.inf, "none", "∞"),
+        (1000, "percentunit", "100000 %"),
+    ],
+)
+def test_numbers_are_written_with_their_unit(value: float, unit: str, text: str) -> None:
+    assert shown(value, unit) == text
