@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 
@@ -14,6 +19,7 @@ from observability.cli import COMMANDS, main
 from observability.console.cli.metrics import sparkline
 from observability.console.cli.session import one_line, plain
 from tests import recorded
+from tests.polling import until
 from tests.recorded import OTHER, TRACE
 
 Run = Callable[..., Result]
@@ -237,3 +243,20 @@ def test_following_goes_on_over_a_source_that_was_away_and_ends_with_ctrl_c(
     assert answer.exit_code == 0
     assert [json.loads(text)["message"] for text in answer.stdout.splitlines()] == ["first", "second"]
     assert answer.stderr.count("Waiting for it") == 1
+
+
+def test_the_pages_are_served_alone_against_sources_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    with recorded.serve(EVERYTHING) as address, socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+        reserved.close()
+        environ = os.environ | {"JAEGER_QUERY_URL": address, "PROMETHEUS_URL": address}
+        program = "from observability.cli import main; main()"
+        command = [sys.executable, "-c", program, "console", "--port", str(port)]
+        with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as process:
+            try:
+                page = until(
+                    lambda: httpx.get(f"http://127.0.0.1:{port}/trace/{TRACE}").text, "the page", within=20
+                )
+                assert "GET /minus" in page
+            finally:
+                process.terminate()
