@@ -23,9 +23,12 @@ def step(points: Points, *, least: float, factor: float = 1.0) -> Step | None:
     rest must begin before it. A stretch that reaches the last point is still going on.
     """
     known = [(time, value) for time, value in points if math.isfinite(value)]
+    values = [value for _, value in known]
+    if not values or max(values) < factor * min(values) + least:
+        return None  # as most series are: no need to try every stretch
     best, found = 0.0, None
-    sums = [0.0, *accumulate(value for _, value in known)]
-    squares = [0.0, *accumulate(value * value for _, value in known)]
+    sums = [0.0, *accumulate(values)]
+    squares = [0.0, *accumulate(value * value for value in values)]
     count = len(known)
     for first in range(LEAST, count - LEAST + 1):
         for last in range(first + LEAST, count + 1):
