@@ -176,6 +176,6 @@ def _ruled_out(seen: Observed, causes: Sequence[Cause], symptoms: Sequence[Sympt
     started = {
         s.labels.get("job", "") for s in seen.named("started") if any(v > seen.start for _, v in s.points)
     }
-    if starts and not started & processes.services(seen):
+    if seen.named("started") and not started & processes.services(seen):
         said.append("nothing was deployed or restarted in this time")
     return said
