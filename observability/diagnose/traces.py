@@ -52,7 +52,8 @@ def slow(seen: Observed, found: Traced) -> list[Cause]:
     for place, here in now.items():
         earlier = [visit.waited for visit in usual.get(place, ())]
         limit = _limit(earlier)
-        late = [visit for visit in here if visit.waited > limit and not _gave_up(visit)]
+        # What failed in the end, has waited in vain: that is told as a failure, with its own place.
+        late = [visit for visit in here if visit.waited > limit and not visit.span.failed]
         if len(late) < LEAST_SLOW or len(late) < SLOW_SHARE * len(here):
             continue
         if sum(value > limit for value in earlier) * len(here) * 2 > len(late) * max(1, len(earlier)):
@@ -82,11 +83,6 @@ def _limit(earlier: Sequence[float]) -> float:
     ordered = sorted(earlier)
     high = ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))]
     return max(SLOWER * high, high + EXCESS)
-
-
-def _gave_up(visit: Visit) -> bool:
-    """A call that ended in no answer has waited for somebody else."""
-    return visit.span.kind == "client" and visit.span.failed and not visit.place.statement
 
 
 def _slow_cause(
