@@ -17,6 +17,8 @@ from observability.sources import SourceError, SourceSettings, connect
 HERE = Path(__file__).resolve().parent
 BOARDS = HERE.parent / "generated" / "grafana" / "dashboards"
 
+PICTURED = ("overview", "service")
+
 
 @click.command()
 @click.option(
@@ -30,8 +32,13 @@ BOARDS = HERE.parent / "generated" / "grafana" / "dashboards"
     "--minutes", type=click.FloatRange(1, 1440), default=15.0, show_default=True, help="How far back."
 )
 @click.option("--service", default="car", show_default=True, help="The service of the page of one service.")
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="A folder for pictures of the overview and of the service; needs `make dev` and Chromium.",
+)
 @click.option("--prometheus-url", help="Prometheus. Default: the environment, then the running stack.")
-def main(out: Path, minutes: float, service: str, prometheus_url: str | None) -> None:
+def main(out: Path, minutes: float, service: str, pictures: Path | None, prometheus_url: str | None) -> None:
     """Draw every generated dashboard against Prometheus."""
     given: dict[str, Any] = {"prometheus_url": prometheus_url} if prometheus_url else {}
     try:
@@ -48,6 +55,13 @@ def main(out: Path, minutes: float, service: str, prometheus_url: str | None) ->
         page = out / f"{board['uid']}.html"
         page.write_text(_page(board, boards, render(board, prometheus, window)), encoding="utf-8")
         click.echo(page)
+    if pictures:
+        from dashboards.preview.pictures import take  # Playwright is there for development only
+
+        for picture in take(
+            {f"dashboards-{name}": out / f"dashcam-{name}.html" for name in PICTURED}, pictures
+        ):
+            click.echo(picture)
 
 
 def _page(board: dict[str, Any], boards: list[dict[str, Any]], body: str) -> str:

@@ -22,6 +22,15 @@ Named = tuple[str, Series]
 
 
 @dataclass(frozen=True)
+class Point:
+    """An observed value that leads somewhere: an exemplar and its trace."""
+
+    time: float
+    value: float
+    link: str
+
+
+@dataclass(frozen=True)
 class Area:
     """Where a chart is drawn: `width` units, the times from `start` to `end`, in `unit`."""
 
@@ -34,20 +43,39 @@ class Area:
         return LEFT + (time - self.start) / (self.end - self.start) * (self.width - LEFT - RIGHT)
 
 
-def lines(named: Sequence[Named], area: Area, top: float | None, stacked: bool) -> str:
-    """A line for each series, or a band on top of those before it; `top` fixes the upper end of the axis."""
+def lines(
+    named: Sequence[Named],
+    area: Area,
+    top: float | None = None,
+    stacked: bool = False,
+    points: Sequence[Point] = (),
+) -> str:
+    """A line for each series, or a band on top of those before it; `top` fixes the upper end of the axis.
+
+    `points` are drawn over them, each a link.
+    """
     heights = _heights(named, stacked)
-    finite = (y for points in heights for _, y in points if math.isfinite(y))
+    finite = (y for line in heights for _, y in line if math.isfinite(y))
     highest = top or _round_up(max(finite, default=0))
     drawn = [_frame(area, highest)]
     below: dict[float, float] = {}
-    for number, points in enumerate(heights):
-        for piece in _pieces(points):
+    for number, line in enumerate(heights):
+        for piece in _pieces(line):
             drawn.append(_line(piece, area, highest, f"c{number % COLOURS}"))
             if stacked:
                 drawn.append(_band(piece, below, area, highest, f"c{number % COLOURS}"))
-        below = below | dict(points)
+        below = below | dict(line)
+    drawn += [_point(point, area, highest) for point in points]
     return _svg(drawn, area)
+
+
+def _point(point: Point, area: Area, highest: float) -> str:
+    x, y = area.x(point.time), _y(point.value, highest)
+    name = escape(f"{shown(point.value, area.unit)}: open the trace")
+    return (
+        f'<a href="{escape(point.link)}" aria-label="{name}"><title>{name}</title>'
+        f'<circle class="exemplar" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/></a>'
+    )
 
 
 def _line(piece: Sequence[tuple[float, float]], area: Area, highest: float, colour: str) -> str:
@@ -171,4 +199,4 @@ def _times(area: Area) -> str:
 
 
 def _svg(drawn: Sequence[str], area: Area) -> str:
-    return f'<svg viewBox="0 0 {area.width:g} {HEIGHT}" aria-hidden="true">{"".join(drawn)}</svg>'
+    return f'<svg viewBox="0 0 {area.width:g} {HEIGHT}">{"".join(drawn)}</svg>'

@@ -17,6 +17,8 @@ from dashboards.preview.units import shown
 from observability.sources import Prometheus, Sample, Series, SourceError
 
 POINTS = 120
+EXEMPLARS = 40
+"""Points of a chart that open a trace; the highest are what one looks for."""
 
 
 class PanelFailed(Exception):
@@ -101,7 +103,8 @@ def _timeseries(panel: Mapping[str, Any], prometheus: Prometheus, window: Window
         return _nothing()
     defaults_ = panel["fieldConfig"]["defaults"]
     stacked = defaults_.get("custom", {}).get("stacking", {}).get("mode") == "normal"
-    drawing = charts.lines(named, _area(panel, window), defaults_.get("max"), stacked)
+    points = _exemplars(panel, prometheus, window)
+    drawing = charts.lines(named, _area(panel, window), defaults_.get("max"), stacked, points)
     return drawing + _legend(named, _unit(panel))
 
 
@@ -191,6 +194,21 @@ def _ranges(panel: Mapping[str, Any], prometheus: Prometheus, window: Window) ->
         series = _ask(lambda query=query: prometheus.range(query, *window.span, window.step), panel, query)
         named += [(_named(target["legendFormat"], one.labels), one) for one in series]
     return named
+
+
+def _exemplars(panel: Mapping[str, Any], prometheus: Prometheus, window: Window) -> list[charts.Point]:
+    """The slowest exemplars of the panel's queries that ask for them, each a link to its trace."""
+    found = []
+    for target in panel["targets"]:
+        if target.get("exemplar"):
+            query = window.fill_in(target["expr"])
+            found += _ask(lambda query=query: prometheus.exemplars(query, *window.span), panel, query)
+    slowest = sorted(found, key=lambda exemplar: -exemplar.value)[:EXEMPLARS]
+    return [
+        charts.Point(one.time, one.value, f"{window.console}/trace/{quote(one.trace_id)}")
+        for one in slowest
+        if one.trace_id
+    ]
 
 
 def _instants(panel: Mapping[str, Any], prometheus: Prometheus, window: Window) -> list[list[Sample]]:

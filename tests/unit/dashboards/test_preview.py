@@ -27,6 +27,10 @@ class Answers:
         self.asked.append(str(params["query"]))
         if self.error:
             raise self.error
+        if path.endswith("query_exemplars"):
+            exemplar = {"labels": {"trace_id": "abc<"}, "value": "0.2", "timestamp": END - 5}
+            found = [{"seriesLabels": self.labels, "exemplars": [exemplar]}]
+            return 200, _dumps({"status": "success", "data": found})
         times = [END - 20, END - 10, END]
         row = (
             {"metric": self.labels, "values": [[time, self.value] for time in times]}
@@ -72,6 +76,14 @@ def test_variables_are_filled_in_before_prometheus_is_asked() -> None:
     answers = Answers({"job": "car"})
     _draw(_panel("timeseries"), answers)
     assert answers.asked == ['rate(up{job="car"}[20s])']
+
+
+def test_an_exemplar_is_a_point_that_opens_its_trace() -> None:
+    panel = _panel("timeseries")
+    panel["targets"][0]["exemplar"] = True
+    body = _draw(panel, Answers({"job": "car"}))
+    assert 'href="http://localhost:16686/trace/abc%3C"' in body
+    assert "200 ms: open the trace" in body
 
 
 def test_a_heatmap_draws_each_bucket_less_the_one_below() -> None:
