@@ -18,13 +18,19 @@ def pattern(message: str) -> str:
     return " ".join(_VARYING.sub("*", message).split())[:160]
 
 
+def _speaks(line: LogLine, service: str) -> bool:
+    """Whether a line says something of the service: what a client did wrong does not."""
+    status = str(line.fields.get("http.response.status_code", ""))
+    return line.service == service and not status.startswith("4")
+
+
 def novel(
     before: Sequence[LogLine], during: Sequence[LogLine], service: str, seconds: tuple[float, float]
 ) -> list[tuple[str, int, LogLine]]:
     """Patterns of a service that are new or far more frequent, most frequent first, each with a line."""
-    old = Counter(pattern(line.message) for line in before if line.service == service)
-    new = Counter(pattern(line.message) for line in during if line.service == service)
-    last = {pattern(line.message): line for line in during if line.service == service}
+    old = Counter(pattern(line.message) for line in before if _speaks(line, service))
+    new = Counter(pattern(line.message) for line in during if _speaks(line, service))
+    last = {pattern(line.message): line for line in during if _speaks(line, service)}
     found = []
     for text, count in new.most_common():
         usual = old[text] / max(seconds[0], 1.0) * seconds[1]

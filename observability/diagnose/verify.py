@@ -73,6 +73,7 @@ class Bench:
         """The fault, for as long as the block lasts."""
         switches = Switches(self.state_dir / "faults.json")
         with ExitStack() as undo:
+            undo.callback(self._start_given_up)
             undo.callback(switches.all_off)
             for name in scenario.faults:
                 switches.set(name, True)
@@ -81,6 +82,13 @@ class Bench:
             if scenario.lock:
                 undo.enter_context(_locked(self.state_dir / "car.sqlite3"))
             yield
+
+    def _start_given_up(self) -> None:
+        """Start what its supervisor does not start any more, because it has ended too often."""
+        supervisor = Supervisor(self.state_dir)
+        for process in supervisor.processes().values():
+            if process.given_up:
+                supervisor.start_program(process)
 
     @contextmanager
     def _stopped(self, name: str) -> Iterator[None]:
