@@ -1,8 +1,9 @@
 """Liveness and readiness.
 
-A service is alive while its process answers. It is ready while every dependency that it cannot work
-without answers, and until it is told to stop. Each check has a time limit, all run side by side, and a
-result is used again for a moment, so that no prober can load a dependency.
+A service is alive while its process answers. It is ready from when its server listens, while every
+dependency that it cannot work without answers, and until it is told to stop. Each check has a time
+limit, all run side by side, and a result is used again for a moment, so that no prober can load a
+dependency.
 """
 
 from __future__ import annotations
@@ -38,11 +39,18 @@ class Readiness:
     """The readiness of one service.
 
     `checks` maps a dependency's name to a callable that raises, or answers False, when the service
-    cannot work without the dependency and it is away. `timeout` and `cache` are seconds.
+    cannot work without the dependency and it is away. `timeout` and `cache` are seconds. With `starting`,
+    the service is not ready before `start` is called.
     """
 
     def __init__(
-        self, checks: Mapping[str, Check], families: Families, *, timeout: float = 2.0, cache: float = 1.0
+        self,
+        checks: Mapping[str, Check],
+        families: Families,
+        *,
+        timeout: float = 2.0,
+        cache: float = 1.0,
+        starting: bool = False,
     ) -> None:
         self._checks = {name: _Running(check) for name, check in checks.items()}
         self._timeout = timeout
@@ -50,7 +58,14 @@ class Readiness:
         self._up = families.metric(schema.DEPENDENCY_UP) if checks else None
         self._lock = threading.Lock()
         self._known: tuple[float, dict[str, Outcome]] | None = None
+        self._started = threading.Event()
         self._stopping = threading.Event()
+        if not starting:
+            self._started.set()
+
+    def start(self) -> None:
+        """From now on the checks alone say whether the service is ready."""
+        self._started.set()
 
     def stop(self) -> None:
         """From now on the service is not ready, so that no new requests are sent to it."""
@@ -75,6 +90,8 @@ class Readiness:
         """Whether the service is ready, and why, as /readyz answers it."""
         if self._stopping.is_set():
             return False, {"status": "stopping", "dependencies": {}}
+        if not self._started.is_set():
+            return False, {"status": "starting", "dependencies": {}}
         found = self.outcomes()
         ready = all(outcome.ok for outcome in found.values())
         shown = {name: outcome.as_dict() for name, outcome in found.items()}

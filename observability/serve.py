@@ -125,8 +125,7 @@ class MainProcess:
         multiprocessing.set_start_method("fork", force=True)
         from observability.worker import Worker
 
-        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        worker = Worker(self._app, self._app_settings, self._settings, url, self._failed)
+        worker = Worker(self._app, self._app_settings, self._settings, (host, port), self._failed)
         self._server = server = self._granian(host, port)
         server.on_startup(self._take_signals)
         try:

@@ -74,7 +74,11 @@ class Telemetry:
         self.service = str(self.resource.attributes["service.name"])
         self.families = Families()
         self.readiness = Readiness(
-            ready, self.families, timeout=settings.ready_timeout, cache=settings.ready_cache
+            ready,
+            self.families,
+            timeout=settings.ready_timeout,
+            cache=settings.ready_cache,
+            starting=settings.worker is not None,  # `serve` says when it listens
         )
         self.logger_names = (app.name,)
         self._app = app
@@ -116,6 +120,10 @@ class Telemetry:
     def add_span_processor(self, processor: SpanProcessor) -> None:
         """Also show every span to `processor`."""
         self._processors.add_span_processor(processor)
+
+    def accept(self) -> None:
+        """The server listens: /readyz asks the dependencies from now on. Called by `observability.serve`."""
+        self.readiness.start()
 
     def drain(self) -> None:
         """Answer /readyz with 503 from now on: the service is about to stop."""

@@ -1,5 +1,6 @@
 """Inside a worker process of the server: the application is built, serves, and ends in order.
 
+The service is ready once its port accepts connections, which is after the application is built.
 The order of the end, once SIGTERM or SIGINT came: readiness fails and the worker stops accepting; what is
 in flight is finished, for at most the grace period; then what is recorded is flushed, for at most the
 flush period. What takes longer is left behind and the process ends all the same.
@@ -7,6 +8,7 @@ flush period. What takes longer is left behind and the process ends all the same
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import mmap
@@ -31,6 +33,9 @@ logger = logging.getLogger(__name__)
 REQUEST_VARIABLES = ("CONTENT_LENGTH", "CONTENT_TYPE", "HTTPS", "REMOTE_USER", "AUTH_TYPE")
 """With HTTP_*, the keys of a WSGI environ that say something about the request."""
 
+LISTEN_SECONDS = 0.02
+"""How often a worker looks whether its port is open yet."""
+
 ORPHAN_SECONDS = 1.0
 """How often a worker looks whether the main process is still there."""
 
@@ -41,10 +46,15 @@ class Worker:
     """One worker. Made in the main process; `run` and `load` are called in the forked one."""
 
     def __init__(
-        self, app: str, app_settings: Any, settings: ServerSettings, url: str, failed: mmap.mmap
+        self,
+        app: str,
+        app_settings: Any,
+        settings: ServerSettings,
+        address: tuple[str, int],
+        failed: mmap.mmap,
     ) -> None:
         self._app = app
-        self._url = url
+        self._address = address
         self._name = "worker"
         self._app_settings = app_settings
         self._settings = settings
@@ -79,8 +89,21 @@ class Worker:
         if self._telemetry is not None:
             self._telemetry.metric(schema.SERVER_THREADS).set(self._settings.threads)
         self._watch_signals()
-        logger.info("%s serves on %s with %d threads", self._name, self._url, self._settings.threads)
+        threading.Thread(target=self._announce, args=(self._telemetry,), name="announce", daemon=True).start()
         return without_inherited(bodies.whole(app), dict(os.environ))
+
+    def _announce(self, telemetry: Any) -> None:
+        """Say that the service is ready once the port accepts: the server opens it after `load`."""
+        while not self._served.is_set():
+            with contextlib.suppress(OSError), socket.create_connection(self._address, timeout=1):
+                break
+            time.sleep(LISTEN_SECONDS)
+        accept = getattr(telemetry, "accept", None)
+        if accept is not None:
+            accept()
+        host, port = self._address
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        logger.info("%s serves on %s with %d threads", self._name, url, self._settings.threads)
 
     def _give_up(self, why: str, exc_info: bool = False) -> NoReturn:
         if not self._failed[0]:  # one of several workers says it

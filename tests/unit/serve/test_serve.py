@@ -133,6 +133,18 @@ def test_workers_do_not_outlive_a_main_process_that_was_killed(launch: Launch) -
 # -- the start -------------------------------------------------------------------------------------
 
 
+def test_the_service_is_not_ready_before_its_port_accepts(launch: Launch) -> None:
+    running = launch()
+
+    def ready() -> bool:
+        running.get("/readyz", admin=True)
+        return running.status == 200
+
+    until(ready, "the service to be ready", every=0.002)
+
+    running.connect()  # raises where nobody listens yet
+
+
 def test_a_taken_port_is_named_with_its_variable(launch: Launch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
