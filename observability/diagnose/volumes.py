@@ -8,13 +8,15 @@ from observability.diagnose import words
 from observability.diagnose.figures import BUSY, grouped, total
 from observability.diagnose.model import WASTE, Cause, Evidence
 from observability.diagnose.observe import Observed
+from observability.diagnose.processes import services
 from observability.diagnose.steps import amount, ratio, step
 
 MORE, LEAST_MORE = 1.6, 0.7
 """Statements or calls for each request: from MORE times the usual, plus LEAST_MORE, on."""
 LINES = 5.0
 """Log lines for each request more than usual that count."""
-SERIES, SERIES_GROWN = 40.0, 1.1
+SERIES, SERIES_GROWN, STILL = 80.0, 1.2, 30.0
+"""Series more than before, times as many, and how many of them in the last half minute, that count."""
 CACHED, FEWEST_CACHED = 0.7, 6.0
 """The part of the 304 answers that must have gone, and how many one would have expected."""
 
@@ -108,14 +110,15 @@ def _lines(seen: Observed) -> list[Cause]:
 def growing(seen: Observed) -> list[Cause]:
     """Targets that expose ever more series."""
     found = []
+    mine = services(seen)
     for one in seen.named("samples"):
         # A service that has just started has not yet shown all of its routes: growth that ends is none.
         recent = [(time, value) for time, value in one.points if time > seen.end - 30]
-        lasting = len(recent) >= 3 and recent[-1][1] - recent[0][1] >= SERIES / 4
+        lasting = len(recent) >= 3 and recent[-1][1] - recent[0][1] >= STILL
         change = step(one.points, least=SERIES, factor=SERIES_GROWN)
-        if not change or not lasting:
-            continue
         job = one.labels.get("job", "")
+        if not change or not lasting or job not in mine:
+            continue
         result = f"{one.points[-1][1]:.0f} series, {change.before:.0f} before, and growing"
         largest, evidence = _largest(seen, job)
         found.append(
