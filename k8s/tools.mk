@@ -1,0 +1,31 @@
+# The programs behind the manifests' tests, from the Go module proxy at pinned versions, into .tools (ignored).
+KUSTOMIZE_VERSION := v5.8.1
+# The modules that define the custom resources we write, and where in each the definitions are.
+CRD_MODULES := \
+	github.com/prometheus-operator/prometheus-operator@v0.85.0:example/prometheus-operator-crd \
+	github.com/external-secrets/external-secrets@v0.20.4:config/crds/bases/external-secrets.io_* \
+	github.com/cert-manager/cert-manager@v1.19.1:deploy/crds \
+	github.com/cloudnative-pg/cloudnative-pg@v1.27.1:config/crd/bases \
+	sigs.k8s.io/gateway-api@v1.4.0:config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
+
+.PHONY: tools-k8s test-k8s
+tools-k8s: .tools/bin/kustomize .tools/crds ## Build kustomize and fetch the definitions of custom resources (needs Go)
+
+.tools/bin/kustomize: k8s/tools.mk
+	@command -v go >/dev/null || { echo "make: Go is needed to build kustomize (Debian: apt-get install golang)" >&2; exit 1; }
+	@mkdir -p .tools/bin
+	GOBIN="$(CURDIR)/.tools/bin" go install sigs.k8s.io/kustomize/kustomize/v5@$(KUSTOMIZE_VERSION)
+	@touch $@
+
+.tools/crds: k8s/tools.mk
+	@command -v go >/dev/null || { echo "make: Go is needed to fetch the definitions (Debian: apt-get install golang)" >&2; exit 1; }
+	@rm -rf $@ && mkdir -p $@.new
+	@set -euo pipefail; for module in $(foreach m,$(CRD_MODULES),'$(m)'); do \
+		name=$${module%%:*}; inside=$${module#*:}; echo "fetching $$name"; \
+		folder=$$(cd $@.new && GOFLAGS=-mod=mod go mod download -json $$name | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p'); \
+		for file in $$folder/$$inside; do \
+			if test -d $$file; then cp $$file/*.yaml $@.new/; else cp $$file $@.new/; fi; done; done
+	@chmod -R u+w $@.new && rm -f $@.new/kustomization.yaml && mv $@.new $@
+
+test-k8s: $(VENV)/.dev tools-k8s ## Render the manifests in every combination and hold them to rules, schemas and flows
+	$(BIN)/pytest --durations=5 tests/k8s
