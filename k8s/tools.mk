@@ -29,3 +29,25 @@ tools-k8s: .tools/bin/kustomize .tools/crds ## Build kustomize and fetch the def
 
 test-k8s: $(VENV)/.dev tools-k8s ## Render the manifests in every combination and hold them to rules, schemas and flows
 	$(BIN)/pytest --durations=5 tests/k8s
+
+# The cluster that kubectl's current context names, or CONTEXT=name.
+OVERLAY ?= local
+CONTEXT ?=
+CLUSTER := $(if $(CONTEXT),--context $(CONTEXT))
+
+.PHONY: deploy undeploy port-forward debug test-cluster
+deploy: $(VENV)/.run ## Bring the stack into a cluster: OVERLAY=local or production, CONTEXT=
+	@$(BIN)/dashcam deploy $(CLUSTER) $(OVERLAY)
+
+undeploy: $(VENV)/.run ## Take it out of the cluster again; volumes and Secrets stay
+	@$(BIN)/dashcam undeploy $(CLUSTER) $(OVERLAY)
+
+port-forward: $(VENV)/.run ## Open all pages of the cluster at the fixed ports of this machine, until Ctrl-C
+	@$(BIN)/dashcam port-forward $(CLUSTER)
+
+debug: $(VENV)/.run ## Look into SERVICE=car in the cluster: pods, lines, latest failing trace, a shell beside it
+	@test -n "$(SERVICE)" || { echo "make: name the service: make debug SERVICE=car" >&2; exit 2; }
+	@$(BIN)/dashcam debug $(CLUSTER) $(SERVICE)
+
+test-cluster: $(VENV)/.dev ## Deploy to the cluster of the current context and test it end to end; fails without one
+	$(BIN)/pytest --durations=10 tests/cluster

@@ -16,6 +16,10 @@ COMMANDS = {
     "status": "observability.stack.commands:status",
     "start": "observability.stack.commands:start",
     "stop": "observability.stack.commands:stop",
+    "deploy": "observability.cluster.commands:deploy",
+    "undeploy": "observability.cluster.commands:undeploy",
+    "port-forward": "observability.cluster.commands:port_forward",
+    "debug": "observability.cluster.commands:debug",
     "alerts": "observability.console.cli.services:alerts",
     "diagnose": "observability.diagnose.command:diagnose",
     "scenario": "observability.diagnose.scenario_command:scenario",
@@ -48,5 +52,12 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="dashcam", prog_name="dashcam")
-def main() -> None:
+@click.option(
+    "--context", metavar="NAME", help="Read a cluster (kubectl's name for it) behind `port-forward`."
+)
+def main(context: str | None) -> None:
     """Find out what broke, where and why: traces, metrics and logs of the running stack."""
+    if context:
+        from observability.cluster.reading import point_at
+
+        point_at(context)

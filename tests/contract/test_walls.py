@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("car", "minus", "web")
-TOOLS = ("local", "console", "diagnose", "stack", "sources", "cli")
+TOOLS = ("local", "console", "diagnose", "stack", "sources", "cluster", "cli")
 """What stands beside the runtime part of `observability` and never enters a service."""
 
 MODULE_LINES = 300

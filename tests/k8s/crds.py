@@ -1,4 +1,4 @@
-"""The schemas of the custom resources that the manifests use, from the Go modules of those who define them."""
+"""The schemas of the custom resources that the manifests use, from the Go modules that define them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def schema(api_version: str, kind: str) -> dict[str, Any]:
         for served in crd["spec"]["versions"] if crd else ():
             if served["name"] == version:
                 found: dict[str, Any] = served["schema"]["openAPIV3Schema"]
-                found["properties"]["metadata"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+                found["properties"]["metadata"] = {
+                    "type": "object",
+                    "x-kubernetes-preserve-unknown-fields": True,
+                }
                 closed: dict[str, Any] = _closed(found)
                 return closed
     raise AssertionError(f"{path} does not define {api_version}")

@@ -1,4 +1,4 @@
-"""Questions to a list of Kubernetes objects: which pods there are, what they name, what a selector selects."""
+"""Questions to a list of Kubernetes objects: which pods there are, what they name, what is selected."""
 
 from __future__ import annotations
 

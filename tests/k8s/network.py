@@ -25,7 +25,7 @@ class Flow:
 
 
 class Network:
-    """The policies of all namespaces. A pod that no policy selects would be open: `undefended` names those."""
+    """The policies of all namespaces. A pod that no policy selects is open: `undefended` names those."""
 
     def __init__(self, manifests: Manifests) -> None:
         self.workloads = manifests.workloads()

@@ -1,4 +1,4 @@
-"""The rules that every manifest keeps, each a function from the objects to the offences; none when all is well."""
+"""The rules that every manifest keeps, each a function from the objects to the offences."""
 
 from __future__ import annotations
 
@@ -152,7 +152,9 @@ def only_the_node_agents_are_outside_of_the_restricted_namespace(manifests: Mani
 
 @policy
 def accounts_are_their_own_and_tokens_are_mounted_where_rights_exist(manifests: Manifests) -> Iterator[str]:
-    accounts = {(each["metadata"]["name"], namespace_of(each)): each for each in manifests.of("ServiceAccount")}
+    accounts = {
+        (each["metadata"]["name"], namespace_of(each)): each for each in manifests.of("ServiceAccount")
+    }
     bound = {
         (subject["name"], subject["namespace"])
         for each in manifests.of("RoleBinding", "ClusterRoleBinding")
@@ -203,7 +205,9 @@ def what_is_mounted_exists(manifests: Manifests) -> Iterator[str]:
 @policy
 def every_config_map_is_used(manifests: Manifests) -> Iterator[str]:
     used = {
-        (name, workload.namespace) for workload in manifests.workloads() for name, _ in config_map_names(workload)
+        (name, workload.namespace)
+        for workload in manifests.workloads()
+        for name, _ in config_map_names(workload)
     }
     for each in manifests.of("ConfigMap"):
         if (each["metadata"]["name"], namespace_of(each)) not in used:
@@ -318,16 +322,23 @@ def variables_are_defined_before_they_are_used(manifests: Manifests) -> Iterator
 
 @policy
 def only_web_is_shown_to_the_world(manifests: Manifests) -> Iterator[str]:
-    for ingress in manifests.of("Ingress"):
-        for rule in ingress["spec"]["rules"]:
-            for path in rule["http"]["paths"]:
-                if path["backend"]["service"]["name"] != "web":
-                    yield f"{shown(ingress)} shows {path['backend']['service']['name']}"
-    for route in manifests.of("HTTPRoute"):
-        for rule in route["spec"]["rules"]:
-            for backend in rule["backendRefs"]:
-                if backend["name"] != "web":
-                    yield f"{shown(route)} shows {backend['name']}"
+    for each, name in [*_behind_ingresses(manifests), *_behind_routes(manifests)]:
+        if name != "web":
+            yield f"{each} shows {name}"
     for service in manifests.of("Service"):
         if service["spec"].get("type", "ClusterIP") != "ClusterIP":
             yield f"{shown(service)} is {service['spec']['type']}"
+
+
+def _behind_ingresses(manifests: Manifests) -> Iterator[tuple[str, str]]:
+    for ingress in manifests.of("Ingress"):
+        for rule in ingress["spec"]["rules"]:
+            for path in rule["http"]["paths"]:
+                yield shown(ingress), path["backend"]["service"]["name"]
+
+
+def _behind_routes(manifests: Manifests) -> Iterator[tuple[str, str]]:
+    for route in manifests.of("HTTPRoute"):
+        for rule in route["spec"]["rules"]:
+            for backend in rule["backendRefs"]:
+                yield shown(route), backend["name"]

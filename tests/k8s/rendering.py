@@ -20,11 +20,7 @@ PARTS = sorted(path.parent.name for path in (K8S / "base").glob("*/kustomization
 Object = dict[str, Any]
 
 EVERYTHING_BUT_PROMETHEUS = tuple(
-    f"base/{name}"
-    for name in (
-        "namespaces services collector jaeger alertmanager grafana elasticsearch elasticsearch-exporter kibana "
-        "fluent-bit kube-state-metrics node-exporter"
-    ).split()
+    f"base/{name}" for name in PARTS if name not in ("prometheus", "jaeger-elasticsearch")
 )
 
 COMBINATIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

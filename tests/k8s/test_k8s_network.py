@@ -86,8 +86,8 @@ ELK = {Flow("fluent-bit", "logstash", 8480), Flow("logstash", "elasticsearch", 9
 DIRECT = {Flow("fluent-bit", "elasticsearch", 9200)}
 
 NOT_CALLED = {("web", "http"), ("logstash", "api"), ("collector", "otlp-grpc"), ("collector", "otlp-http")}
-"""Ports that no pod calls: web's is the Ingress' or a person's by port-forward, Logstash's api the kubelet's, and
-of the Collector's two for OTLP each overlay uses one."""
+"""Ports that no pod calls: web's is the Ingress' or a person's by port-forward, Logstash's api the kubelet's,
+and of the Collector's two for OTLP each overlay uses one."""
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,7 @@ def test_a_policy_that_is_lost_is_seen() -> None:
 def test_a_rule_on_one_side_only_is_seen() -> None:
     objects = copy.deepcopy(list(rendered("local")))
     policy = next(
-        each
-        for each in objects
-        if each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == "minus"
+        each for each in objects if each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == "minus"
     )
     policy["spec"]["ingress"] = []
     network = Network(Manifests(objects))

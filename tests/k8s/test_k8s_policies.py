@@ -12,7 +12,6 @@ from policies import POLICIES
 from rendering import COMBINATIONS, rendered
 
 
-
 @pytest.mark.parametrize("name", COMBINATIONS)
 @pytest.mark.parametrize("rule", POLICIES)
 def test_the_rule_holds(rule: str, name: str) -> None:
@@ -39,7 +38,11 @@ def car(objects: list[dict[str, Any]]) -> dict[str, Any]:
 
 Mutation = Callable[[list[dict[str, Any]]], object]
 DEFECTS: list[tuple[str, str, Mutation]] = [
-    ("everything_has_a_namespace", "no namespace", lambda o: find(o, "Service", "car")["metadata"].pop("namespace")),
+    (
+        "everything_has_a_namespace",
+        "no namespace",
+        lambda o: find(o, "Service", "car")["metadata"].pop("namespace"),
+    ),
     ("everything_has_the_labels", "no label", lambda o: find(o, "Service", "car")["metadata"].pop("labels")),
     (
         "everything_has_the_labels",
@@ -83,7 +86,9 @@ DEFECTS: list[tuple[str, str, Mutation]] = [
     (
         "containers_are_restricted",
         "a host path more",
-        lambda o: pod(o, "DaemonSet", "fluent-bit")["volumes"].append({"name": "x", "hostPath": {"path": "/"}}),
+        lambda o: pod(o, "DaemonSet", "fluent-bit")["volumes"].append(
+            {"name": "x", "hostPath": {"path": "/"}}
+        ),
     ),
     (
         "only_the_node_agents_are_outside_of_the_restricted_namespace",
@@ -115,7 +120,9 @@ DEFECTS: list[tuple[str, str, Mutation]] = [
     (
         "what_is_mounted_exists",
         "a key that is not there",
-        lambda o: pod(o, "Deployment", "kibana")["containers"][0]["volumeMounts"][0].update(subPath="kibana.yaml"),
+        lambda o: pod(o, "Deployment", "kibana")["containers"][0]["volumeMounts"][0].update(
+            subPath="kibana.yaml"
+        ),
     ),
     (
         "what_is_mounted_exists",

@@ -1,4 +1,4 @@
-"""Everything that is rendered is valid, strictly, for three versions of Kubernetes; custom resources by their CRDs."""
+"""Everything that is rendered is valid, strictly, for three versions of Kubernetes, or by its CRD."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from crds import schema
 from manifests import shown
 from rendering import COMBINATIONS, K8S, PARTS, build, rendered
 
-OURS = ("v1", "apps/", "batch/", "policy/", "autoscaling/", "rbac.authorization.k8s.io/", "networking.k8s.io/")
+OURS = (
+    "v1",
+    "apps/",
+    "batch/",
+    "policy/",
+    "autoscaling/",
+    "rbac.authorization.k8s.io/",
+    "networking.k8s.io/",
+)
 VERSIONS = ("1.32", "1.35", "1.37")
 """The oldest that is promised, one between, and the newest that there is a schema for."""
 
