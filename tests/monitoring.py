@@ -81,8 +81,8 @@ class Prometheus:
         return found[0][1] if found else None
 
     def firing(self) -> set[str]:
-        """`alertname service [slo]` of every firing alert but Watchdog."""
-        rows = self.query('ALERTS{alertstate="firing",alertname!="Watchdog"}')
+        """`alertname service [slo]` of every firing alert that is told to someone."""
+        rows = self.query('ALERTS{alertstate="firing",severity!="none"}')
         return {
             " ".join(labels[name] for name in ("alertname", "service", "slo") if name in labels)
             for labels, _ in rows

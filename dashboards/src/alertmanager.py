@@ -6,6 +6,8 @@ is not reported. No alert is ever silenced by a less urgent one; a test holds th
 
 Timing is part of it: a symptom waits out `group_wait` before anyone hears of it, and that is as long as the
 cause needs to be noticed: scrape 15 s, evaluation 15 s, ServiceDown's `for` 30 s, and one evaluation more.
+And burn rates remember: half an hour after the cause is mended they still see what it did. `RecentlyBroken`
+stands for the cause until then.
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ from dashboards.src.durations import scaled
 from dashboards.src.slos import Objectives
 
 BURN = "AvailabilityBurn(Fast|Slow)|LatencyBurn(Fast|Slow)"
-BROKEN = "ServiceDown|DependencyDown|AvailabilityBurnFast"
-"""Alerts that say that a service does not do its work, whatever the reason."""
+BROKEN = "ServiceDown|DependencyDown|AvailabilityBurnFast|RecentlyBroken"
+"""Alerts that say that a service does not do its work, whatever the reason, or did not until just now."""
+
+CUT_OFF = "CircuitOpen|DependencyDown"
 
 
 def configuration(
@@ -33,7 +37,8 @@ def configuration(
         "route": _route(scale),
         "inhibit_rules": inhibit_rules(objectives),
         "receivers": [
-            {"name": name, **(receivers.get(name) or {})} for name in ("page", "ticket", "watchdog")
+            *({"name": name, **(receivers.get(name) or {})} for name in ("page", "ticket", "watchdog")),
+            {"name": "nobody"},
         ],
     }
 
@@ -53,6 +58,8 @@ def _route(scale: Fraction) -> dict[str, Any]:
                 "group_interval": scaled("1m", scale),
                 "repeat_interval": scaled("1m", scale),
             },
+            # RecentlyBroken: it is there to silence others.
+            {"matchers": ['severity="none"'], "receiver": "nobody"},
             {
                 "matchers": ['severity="page"'],
                 "receiver": "page",
@@ -99,14 +106,14 @@ def _along(name: str, dependents: tuple[str, ...], objectives: Objectives) -> li
     if name in objectives.depends_on:
         broken = [f'service="{name}"', f'alertname=~"{BROKEN}"']
         rules += [
-            _rule(broken, [f'dependency="{name}"', 'alertname=~"CircuitOpen|DependencyDown"']),
+            _rule(broken, [f'dependency="{name}"', f'alertname=~"{CUT_OFF}"']),
             _rule(broken, symptoms),
             _rule(
                 [f'service="{name}"', 'alertname="LatencyBurnFast"'],
                 [symptoms[0], 'alertname=~"LatencyBurn(Fast|Slow)"'],
             ),
         ]
-    return [*rules, _rule([f'dependency="{name}"', 'alertname=~"CircuitOpen|DependencyDown"'], symptoms)]
+    return [*rules, _rule([f'dependency="{name}"', f'alertname=~"{CUT_OFF}|RecentlyBroken"'], symptoms)]
 
 
 def _rule(source: list[str], target: list[str], *equal: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ _BAD_LINES = f'{_LOGS}{{severity=~"ERROR|FATAL"}}'
 def groups(objectives: Objectives) -> list[Group]:
     """One group: the services of `objectives` down, cut off, overloaded, noisy or restarting."""
     down = [_down(service) for service in objectives.depends_on]
-    return [Group("services", [*down, *_reachability(), *_dependencies(), *_load(), *_noise()], "15s")]
+    rules = [*down, *_reachability(), *_dependencies(), *_load(), *_noise(), _recovering()]
+    return [Group("services", rules, "15s")]
 
 
 def _down(service: str) -> Alert:
@@ -135,3 +136,17 @@ def _noise() -> list[Alert]:
             ),
         ),
     ]
+
+
+def _recovering() -> Alert:
+    """What a cause leaves behind: the half hour for which burn rates still see what it did."""
+    causes = "ServiceDown|DependencyDown|CircuitOpen|AvailabilityBurnFast"
+    fired = f'ALERTS{{alertname=~"{causes}",alertstate="firing"}}'
+    return Alert(
+        name="RecentlyBroken",
+        severity="none",
+        expr=f"max by (service, dependency) (max_over_time({fired}[35m]))",
+        service="{{ $labels.service }}",
+        summary="{{ $labels.service }} is or was broken within the last 35 minutes.",
+        description="Nobody is told of this. It keeps what others suffered from it quiet while that fades.",
+    )
