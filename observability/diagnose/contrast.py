@@ -77,7 +77,8 @@ def distinguish(bad: Sequence[Visit], good: Sequence[Visit]) -> Distinction | No
         return None
     bads, goods = [features(visit) for visit in bad], [features(visit) for visit in good]
     best: tuple[float, Distinction] | None = None
-    for name in sorted({name for each in bads for name in each}):
+    # The nearest first: of two that tell as much, the callee's own parameter is the one to name.
+    for name in dict.fromkeys(name for each in bads for name in each):
         values = [each.get(name) for each in bads], [each.get(name) for each in goods]
         for one in (*_equals(name, *values), *_thresholds(name, *values)):
             score = _score(one)
