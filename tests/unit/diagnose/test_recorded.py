@@ -1,0 +1,148 @@
+"""Diagnoses of recorded telemetry: what real runs looked like, whole, healthy, and with parts taken away.
+
+The recordings in `recorded/` are of `dashcam scenario verify --record`, one for each scenario and named
+like it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from observability.diagnose import recording, report
+from observability.diagnose.model import Diagnosis
+from observability.diagnose.observe import Observed
+from observability.diagnose.scenario import TELEMETRY, load
+from observability.diagnose.verdict import judge, onset
+from observability.sources import Series
+
+RECORDED = {
+    path.name.split(".")[0]: path for path in sorted(Path(__file__).with_name("recorded").glob("*.gz"))
+}
+FROM_TRACES = sorted(
+    name
+    for name in RECORDED
+    if all(set(one.kinds) & {"slow", "failing", "unanswered"} for one in load()[name].expect)
+)
+"""Those whose place only traces can tell."""
+REQUESTS = sorted(
+    name for name in RECORDED if not any(set(one.kinds) & TELEMETRY for one in load()[name].expect)
+)
+
+
+@cache
+def seen(name: str) -> Observed:
+    return recording.read(RECORDED[name])
+
+
+def until(one: Series, moment: float) -> Series:
+    return dataclasses.replace(one, points=tuple(point for point in one.points if point[0] < moment))
+
+
+def healthy(name: str) -> Observed:
+    """The part of a recording in which nothing was wrong yet, as if it had been diagnosed then."""
+    whole = seen(name)
+    end = whole.before[-1].start / 1e6
+    half = len(whole.before) // 2
+    series = {
+        query: [cut for one in found if (cut := until(one, end)).points]
+        for query, found in whole.series.items()
+    }
+    border = whole.before[half].start / 1e6
+    lines = [line for line in whole.lines_before if line.time < end * 1e6]
+    early = dataclasses.replace(whole, end=end, onset=None, series=series, alerts=[])
+    return dataclasses.replace(
+        early,
+        before=whole.before[:half],
+        during=whole.before[half:],
+        lines_before=[line for line in lines if line.time < border * 1e6],
+        lines_during=[line for line in lines if line.time >= border * 1e6],
+    )
+
+
+def places(found: Diagnosis) -> set[str]:
+    return {cause.service for cause in (*found.telemetry, *found.causes)}
+
+
+def test_there_is_a_recording_for_most_scenarios() -> None:
+    assert len(RECORDED) >= 12
+    assert set(RECORDED) <= set(load())
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_the_cause_is_named_first(name: str) -> None:
+    met, named = load()[name].judged(judge(seen(name)))
+    assert met, named
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_before_the_fault_no_cause_is_named(name: str) -> None:
+    found = judge(healthy(name))
+    assert [cause.summary for cause in (*found.causes, *found.telemetry)] == []
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_each_cause_rests_on_an_answer_that_is_shown_with_a_command(name: str) -> None:
+    found = judge(seen(name))
+    said = report.text(found)
+    for cause in (*found.causes, *found.telemetry):
+        assert cause.evidence
+        for evidence in cause.evidence:
+            assert evidence.query
+            assert evidence.command.startswith("dashcam ")
+            assert evidence.result in said
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_the_onset_is_found_again_from_the_metrics(name: str) -> None:
+    assert onset(seen(name)) == seen(name).onset
+
+
+# -- mutations -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_without_traces_it_says_so_first_and_is_not_healthy(name: str) -> None:
+    found = judge(dataclasses.replace(seen(name), before=[], during=[]))
+    assert not found.healthy
+    assert {gap.kind for gap in found.telemetry} >= {"no spans"}
+    assert "THE TELEMETRY IS NOT WHOLE" in report.text(found)
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_without_metrics_it_says_so_first_and_is_not_healthy(name: str) -> None:
+    away = {"Prometheus": "Prometheus at http://127.0.0.1:9090: nothing answers there."}
+    found = judge(dataclasses.replace(seen(name), series={}, queries={}, alerts=[], away=away))
+    assert not found.healthy
+    assert found.telemetry[0].kind == "source away"
+
+
+@pytest.mark.parametrize("name", FROM_TRACES)
+def test_without_logs_the_place_is_the_same_and_no_log_is_quoted(name: str) -> None:
+    found = judge(dataclasses.replace(seen(name), lines_before=[], lines_during=[]))
+    first, whole = found.causes[0], judge(seen(name)).causes[0]
+    assert (first.kind, first.service, first.subject) == (whole.kind, whole.service, whole.subject)
+    assert not [e for cause in found.causes for e in cause.evidence if e.signal == "logs"]
+
+
+@pytest.mark.parametrize("name", FROM_TRACES)
+def test_traces_that_come_late_change_no_place(name: str) -> None:
+    whole = seen(name)
+    arrived = [trace for trace in whole.during if trace.start / 1e6 < whole.end - 10]
+    found = judge(dataclasses.replace(whole, during=arrived))
+    assert places(found) <= places(judge(whole))
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_sampled_at_one_percent_it_says_so_and_blames_nobody_else(name: str) -> None:
+    whole = seen(name)
+    found = judge(dataclasses.replace(whole, before=whole.before[::100], during=whole.during[::100]))
+    assert found.notes or found.telemetry
+    named = places(found) - {gap.service for gap in found.telemetry}
+    # A callee of which no trace is left is named by the address that its caller knows.
+    assert {one for one in named if ":" not in one} <= places(judge(whole))
+    for cause in found.causes:
+        assert found.confidence(cause) != "high"
