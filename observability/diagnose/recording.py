@@ -7,7 +7,7 @@ lines MOST_LINES.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,8 +37,8 @@ def write(seen: Observed, path: Path) -> None:
         "alerts": [asdict(one) for one in seen.alerts],
         "before": [_trace(one) for one in _spread(seen.before, MOST_TRACES)],
         "during": [_trace(one) for one in _spread(seen.during, MOST_TRACES)],
-        "lines_before": [dict(one.fields) for one in _spread(seen.lines_before, MOST_LINES)],
-        "lines_during": [dict(one.fields) for one in _spread(seen.lines_during, MOST_LINES)],
+        "lines_before": [_kept(one.fields) for one in _spread(seen.lines_before, MOST_LINES)],
+        "lines_during": [_kept(one.fields) for one in _spread(seen.lines_during, MOST_LINES)],
         "traced": list(seen.traced),
         "away": dict(seen.away),
         "detailed": seen.detailed,
@@ -77,7 +77,15 @@ def _spread(values: Sequence[T], most: int) -> list[T]:
 
 
 def _trace(one: Trace) -> dict[str, Any]:
-    return {"trace_id": one.trace_id, "spans": [asdict(span) for span in one.spans]}
+    spans = [asdict(span) for span in one.spans]
+    for event in (event for span in spans for event in span["events"]):
+        event["attributes"] = _kept(event["attributes"])
+    return {"trace_id": one.trace_id, "spans": spans}
+
+
+def _kept(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """All but stack traces, which are long, name folders of the machine, and are not looked at."""
+    return {name: value for name, value in fields.items() if not name.endswith("stacktrace")}
 
 
 def _series(data: dict[str, Any]) -> Series:
