@@ -34,7 +34,7 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	@touch $@
 
 .PHONY: help python prerequisites prerequisites-test venv dev lock lint
-.PHONY: up down restart status logs test test-unit test-contract test-local test-browser
+.PHONY: up down restart status logs test test-unit test-contract test-local test-browser test-integration
 
 help: ## List the targets
 	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -83,10 +83,12 @@ lock: $(BIN)/uv ## Resolve every requirements.in again into its hashed requireme
 test: ## Everything that CI runs: lint, generated files, and all tests
 	@$(MAKE) --no-print-directory prerequisites-test dev
 	@$(MAKE) --no-print-directory lint check-generated
-	$(BIN)/pytest --durations=15 tests/unit tests/contract tests/local tests/browser
+	$(BIN)/pytest --durations=10 -n auto --dist loadfile tests/unit tests/contract
+	@# One at a time, for these hold times and look at what the whole machine runs.
+	$(BIN)/pytest --durations=10 tests/local tests/browser
 
-test-unit: $(VENV)/.dev ## One folder of the tests; likewise test-contract, test-local, test-browser
-test-unit test-contract test-local test-browser: test-%: $(VENV)/.dev
+test-unit: $(VENV)/.dev ## One folder of the tests; likewise test-contract, test-local, test-browser, test-integration
+test-unit test-contract test-local test-browser test-integration: test-%: $(VENV)/.dev
 	$(BIN)/pytest --durations=5 tests/$*
 
 lint: $(VENV)/.dev ## ruff and mypy
