@@ -12,7 +12,7 @@ echo "waiting for $KIBANA_URL"
 until curl --silent --fail --max-time 10 "$KIBANA_URL/api/status" >/dev/null; do
   sleep 3
 done
-ask --request POST --form file=@/etc/bootstrap/saved-objects.ndjson "$KIBANA_URL/api/saved_objects/_import?overwrite=true" |
+ask --request POST --form file=@/etc/saved-objects/saved-objects.ndjson "$KIBANA_URL/api/saved_objects/_import?overwrite=true" |
   tee /tmp/answer
 # The answer is 200 also where single objects were refused.
 grep --quiet '"success":true' /tmp/answer
