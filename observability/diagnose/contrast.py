@@ -21,7 +21,7 @@ CONTRAST = 3.0
 """How much more frequent bad ones must be where it holds than elsewhere."""
 
 RESOURCE = ("service.version", "service.instance.id", "host.name", "k8s.pod.name", "k8s.node.name")
-REQUEST = ("http.request.method", "http.route", "url.path", "user_agent.original")
+REQUEST = ("http.request.method", "url.path", "user_agent.original")
 _PARAMETER = re.compile(r"[<{](?:\w+:)?(\w+)[>}]")
 
 
@@ -49,10 +49,11 @@ def features(visit: Visit) -> dict[str, str]:
 
 
 def _of_span(span: Span) -> dict[str, str]:
-    found = {name: str(span.attributes[name]) for name in REQUEST if name in span.attributes}
-    found.update(_path_parameters(found.get("http.route", ""), str(span.attributes.get("url.path", ""))))
+    route = str(span.attributes.get("http.route", ""))
+    found = _path_parameters(route, str(span.attributes.get("url.path", "")))
     found.update(parse_qsl(str(span.attributes.get("url.query", ""))))
-    if route := found.pop("http.route", ""):
+    found.update({name: str(span.attributes[name]) for name in REQUEST if name in span.attributes})
+    if route:
         # Named by service: the route of the caller is not the route of the callee.
         found[f"{span.service}'s route"] = route
     return found

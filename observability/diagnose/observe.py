@@ -146,7 +146,7 @@ def details(sources: Sources, seen: Observed, onset: float | None, interval: flo
     try:
         traced = sources.traces.services()
         before = _traces(sources, traced, seen.start, border - RAMP * interval, TRACES_BEFORE)
-        during = _traces(sources, traced, border - interval / 2, seen.end, TRACES_DURING)
+        during = _traces(sources, traced, border - interval / 2, seen.end, TRACES_DURING, RAMP * interval)
     except SourceError as error:
         away[error.source] = str(error)
     lines: dict[str, list[LogLine]] = {"before": [], "during": []}
@@ -173,8 +173,14 @@ def details(sources: Sources, seen: Observed, onset: float | None, interval: flo
     )
 
 
-def _traces(sources: Sources, services: Sequence[str], start: float, end: float, limit: int) -> list[Trace]:
-    """Traces of each service spread over the time: the newest alone would show only its last seconds."""
+def _traces(
+    sources: Sources, services: Sequence[str], start: float, end: float, limit: int, ramp: float = 0.0
+) -> list[Trace]:
+    """Traces of each service spread over the time: the newest alone would show only its last seconds.
+
+    Failed ones are asked for once more, from `ramp` seconds earlier on: the first failures of all come before
+    any rate shows them, and may be the only ones with a cause in sight.
+    """
     width = (end - start) / SLICES
     if width <= 0:
         return []
@@ -184,7 +190,7 @@ def _traces(sources: Sources, services: Sequence[str], start: float, end: float,
         for n in range(SLICES)
     ]
     queries += [
-        TraceQuery(service, int(start * 1e6), int(end * 1e6), tags={"error": "true"}, limit=limit)
+        TraceQuery(service, int((start - ramp) * 1e6), int(end * 1e6), tags={"error": "true"}, limit=limit)
         for service in services
     ]
     with ThreadPoolExecutor(4) as pool:

@@ -12,6 +12,7 @@ from observability.diagnose.contrast import scope_of
 from observability.diagnose.model import HARM, STOPPED, Cause
 from observability.diagnose.observe import Observed
 from observability.diagnose.places import Place, Visit, by_place, owners, title, visits
+from observability.diagnose.processes import refusing
 from observability.sources import Span
 
 SLOWER, EXCESS = 3.0, 0.1
@@ -138,15 +139,20 @@ def failing(seen: Observed, found: Traced) -> list[Cause]:
     for origin, visit in origins(found.during, found.known):
         now.setdefault(origin, []).append(visit)
     ratio = max(1, len(found.during)) / max(1, len(found.before))
-    total = sum(len(each) for each in now.values())
+    total = sum(len(each) for origin, each in now.items() if not _refused(seen, origin)) or 1
     places = by_place(found.during)
     return [
-        _failing_cause(seen, found, origin, bad, places, len(bad) / total)
+        _failing_cause(seen, found, origin, bad, places, min(1.0, len(bad) / total))
         for origin, bad in now.items()
         if len(bad) >= LEAST_FAILED
         and len(bad) > 3 * ratio * usual[origin]
         and len(bad) >= min(MATTERS * total, 10)
     ]
+
+
+def _refused(seen: Observed, origin: Origin) -> bool:
+    """Whether it may be a call that an open circuit did not make: many of these follow from few failures."""
+    return not origin.silent and any(origin.place.service == caller for caller, _ in refusing(seen))
 
 
 def origins(all_visits: Sequence[Visit], known: Mapping[str, str]) -> Iterator[tuple[Origin, Visit]]:

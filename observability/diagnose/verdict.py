@@ -21,8 +21,8 @@ from observability.diagnose.observe import Observed
 from observability.diagnose.places import callees
 from observability.sources import Sources
 
-TELLING = ("down", "restarting", "unanswered", "failing", "slow", "statements", "saturated", "dependency")
-"""Kinds by how much they say about a place; what is not listed says less."""
+TELLING = {"down": 0, "restarting": 0, "unanswered": 1, "failing": 2, "slow": 2, "statements": 3}
+"""How much a kind says about its place, the most telling first; what is not listed says less."""
 
 DEPENDENT = frozenset({"saturated", "calls", "log lines", "processor", "dependency"})
 """Kinds that a fault further down, or a more telling one at the same place, brings about by itself."""
@@ -46,8 +46,9 @@ def onset(seen: Observed) -> float | None:
 
     What users notice decides; what only costs counts where they notice nothing.
     """
+    told = replace(seen, detailed=False)  # by metrics alone, also when a recording is looked at again
     harms = [(s.step.start, s.step.end, s.step.during) for s in figures.symptoms(seen)]
-    kept = (*processes.causes(seen), *volumes.causes(seen, {}), *wholeness.gaps(seen))
+    kept = (*processes.causes(seen), *volumes.causes(seen, {}), *wholeness.gaps(told))
     known = [(cause.since, cause.until, cause.impact, cause.rank) for cause in kept if cause.since]
     harms += [(since, until, weight) for since, until, weight, rank in known if rank < WASTE]
     wastes = [(since, until, weight) for since, until, weight, rank in known if rank == WASTE]
@@ -97,9 +98,8 @@ def judge(seen: Observed) -> Diagnosis:
 
 def _order(cause: Cause, below: Mapping[str, set[str]]) -> tuple[int, int, int, float]:
     """Worst first; then the most telling; then who is furthest down; then the most frequent."""
-    telling = TELLING.index(cause.kind) if cause.kind in TELLING else len(TELLING)
-    coarse = 0 if cause.kind in ("down", "restarting", "unanswered", "failing", "slow") else telling
-    return cause.rank, coarse, len(below.get(cause.service, ())), -cause.impact
+    telling = TELLING.get(cause.kind, len(TELLING))
+    return cause.rank, telling, len(below.get(cause.service, ())), -cause.impact
 
 
 def _follows(cause: Cause, root: Cause, below: Mapping[str, set[str]], seen: Observed) -> str | None:

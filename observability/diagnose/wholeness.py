@@ -31,7 +31,8 @@ def gaps(seen: Observed) -> list[Cause]:
         )
         for source, reason in seen.away.items()
     ]
-    return [*away, *_nothing(seen), *_undelivered(seen), *_silent(seen), *_unscraped(seen)]
+    # What does not run comes before what is missing because of it.
+    return [*away, *_nothing(seen), *_unscraped(seen), *_undelivered(seen), *_silent(seen)]
 
 
 def thin(seen: Observed) -> list[str]:
