@@ -14,6 +14,9 @@ TOP = 8
 LINES = 12
 """Series that are drawn; the rest is counted in a note, for nobody can tell more of them apart."""
 
+SMALLEST, LARGEST = 1e-300, 1e300
+"""Between these a scale can be worked out without leaving what a float holds."""
+
 EXEMPLARS = 60
 HIGHEST = 20
 """Exemplars drawn, and how many of them are the highest, which one looks for first."""
@@ -69,12 +72,12 @@ def chart(
     `names` gives the names by place, else the labels do; `at_most` is a value the scale reaches at least;
     `colours` gives a name its colour; `binary` ends the scale at a power of two, for bytes.
     """
-    kept = [one for one in series if any(math.isfinite(value) for _, value in one.points)]
+    kept = [one for one in series if any(_drawable(value) for _, value in one.points)]
     shown = kept[:LINES]
     dots = _chosen(exemplars, start, end)
-    values = [value for one in shown for _, value in one.points if math.isfinite(value)]
+    values = [value for one in shown for _, value in one.points if _drawable(value)]
     peak = max([*values, *(dot.value for dot in dots), at_most or 0.0], default=0.0)
-    top = 2.0 ** math.ceil(math.log2(peak)) if binary and peak > 0 else _round_up(peak)
+    top = 2.0 ** math.ceil(math.log2(peak)) if binary and peak > SMALLEST else _round_up(peak)
     low = min(0.0, *values) if values else 0.0
     low = -_round_up(-low) if low < 0 else 0.0
 
@@ -103,6 +106,11 @@ def label(labels: Mapping[str, str]) -> str:
     return f"{metric} {inner}".strip() or "value"
 
 
+def _drawable(value: float) -> bool:
+    """Neither missing nor beyond what can be scaled."""
+    return abs(value) <= LARGEST
+
+
 def _pieces(series: Series, place: object) -> list[str]:
     """The points as polylines, broken where a value is missing."""
     assert callable(place)
@@ -111,9 +119,9 @@ def _pieces(series: Series, place: object) -> list[str]:
     before: float | None = None
     for time, value in series.points:
         broken = before is not None and gap and time - before > 1.5 * gap
-        if (broken or not math.isfinite(value)) and pieces[-1]:
+        if (broken or not _drawable(value)) and pieces[-1]:
             pieces.append([])
-        if math.isfinite(value):
+        if _drawable(value):
             x, y = place(time, value)
             pieces[-1].append(f"{x},{y}")
         before = time
@@ -127,12 +135,12 @@ def _usual_gap(points: Sequence[tuple[float, float]]) -> float:
 
 
 def _last(series: Series) -> float:
-    return next((value for _, value in reversed(series.points) if math.isfinite(value)), math.nan)
+    return next((value for _, value in reversed(series.points) if _drawable(value)), math.nan)
 
 
 def _chosen(exemplars: Iterable[Exemplar], start: float, end: float) -> list[Exemplar]:
     """The exemplars of this time with a trace: the highest first, then the others, thinned out evenly."""
-    found = [one for one in exemplars if one.trace_id and start <= one.time <= end]
+    found = [one for one in exemplars if one.trace_id and start <= one.time <= end and _drawable(one.value)]
     found.sort(key=lambda one: one.value, reverse=True)
     highest, others = found[:HIGHEST], sorted(found[HIGHEST:], key=lambda one: one.time, reverse=True)
     step = max(1, -(-len(others) // (EXEMPLARS - HIGHEST)))
@@ -141,7 +149,7 @@ def _chosen(exemplars: Iterable[Exemplar], start: float, end: float) -> list[Exe
 
 def _round_up(value: float) -> float:
     """The next of 1, 2, 2.5, 5 and 10 times a power of ten; 1 for nothing."""
-    if value <= 0 or not math.isfinite(value):
+    if value <= SMALLEST:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value * 0.9999)
+    return next((step * power for step in (1, 2, 2.5, 5) if step * power >= value * 0.9999), 10 * power)

@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 from flask import Flask
 
+from observability.sources.traces import LATEST
+
 PALETTE = 12
 """How many colours services are told apart with."""
 
@@ -19,14 +21,21 @@ NONE = "\N{EN DASH}"
 
 def duration(us: float | None) -> str:
     """Microseconds with three digits and a fitting unit."""
-    if us is None or math.isnan(us):
-        return NONE
+    if us is None or not math.isfinite(us):
+        return _unmeasured(us)
     for factor, unit, limit in ((1.0, "µs", 999.5), (1e3, "ms", 999.5e3), (1e6, "s", 1e8)):
         if abs(us) < limit:
             return f"{_three(us / factor)} {unit}"
     minutes, seconds = divmod(round(us / 1e6), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+def _unmeasured(value: float | None) -> str:
+    """What stands for no value, and for one beyond every bucket."""
+    if value is None or math.isnan(value):
+        return NONE
+    return "∞" if value > 0 else "-∞"
 
 
 def seconds(value: float | None) -> str:
@@ -36,27 +45,27 @@ def seconds(value: float | None) -> str:
 
 def rate(value: float | None) -> str:
     """Something per second; below one a second, two digits say enough."""
-    if value is None or math.isnan(value):
-        return NONE
+    if value is None or not math.isfinite(value):
+        return _unmeasured(value)
     return f"{_digits(value, 3 if abs(value) >= 1 else 2)}/s"
 
 
 def ratio(value: float | None) -> str:
     """A share as a percentage."""
-    if value is None or math.isnan(value):
-        return NONE
+    if value is None or not math.isfinite(value):
+        return _unmeasured(value)
     return "0%" if value == 0 else f"{_three(value * 100)}%"
 
 
 def share(value: float) -> str:
-    """A share of a whole, for a reader: whole percents, and `under 1%`."""
+    """A share of a whole, which is finite, for a reader: whole percents, and `under 1%`."""
     return "under 1%" if 0 < value < 0.01 else f"{round(value * 100)}%"
 
 
 def size(value: float | None) -> str:
     """Bytes in binary units."""
-    if value is None or math.isnan(value):
-        return NONE
+    if value is None or not math.isfinite(value):
+        return _unmeasured(value)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(value) < 1024 or unit == "GiB":
             return f"{_three(value)} {unit}"
@@ -66,17 +75,15 @@ def size(value: float | None) -> str:
 
 def count(value: float | None) -> str:
     """A number of things; thousands are separated by a thin space."""
-    if value is None or math.isnan(value):
-        return NONE
+    if value is None or not math.isfinite(value):
+        return _unmeasured(value)
     return f"{round(value):,}".replace(",", "\u202f")
 
 
 def number(value: float | None) -> str:
     """Any value of a metric."""
-    if value is None or math.isnan(value):
-        return NONE
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
+    if value is None or not math.isfinite(value):
+        return _unmeasured(value)
     return f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.4g}"
 
 
@@ -94,7 +101,8 @@ def _digits(value: float, significant: int) -> str:
 
 
 def moment(us: int) -> datetime:
-    """Microseconds since the epoch as a time in UTC."""
+    """Microseconds since the epoch as a time in UTC, the last one that can be written for any later."""
+    us = max(0, min(us, LATEST))
     return datetime.fromtimestamp(us // 1_000_000, UTC).replace(microsecond=us % 1_000_000)
 
 

@@ -24,8 +24,11 @@ class EmbeddedLogs(JsonSource):
         body = self.ask("/api/logs", _params(query) | {"limit": query.limit} | extra)
         if not isinstance(body, dict) or not isinstance(body.get("logs"), list):
             raise self.unreadable("its answer to /api/logs has no list `logs`")
+        total = body.get("total", len(body["logs"]))
+        if not isinstance(total, int) or not all(isinstance(fields, dict) for fields in body["logs"]):
+            raise self.unreadable("its answer to /api/logs holds what is no line")
         lines = [LogLine(fields) for fields in body["logs"]]
-        return LogPage(lines, int(body.get("total", len(lines))), body.get("total_relation") != "gte"), body
+        return LogPage(lines, total, body.get("total_relation") != "gte"), body
 
     def histogram(self, query: LogQuery, buckets: int) -> list[LogBucket]:
         """How many lines match in each of `buckets` equal parts of the query's time."""

@@ -13,6 +13,9 @@ from typing import Any
 
 UNKNOWN_SERVICE = "unknown_service"
 
+LATEST = 253_402_300_799_999_999
+"""The last microsecond that a date can be written for; clocks that are beyond are taken to be there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -153,8 +156,8 @@ def _span(data: Mapping[str, Any], processes: Mapping[str, Any]) -> Span:
         parent_id=parent,
         operation=str(data["operationName"]),
         service=str(process.get("serviceName") or UNKNOWN_SERVICE),
-        start=int(data["startTime"]),
-        duration=int(data["duration"]),
+        start=_moment(data["startTime"]),
+        duration=_moment(data["duration"]),
         attributes=_attributes(data.get("tags")),
         resource=_attributes(process.get("tags")),
         events=tuple(_event(event) for event in data.get("logs") or ()),
@@ -179,7 +182,12 @@ def _references(trace_id: str, references: Any) -> tuple[str | None, tuple[Refer
 def _event(data: Mapping[str, Any]) -> Event:
     attributes = _attributes(data.get("fields"))
     name = attributes.pop("event", None) or attributes.get("message") or "event"
-    return Event(int(data["timestamp"]), str(name), attributes)
+    return Event(_moment(data["timestamp"]), str(name), attributes)
+
+
+def _moment(value: Any) -> int:
+    """Microseconds within what a date can hold: telemetry may carry any number."""
+    return max(0, min(int(value), LATEST))
 
 
 def _attributes(tags: Any) -> dict[str, Any]:

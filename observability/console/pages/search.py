@@ -115,7 +115,7 @@ def search() -> str:
         traces=results,
         fixed=form.params(**form.window.fix()),
         full=len(results) == min(form.limit, SHOWN),
-        longest=max((trace.duration for trace in results), default=1),
+        longest=max([1, *(trace.duration for trace in results)]),
         drawing=scatter(results) if results else None,
         colours=colours(service for trace in results for service in trace.services),
         now=parameters.now(),
