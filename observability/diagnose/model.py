@@ -95,8 +95,8 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """Nothing is wrong, and the telemetry is whole enough to say so."""
-        return not (self.telemetry or self.symptoms or self.causes)
+        """Nothing is wrong, no alert fires, and the telemetry is whole enough to say so."""
+        return not (self.telemetry or self.symptoms or self.causes or self.alerts)
 
     def confidence(self, cause: Cause) -> str:
         """high, medium or low, by how many signals agree and whether the telemetry is whole."""

@@ -68,7 +68,8 @@ def _text(found: Diagnosis) -> Iterator[str]:
     if found.healthy:
         yield "\nNothing is wrong: no service differs from what it was before."
     elif not found.causes and not found.telemetry:
-        yield "\nSomething changed, but no cause stands out."
+        what = "Something changed" if found.symptoms else "Alerts fire for what was before"
+        yield f"\n{what}, but no cause stands out in this time."
     for number, cause in enumerate(found.causes, 1):
         yield from _cause(found, cause, f"{number}.")
     yield from _around(found)

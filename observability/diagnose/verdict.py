@@ -19,7 +19,7 @@ from observability.diagnose import (
 from observability.diagnose.model import HARM, WASTE, Cause, Diagnosis, Evidence, Symptom
 from observability.diagnose.observe import Observed
 from observability.diagnose.places import callees
-from observability.sources import Sources
+from observability.sources import Alert, Sources
 
 TELLING = {"down": 0, "restarting": 0, "unanswered": 1, "failing": 2, "slow": 2, "statements": 3}
 """How much a kind says about its place, the most telling first; what is not listed says less."""
@@ -91,9 +91,13 @@ def judge(seen: Observed) -> Diagnosis:
         tuple(roots),
         tuple(effects),
         tuple(_ruled_out(seen, every, symptoms)),
-        tuple(sorted({a.name for a in seen.alerts if a.labels.get("severity") != "none"})),
+        tuple(sorted({alert.name for alert in seen.alerts if _firing(alert)})),
         tuple(wholeness.thin(seen)),
     )
+
+
+def _firing(alert: Alert) -> bool:
+    return alert.state == "firing" and alert.labels.get("severity") != "none"
 
 
 def _order(cause: Cause, below: Mapping[str, set[str]]) -> tuple[int, int, int, float]:
