@@ -93,7 +93,9 @@ def skewed(seen: Observed, found: Traced) -> list[Cause]:
     causes = []
     for service in sorted({visit.place.service for visit in found.during}):
         moved = [v for v in found.during if v.place.service == service and _moved(v.span)]
-        if len(moved) < LEAST_ROOTS:
+        usual = sum(v.place.service == service and _moved(v.span) for v in found.before)
+        share, before = len(moved) / len(found.during), usual / max(1, len(found.before))
+        if len(moved) < LEAST_ROOTS or share < 2 * before:
             continue
         evidence: tuple[Evidence, ...] = (words.trace(seen, moved[-1].trace, moved[-1].span.warnings[0]),)
         causes.append(
@@ -103,7 +105,7 @@ def skewed(seen: Observed, found: Traced) -> list[Cause]:
                 str(moved[-1].span.resource.get("host.name", "")),
                 f"the clock of {service} differs from its callers'",
                 WASTE,
-                len(moved) / len(found.during),
+                share,
                 evidence=evidence,
             )
         )
@@ -111,4 +113,5 @@ def skewed(seen: Observed, found: Traced) -> list[Cause]:
 
 
 def _moved(span: Span) -> bool:
-    return any("clock skew" in warning.lower() for warning in span.warnings)
+    # Jaeger warns of skew by the delta that it found, and also where it could not look for one.
+    return any("clock skew" in warning.lower() and "delta" in warning for warning in span.warnings)

@@ -76,7 +76,7 @@ def _undelivered(seen: Observed) -> list[Cause]:
     if failing:
         since = min(change.start for change in failing.values())
         jobs = ", ".join(sorted(failing))
-        result = f"spans of {jobs} could not be delivered since {words.clock(since)}"
+        result = f"spans of {jobs} could not be delivered"
         found.append(
             Cause(
                 "spans lost",
@@ -113,7 +113,7 @@ def _silent(seen: Observed) -> list[Cause]:
         since = latest.get(job, seen.start)
         if job not in services(seen) or len(busy) < 3 or busy[-1] - since < QUIET:
             continue
-        result = f"no span of {job} since {words.clock(since)}, though it answers requests"
+        result = f"no span of {job} arrives, though it answers requests"
         evidence = (words.metric(seen, "answers", result),)
         found.append(Cause("no spans", job, "", result, STOPPED, 1.0, since, evidence=evidence))
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from made import span, trace
 
 from observability.diagnose import continuity, traces
@@ -143,3 +145,60 @@ def test_a_trace_without_its_root_is_diagnosed_too() -> None:
     slow = [request(100 + number, callee=0.5) for number in range(20)]
     during = [Trace(one.trace_id, tuple[Span, ...](one.spans[1:])) for one in slow]
     assert [cause.service for cause in found(orphans, during)] == ["shop"]
+
+
+def on(one: Trace, **resource: str) -> Trace:
+    """The same trace, with the callee's spans from this version or instance."""
+    named = {name.replace("_", "."): value for name, value in resource.items()}
+    return Trace(
+        one.trace_id,
+        tuple(
+            dataclasses.replace(span, resource={**span.resource, **named}) if span.service == "shop" else span
+            for span in one.spans
+        ),
+    )
+
+
+def test_a_version_that_fails_while_another_does_not_is_named() -> None:
+    before = [on(one, service_version="1") for one in USUAL]
+    during = [
+        on(request(100 + n, error="KeyError" if n % 2 else ""), service_version="2" if n % 2 else "1")
+        for n in range(24)
+    ]
+    (cause,) = found(before, during)
+    assert (cause.service, cause.scope) == ("shop", ("service.version = 2",))
+
+
+def test_an_instance_that_is_slow_while_others_are_not_is_named() -> None:
+    before = [on(one, service_instance_id="abc"[n % 3]) for n, one in enumerate(USUAL)]
+    during = [
+        on(request(100 + n, callee=0.01 if n % 3 else 0.6), service_instance_id="abc"[n % 3])
+        for n in range(36)
+    ]
+    (cause,) = found(before, during)
+    assert (cause.service, cause.scope) == ("shop", ("service.instance.id = a",))
+
+
+def test_a_clock_that_differs_is_told_by_what_jaeger_says_of_the_spans() -> None:
+    warning = "clock skew adjustment disabled; not applying calculated delta of 2.5s"
+    during = [
+        Trace(
+            one.trace_id,
+            tuple(
+                dataclasses.replace(span, warnings=(warning,)) if span.service == "shop" else span
+                for span in one.spans
+            ),
+        )
+        for one in (request(100 + number) for number in range(12))
+    ]
+    (cause,) = found(USUAL, during)
+    assert (cause.kind, cause.service) == ("clock", "shop")
+    assert cause.evidence[0].result == warning
+
+
+def test_a_clock_that_always_differed_is_no_news() -> None:
+    skewed = [
+        Trace(one.trace_id, tuple(dataclasses.replace(s, warnings=("clock skew delta",)) for s in one.spans))
+        for one in USUAL
+    ]
+    assert found(skewed, skewed) == []
