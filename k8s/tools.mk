@@ -51,3 +51,33 @@ debug: $(VENV)/.run ## Look into SERVICE=car in the cluster: pods, lines, latest
 
 test-cluster: $(VENV)/.dev ## Deploy to the cluster of the current context and test it end to end; fails without one
 	$(BIN)/pytest --durations=10 tests/cluster
+
+# The programs themselves, to read their configurations with. Building them takes a quarter of an hour or more.
+JAEGER_VERSION := v1.76.0
+COLLECTOR_VERSION := v0.159.0
+
+.PHONY: tools-k8s-programs test-k8s-programs
+tools-k8s-programs: .tools/bin/jaeger .tools/bin/otelcol ## Build Jaeger and a Collector from their modules (slow)
+
+.tools/bin/jaeger: k8s/tools.mk
+	@# Its go.mod has a replacement, which `go install` refuses: built from a copy of its sources instead.
+	@rm -rf .tools/jaeger && mkdir -p .tools/bin .tools/jaeger
+	@set -euo pipefail; cd .tools; \
+		folder=$$(go mod download -json github.com/jaegertracing/jaeger@$(JAEGER_VERSION) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p'); \
+		cp -r "$$folder/." jaeger/ && chmod -R u+w jaeger && cd jaeger && go build -o ../bin/jaeger ./cmd/jaeger
+
+.tools/bin/otelcol: k8s/tools.mk k8s/collector-build.yaml
+	@mkdir -p .tools/bin
+	GOBIN="$(CURDIR)/.tools/bin" go install go.opentelemetry.io/collector/cmd/builder@$(COLLECTOR_VERSION)
+	.tools/bin/builder --config k8s/collector-build.yaml
+	@cp .tools/collector/otelcol $@
+
+test-k8s-programs: $(VENV)/.dev tools-k8s tools-k8s-programs ## Let Jaeger and the Collector read what the manifests give them
+	$(BIN)/pytest --durations=5 tests/k8s_programs
+
+.PHONY: scan-k8s
+scan-k8s: tools-k8s ## Let checkov look at both overlays; k8s/checkov.yaml explains what is left out
+	@command -v checkov >/dev/null || { echo "make: checkov is not on PATH (pipx install checkov)" >&2; exit 1; }
+	@set -euo pipefail; mkdir -p .tools/scan; for overlay in local production; do \
+		.tools/bin/kustomize build k8s/overlays/$$overlay > .tools/scan/$$overlay.yaml; \
+		checkov --config-file k8s/checkov.yaml --file .tools/scan/$$overlay.yaml; done

@@ -1,0 +1,77 @@
+"""Jaeger and the Collector themselves read the configurations that the manifests mount for them.
+
+`make test-k8s-programs` builds both, which takes long, so these tests are no part of `make test`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+K8S = ROOT / "k8s"
+
+TOLD = {
+    "ELASTICSEARCH_URL": "https://elasticsearch:9200",
+    "JAEGER_BASE_PATH": "/",
+    "JAEGER_ENDPOINT": "jaeger-collector:4317",
+    "SAMPLING_PERCENTAGE": "10",
+    "SAMPLING_DECISION_WAIT": "10s",
+    "SAMPLING_SLOW_MS": "500",
+}
+"""What the pods are told by their environment."""
+
+
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path = ROOT / ".tools" / "bin" / program
+    assert path.exists(), f"{path} is missing: `make tools-k8s-programs` builds it (it needs Go)"
+    return subprocess.run(
+        [str(path), *arguments], env={**os.environ, **TOLD}, capture_output=True, text=True, timeout=120
+    )
+
+
+JAEGER = ("base/jaeger/config.yaml", "base/jaeger-elasticsearch/config/collector.yaml")
+QUERY = "base/jaeger-elasticsearch/config/query.yaml"
+COLLECTOR = ("base/collector/config.yaml", "components/collector-load-balancing/router/config.yaml")
+
+
+@pytest.mark.parametrize("path", [*JAEGER, QUERY])
+def test_jaeger_accepts_its_configuration(path: str) -> None:
+    done = run("jaeger", "validate", "--config", str(K8S / path))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def collector_config(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The configuration, its queue in a folder that exists here."""
+    text = (K8S / request.param).read_text().replace("/var/lib/otelcol", str(tmp_path))
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("collector_config", COLLECTOR, indirect=True)
+def test_the_collector_accepts_its_configuration(collector_config: Path) -> None:
+    done = run("otelcol", "validate", "--config", str(collector_config))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("collector_config", COLLECTOR[:1], indirect=True)
+def test_a_field_that_does_not_exist_is_refused(collector_config: Path) -> None:
+    page = yaml.safe_load(collector_config.read_text())
+    page["processors"]["tail_sampling"]["decision_weight"] = "1s"
+    collector_config.write_text(yaml.safe_dump(page))
+    done = run("otelcol", "validate", "--config", str(collector_config))
+    assert done.returncode != 0
+    assert "decision_weight" in done.stderr
+
+
+def test_the_collector_that_reads_is_the_version_that_runs() -> None:
+    build = yaml.safe_load((K8S / "collector-build.yaml").read_text())
+    deployed = yaml.safe_load((K8S / "base/collector/statefulset.yaml").read_text())
+    image = deployed["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert image.rpartition(":")[2] == build["dist"]["version"]
