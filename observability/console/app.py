@@ -17,7 +17,7 @@ from observability.console.settings import ConsoleSettings
 from observability.settings import from_environ
 from observability.sources import SourceError, Sources, connect
 
-PAGES = ("overview", "search", "trace", "compare", "logs", "monitor", "explore", "alerts")
+PAGES = ("overview", "search", "trace", "compare", "logs", "monitor", "explore", "alerts", "diagnose")
 """The modules under `pages/`; each has `routes(blueprint)`."""
 
 NAVIGATION = (
@@ -26,6 +26,7 @@ NAVIGATION = (
     ("console.logs", "Logs"),
     ("console.monitor", "Metrics"),
     ("console.alerts", "Alerts"),
+    ("console.diagnose", "Diagnose"),
 )
 """The pages that every page links to."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
 
 import click
 
@@ -19,7 +18,7 @@ from observability.console.cli.session import (
 )
 from observability.console.parameters import Window
 from observability.diagnose import report, single, verdict
-from observability.diagnose.model import Cause, Diagnosis
+from observability.diagnose.selection import narrowed
 from observability.sources import Sources, Trace, TraceQuery
 
 MARGIN = 600.0
@@ -95,18 +94,3 @@ def _of_alert(session: Session, name: str, start: float, service: str | None) ->
         raise click.UsageError(f"no alert {name} is pending or firing: `dashcam alerts` shows those that are")
     first = min(active, key=lambda one: one.active_at)
     return min(start, first.active_at - MARGIN, time.time() - MARGIN), service or first.labels.get("service")
-
-
-def narrowed(found: Diagnosis, service: str) -> Diagnosis:
-    """Only what concerns `service`: causes there, and those elsewhere that its own symptoms follow from."""
-
-    def concerns(cause: Cause) -> bool:
-        return service in (cause.service, cause.details.get("caller"), cause.details.get("callee"))
-
-    suffering = any(symptom.service == service for symptom in found.symptoms)
-    return replace(
-        found,
-        symptoms=tuple(one for one in found.symptoms if one.service == service),
-        causes=tuple(one for one in found.causes if suffering or concerns(one)),
-        effects=tuple(one for one in found.effects if concerns(one[0])),
-    )

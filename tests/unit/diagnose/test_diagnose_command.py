@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from observability.diagnose import command, report, single, verdict
-from observability.diagnose.command import diagnose, narrowed
+from observability.diagnose.command import diagnose
 from observability.diagnose.model import HARM, Cause, Diagnosis, Evidence, Step, Symptom
+from observability.diagnose.selection import narrowed
 from tests import recorded
 
 AWAY = ("--jaeger-url", "http://127.0.0.1:9", "--prometheus-url", "http://127.0.0.1:9")
