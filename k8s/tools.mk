@@ -57,7 +57,7 @@ JAEGER_VERSION := v1.76.0
 COLLECTOR_VERSION := v0.159.0
 
 .PHONY: tools-k8s-programs test-k8s-programs
-tools-k8s-programs: .tools/bin/jaeger .tools/bin/otelcol ## Build Jaeger and a Collector from their modules (slow)
+tools-k8s-programs: .tools/bin/jaeger .tools/bin/otelcol .tools/bin/podsecurity ## Build Jaeger, a Collector and Pod Security from their modules (slow)
 
 .tools/bin/jaeger: k8s/tools.mk
 	@# Its go.mod has a replacement, which `go install` refuses: built from a copy of its sources instead.
@@ -72,7 +72,12 @@ tools-k8s-programs: .tools/bin/jaeger .tools/bin/otelcol ## Build Jaeger and a C
 	.tools/bin/builder --config k8s/collector-build.yaml
 	@cp .tools/collector/otelcol $@
 
-test-k8s-programs: $(VENV)/.dev tools-k8s tools-k8s-programs ## Let Jaeger and the Collector read what the manifests give them
+PODSECURITY := tests/k8s_programs/podsecurity
+.tools/bin/podsecurity: $(wildcard $(PODSECURITY)/*)
+	@mkdir -p .tools/bin
+	cd $(PODSECURITY) && go build -o "$(CURDIR)/$@" .
+
+test-k8s-programs: $(VENV)/.dev tools-k8s tools-k8s-programs ## Let Jaeger, the Collector and Pod Security read what the manifests give them
 	$(BIN)/pytest --durations=5 tests/k8s_programs
 
 .PHONY: scan-k8s

@@ -1,10 +1,11 @@
-"""Jaeger and the Collector themselves read the configurations that the manifests mount for them.
+"""Jaeger, the Collector and Pod Security themselves read what the manifests give them.
 
-`make test-k8s-programs` builds both, which takes long, so these tests are no part of `make test`.
+`make test-k8s-programs` builds all three, which takes long, so these tests are no part of `make test`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -26,11 +27,16 @@ TOLD = {
 """What the pods are told by their environment."""
 
 
-def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(program: str, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
     path = ROOT / ".tools" / "bin" / program
     assert path.exists(), f"{path} is missing: `make tools-k8s-programs` builds it (it needs Go)"
     return subprocess.run(
-        [str(path), *arguments], env={**os.environ, **TOLD}, capture_output=True, text=True, timeout=120
+        [str(path), *arguments],
+        env={**os.environ, **TOLD},
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
@@ -75,3 +81,17 @@ def test_the_collector_that_reads_is_the_version_that_runs() -> None:
     deployed = yaml.safe_load((K8S / "base/collector/statefulset.yaml").read_text())
     image = deployed["spec"]["template"]["spec"]["containers"][0]["image"]
     assert image.rpartition(":")[2] == build["dist"]["version"]
+
+
+@pytest.mark.parametrize("overlay", ["local", "production"])
+def test_pod_security_admits_all_but_the_two_node_agents_as_restricted(overlay: str) -> None:
+    rendered = run("kustomize", "build", str(K8S / "overlays" / overlay)).stdout
+    pods = [
+        {"name": each["metadata"]["name"], "level": "restricted", "spec": each["spec"]["template"]["spec"]}
+        for each in yaml.load_all(rendered, yaml.CSafeLoader)
+        if each["kind"] in ("Deployment", "StatefulSet", "DaemonSet", "Job")
+    ]
+    verdicts = json.loads(run("podsecurity", text=json.dumps(pods)).stdout)
+    assert len(verdicts) == len(pods) > 15
+    refused = {each["name"] for each in verdicts if not each["allowed"]}
+    assert refused == {"fluent-bit", "node-exporter"}, verdicts
