@@ -24,7 +24,7 @@ from observability.sources import Alert, Sources
 TELLING = {"down": 0, "restarting": 0, "unanswered": 1, "failing": 2, "slow": 2, "statements": 3}
 """How much a kind says about its place, the most telling first; what is not listed says less."""
 
-DEPENDENT = frozenset({"saturated", "calls", "log lines", "processor", "dependency"})
+DEPENDENT = frozenset({"saturated", "calls", "log lines", "processor", "dependency", "series"})
 """Kinds that a fault further down, or a more telling one at the same place, brings about by itself."""
 
 

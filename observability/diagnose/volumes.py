@@ -6,17 +6,18 @@ from collections.abc import Mapping
 
 from observability.diagnose import words
 from observability.diagnose.figures import BUSY, grouped, total
-from observability.diagnose.model import WASTE, Cause, Evidence
+from observability.diagnose.model import WASTE, Cause, Evidence, Step
 from observability.diagnose.observe import Observed
 from observability.diagnose.processes import services
-from observability.diagnose.steps import amount, ratio, step
+from observability.diagnose.steps import Points, amount, ratio, step
 
 MORE, LEAST_MORE = 1.6, 0.7
 """Statements or calls for each request: from MORE times the usual, plus LEAST_MORE, on."""
 LINES = 5.0
 """Log lines for each request more than usual that count."""
-SERIES, SERIES_GROWN, STILL = 80.0, 1.2, 30.0
-"""Series more than before, times as many, and how many of them in the last half minute, that count."""
+RUN, SERIES = 6, 40.0
+"""Scrapes in a row, and series more over them, from which growth counts. A new route or status comes in a
+burst and then stops; what a value without a bound adds comes with nearly every scrape."""
 CACHED, FEWEST_CACHED = 0.7, 6.0
 """The part of the 304 answers that must have gone, and how many one would have expected."""
 
@@ -112,14 +113,12 @@ def growing(seen: Observed) -> list[Cause]:
     found = []
     mine = services(seen)
     for one in seen.named("samples"):
-        # A service that has just started has not yet shown all of its routes: growth that ends is none.
-        recent = [(time, value) for time, value in one.points if time > seen.end - 30]
-        lasting = len(recent) >= 3 and recent[-1][1] - recent[0][1] >= STILL
-        change = step(one.points, least=SERIES, factor=SERIES_GROWN)
         job = one.labels.get("job", "")
-        if not change or not lasting or job not in mine:
+        run = _run(one.points)
+        if job not in mine or run is None:
             continue
-        result = f"{one.points[-1][1]:.0f} series, {change.before:.0f} before, and growing"
+        change = Step(run[0][0], None, run[0][1], run[-1][1])
+        result = f"{change.during:.0f} series, {change.before:.0f} before, more with nearly every scrape"
         largest, evidence = _largest(seen, job)
         found.append(
             Cause(
@@ -135,6 +134,15 @@ def growing(seen: Observed) -> list[Cause]:
             )
         )
     return found
+
+
+def _run(points: Points) -> Points | None:
+    """The last points, from where on nearly each is more than the one before; None where they are too few."""
+    first = len(points) - 1
+    while first > 0 and points[first][1] > points[max(0, first - 2)][1]:
+        first -= 1
+    run = points[first:]
+    return run if len(run) > RUN and run[-1][1] - run[0][1] >= SERIES else None
 
 
 def _largest(seen: Observed, job: str) -> tuple[str, tuple[Evidence, ...]]:
