@@ -16,7 +16,10 @@ PAGES = sorted(
 
 
 def targets() -> set[str]:
-    rules = re.findall(r"^([a-z][a-z0-9 -]*):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text()
+    included = re.findall(r"^include (\S+)$", makefile, re.MULTILINE)
+    text = "\n".join([makefile, *((ROOT / path).read_text() for path in included)])
+    rules = re.findall(r"^([a-z][a-z0-9 -]*):(?!=)", text, re.MULTILINE)
     return {target for rule in rules for target in rule.split()}
 
 
