@@ -23,6 +23,7 @@ BASELINE = 45.0
 """Seconds without a fault before it, which are what is usual."""
 NOTICE, RECOVERY = 60.0, 90.0
 """Seconds that the first signal of a fault, and the recovery from it, may take."""
+REST = 15.0
 POLL = 3.0
 
 HOLDER = """
@@ -115,8 +116,11 @@ def _locked(path: Path) -> Iterator[None]:
         holder.stdin.close()
 
 
-def verify(bench: Bench, scenario: Scenario, baseline: float = BASELINE) -> Result:
-    """Run one scenario. The stack must be up, with traffic, and without a fault."""
+def verify(bench: Bench, scenario: Scenario, baseline: float = BASELINE, rest: float = REST) -> Result:
+    """Run one scenario. The stack must be up, with traffic, and without a fault.
+
+    `rest` is in seconds and keeps what a rate still remembers of the fault out of the next baseline.
+    """
     start = time.time()
     bench.say(f"{scenario.name}: {baseline:.0f} s of baseline")
     time.sleep(baseline)
@@ -140,7 +144,9 @@ def verify(bench: Bench, scenario: Scenario, baseline: float = BASELINE) -> Resu
         result, passed=passed, named=named, alert=alert, verdict=verdict_after, took=took, seen=seen
     )
     bench.say(f"{scenario.name}: {'named' if passed else 'NOT named'}: {named}")
-    return replace(result, recovered=_recovered(bench))
+    result = replace(result, recovered=_recovered(bench))
+    time.sleep(rest)
+    return result
 
 
 def _diagnosed(bench: Bench, start: float) -> Diagnosis:
@@ -176,7 +182,5 @@ def _recovered(bench: Bench) -> float | None:
         stopped = [cause for cause in processes.causes(seen) if cause.kind == "down"]
         lasting = [symptom for symptom in figures.symptoms(seen) if symptom.step.end is None]
         if now - over > 12 and not stopped and not lasting and not seen.away:
-            # What a rate still remembers of the fault must be out of the next baseline.
-            time.sleep(15)
             return now - over
     return None
