@@ -85,6 +85,26 @@ def test_before_the_fault_no_cause_is_named(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECORDED)
+def test_three_times_the_load_is_no_cause(name: str) -> None:
+    calm = healthy(name)
+    middle = (calm.start + calm.end) / 2
+    counted = ("answers", "time", "calls", "statements", "lines", "cpu")
+    busier = {
+        query: [
+            dataclasses.replace(
+                one, points=tuple((t, value * (3 if t > middle else 1)) for t, value in one.points)
+            )
+            for one in found
+        ]
+        if query in counted
+        else found
+        for query, found in calm.series.items()
+    }
+    found = judge(dataclasses.replace(calm, series=busier))
+    assert [cause.summary for cause in (*found.causes, *found.telemetry)] == []
+
+
+@pytest.mark.parametrize("name", RECORDED)
 def test_each_cause_rests_on_an_answer_that_is_shown_with_a_command(name: str) -> None:
     found = judge(seen(name))
     said = report.text(found)
