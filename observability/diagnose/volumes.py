@@ -146,16 +146,16 @@ def _run(points: Points) -> Points | None:
 
 
 def _largest(seen: Observed, job: str) -> tuple[str, tuple[Evidence, ...]]:
-    """The family of a job with the most series, and the answer that says so."""
-    counts = [
-        (one.points[-1][1], one.labels.get("__name__", ""))
+    """The family of a job that grew by the most series, and the answer that says so."""
+    grown = [
+        (one.points[-1][1] - one.points[0][1], one.labels.get("__name__", ""))
         for one in seen.named("families")
         if one.labels.get("job") == job and one.points
     ]
-    if not counts:
+    if not grown:
         return "", ()
-    shown = ", ".join(f"{name} {count:.0f}" for count, name in sorted(counts, reverse=True))
-    return max(counts)[1], (words.metric(seen, "families", f"series by family: {shown}"),)
+    shown = ", ".join(f"{name} {count:+.0f}" for count, name in sorted(grown, reverse=True)[:3])
+    return max(grown)[1], (words.metric(seen, "families", f"series by family: {shown}"),)
 
 
 def _uncached(seen: Observed) -> list[Cause]:
