@@ -47,11 +47,15 @@ class Followed:
     head: bytes = b""
     position: int = 0
     skipping: bool = False
-    listed: bool = True
 
     @property
     def size(self) -> int:
         return os.fstat(self.file.fileno()).st_size
+
+    @property
+    def deleted(self) -> bool:
+        """No folder names it any more."""
+        return os.fstat(self.file.fileno()).st_nlink == 0
 
     @property
     def state(self) -> TailState:
@@ -91,16 +95,15 @@ class Tailer:
     def refresh(self) -> list[TailState]:
         """Look at the folder: open what is new, let go of what is gone.
 
-        Answers the states to forget, of files that were deleted and read to their end.
+        Answers the states to forget, of files that were deleted and read to their end. That a file is not
+        listed does not make it deleted: while files are being renamed, a listing can miss one.
         """
-        for followed in self._files.values():
-            followed.listed = False
         for path, service, age in self._listing():
             self._see(path, service, age)
         gone = [
             followed
             for followed in self._files.values()
-            if not followed.listed and followed.position >= followed.size
+            if followed.deleted and followed.position >= followed.size
         ]
         for followed in gone:
             followed.file.close()
@@ -117,7 +120,7 @@ class Tailer:
         Reading goes on behind them only after advance(), so a failed transaction reads them again.
         """
         files = sorted(
-            (f for f in self._files.values() if f.service == service), key=lambda f: (f.listed, -f.age)
+            (f for f in self._files.values() if f.service == service), key=lambda f: (not f.deleted, -f.age)
         )
         carried: list[Followed] = []
         prefix = b""
@@ -169,7 +172,7 @@ class Tailer:
                     self._resume(followed)
         except (FileNotFoundError, PermissionError, IsADirectoryError):
             return
-        followed.service, followed.age, followed.listed = service, age, True
+        followed.service, followed.age = service, age
 
     def _resume(self, followed: Followed) -> None:
         stored = self._stored.pop(followed.key, None)

@@ -282,6 +282,23 @@ def test_any_mixture_of_writing_rotation_and_restarts_gives_each_line_once_in_or
     assert [line["message"] for line in follower.lines] == written
 
 
+def test_a_file_that_a_listing_misses_while_it_is_renamed_is_not_read_again(follower, tmp_path, monkeypatch):
+    log = tmp_path / "car.log"
+    write(log, "a")
+    rotate(log)
+    write(log, "b")
+    assert follower.poll() == ["a", "b"]
+
+    names = [name for name in os.listdir(tmp_path) if name != "car.log.1"]
+    with monkeypatch.context() as renaming:
+        renaming.setattr(os, "listdir", lambda _: names)
+        assert follower.poll() == []
+
+    assert follower.poll() == []
+    follower.restart()
+    assert follower.poll() == []
+
+
 def test_kill_9_loses_no_line_and_doubles_none(tmp_path):
     """The receiver is killed again and again while lines are written and files rotate."""
     logs = tmp_path / "logs"
