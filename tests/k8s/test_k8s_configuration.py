@@ -170,6 +170,20 @@ def _unused_and_unknown(page: dict[str, Any]) -> tuple[set[str], set[str]]:
 
 
 @OVERLAYS
+@pytest.mark.parametrize(
+    "config", ["collector", "collector-router", "jaeger", "jaeger-collector", "jaeger-query"]
+)
+def test_own_metrics_have_the_names_that_rules_read(manifests: Manifests, config: str) -> None:
+    """Left to itself the Collector writes otelcol_exporter_sent_spans, without `_total`; rules would be blind."""
+    there = [each["metadata"]["name"].rsplit("-", 1)[0] for each in manifests.of("ConfigMap")]
+    for _ in range(there.count(config)):
+        page = yaml.safe_load(manifests.config_files(config)["config.yaml"])
+        for reader in page["service"]["telemetry"]["metrics"]["readers"]:
+            told = reader["pull"]["exporter"]["prometheus"]
+            assert (told["without_type_suffix"], told["without_units"]) == (False, False)
+
+
+@OVERLAYS
 def test_the_monitor_tab_asks_for_the_names_that_the_collector_writes(manifests: Manifests) -> None:
     connector = yaml.safe_load(manifests.config_files("collector")["config.yaml"])["connectors"][
         "span_metrics"
