@@ -174,7 +174,7 @@ def _unused_and_unknown(page: dict[str, Any]) -> tuple[set[str], set[str]]:
     "config", ["collector", "collector-router", "jaeger", "jaeger-collector", "jaeger-query"]
 )
 def test_own_metrics_have_the_names_that_rules_read(manifests: Manifests, config: str) -> None:
-    """Left to itself the Collector writes otelcol_exporter_sent_spans, without `_total`; rules would be blind."""
+    """Left to itself the Collector writes otelcol_exporter_sent_spans, no `_total`: rules would be blind."""
     there = [each["metadata"]["name"].rsplit("-", 1)[0] for each in manifests.of("ConfigMap")]
     for _ in range(there.count(config)):
         page = yaml.safe_load(manifests.config_files(config)["config.yaml"])
