@@ -198,7 +198,13 @@ def _traces(
         found = {
             trace.trace_id: trace for traces in pool.map(sources.traces.search, queries) for trace in traces
         }
-    return sorted(found.values(), key=lambda trace: trace.start)
+    # A client's mistake is no failure of the ramp's: it would only add good ones from before the fault.
+    kept = [one for one in found.values() if one.start >= start * 1e6 or _broke(one)]
+    return sorted(kept, key=lambda trace: trace.start)
+
+
+def _broke(trace: Trace) -> bool:
+    return any(span.failed and span.kind == "server" for span in trace.spans)
 
 
 def _lines(sources: Sources, start: float, end: float) -> list[LogLine]:

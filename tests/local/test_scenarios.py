@@ -17,7 +17,7 @@ from observability.diagnose.verify import Bench, verify
 from tests.local.conftest import running
 
 SCENARIOS = ("two-at-once", "minus-failing-for-some")
-BASELINE, SETTLE, REST = 15.0, 10.0, 5.0
+BASELINE, SETTLE, REST = 15.0, 15.0, 5.0
 
 
 @pytest.fixture(scope="module")
