@@ -84,8 +84,8 @@ test: ## Everything that CI runs: lint, generated files, and all tests
 	@$(MAKE) --no-print-directory prerequisites-test dev
 	@$(MAKE) --no-print-directory lint check-generated
 	$(BIN)/pytest --durations=10 -n auto --dist loadfile tests/unit tests/contract
-	@# One at a time, for these hold times and look at what the whole machine runs.
-	$(BIN)/pytest --durations=10 tests/local tests/browser
+	@# Two stacks at a time and no more, for these tests hold times.
+	$(BIN)/pytest --durations=10 -n 2 --dist loadfile tests/local tests/browser
 
 test-unit: $(VENV)/.dev ## One folder of the tests; likewise test-contract, test-local, test-browser, test-integration
 test-unit test-contract test-local test-browser test-integration: test-%: $(VENV)/.dev
