@@ -1,6 +1,6 @@
 """Measure the embedded backend: intake on one core, queries on a large store, disk and memory.
 
-    python benchmarks/backend.py [--spans 1000000] [--lines 1000000] [--core 0] [--seconds 8]
+    python benchmarks/backend.py [--spans 1000000] [--lines 1000000] [--rounds 3] [--core 0]
 
 Intake is measured end to end: the receiver runs as its own process pinned to one core; senders in
 another process, on the other cores, post prepared OTLP requests (and append log lines to a file it
