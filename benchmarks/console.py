@@ -63,7 +63,8 @@ def main() -> None:
         print(
             f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
             f"load {os.getloadavg()[0]:.1f}; store of {backend.count('span_block'):,} spans and "
-            f"{backend.count('log_block'):,} lines\n\n| page | p50 ms | p95 ms | KiB |\n|---|---|---|---|"
+            f"{backend.count('log_block'):,} lines\n\n"
+            "| page | p50 ms | p95 ms | CPU ms | KiB |\n|---|---|---|---|---|"
         )
         bench_queries(backend, pages(sample))
     finally:
