@@ -98,6 +98,8 @@ class Worker:
             with contextlib.suppress(OSError), socket.create_connection(self._address, timeout=1):
                 break
             time.sleep(LISTEN_SECONDS)
+        else:
+            return  # told to stop before it ever listened
         accept = getattr(telemetry, "accept", None)
         if accept is not None:
             accept()
