@@ -10,16 +10,15 @@ from typing import Any, TypeVar
 
 import orjson
 from flask import Blueprint, Response, request
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from observability.local import params, span_query
-from observability.local.adjust import adjust, spans
+from observability.local import params, span_query, span_summary
+from observability.local.adjust import adjust
 from observability.local.api_jaeger import MAX_LIMIT
 from observability.local.otlp_out import traces_json
 from observability.local.params import BadParameter
 from observability.local.reader import Reader
 from observability.local.span_query import Trace, TraceQuery
-from observability.local.values import find
+from observability.local.span_summary import TraceSummary
 
 T = TypeVar("T")
 
@@ -72,10 +71,8 @@ class ApiV3:
     def summaries(self) -> Response:
         query, _ = find_query()
         with self._reader.snapshot() as db:
-            found = span_query.search(db, query).traces
-        for trace in found:
-            adjust(trace.data)
-        return _answer({"summaries": [summary(trace.trace_id, trace.data) for trace in found]})
+            found = span_summary.summaries(db, span_query.find(db, query).traces)
+        return _answer({"summaries": [_summary_json(summary) for summary in found]})
 
 
 def find_query() -> tuple[TraceQuery, bool]:
@@ -103,35 +100,22 @@ def find_query() -> tuple[TraceQuery, bool]:
     return query, parsed("query.rawTraces", "query.raw_traces", params.boolean) or False
 
 
-def summary(trace_id: bytes, data: TracesData) -> dict[str, Any]:
-    """What Jaeger's list of results shows of a trace; fields that are empty or zero are left out."""
-    ids = {span.span_id for _, span in spans(data)}
-    services: dict[str, dict[str, Any]] = {}
-    roots: list[tuple[int, str, str]] = []
-    orphans = 0
-    for resource, span in spans(data):
-        value = find(resource.attributes, "service.name")
-        name = value.string_value if value is not None else ""
-        mine = services.setdefault(name, {"name": name, "spanCount": 0, "errorSpanCount": 0})
-        mine["spanCount"] += 1
-        mine["errorSpanCount"] += span.status.code == 2
-        if not any(span.parent_span_id):
-            roots.append((span.start_time_unix_nano, name, span.name))
-        elif span.parent_span_id not in ids:
-            orphans += 1
-    _, root_service, root_operation = min(roots, key=lambda root: root[0], default=(0, "", ""))
+def _summary_json(summary: TraceSummary) -> dict[str, Any]:
+    """A summary in Jaeger's JSON; fields that are empty or zero are left out."""
+    services = [
+        {"name": name, "spanCount": one.spans, "errorSpanCount": one.errors}
+        for name, one in sorted(summary.services.items())
+    ]
     fields = {
-        "traceId": trace_id.hex(),
-        "rootServiceName": root_service,
-        "rootOperationName": root_operation,
-        "minStartTimeUnixNano": str(min(span.start_time_unix_nano for _, span in spans(data))),
-        "maxEndTimeUnixNano": str(max(span.end_time_unix_nano for _, span in spans(data))),
-        "spanCount": sum(mine["spanCount"] for mine in services.values()),
-        "errorSpanCount": sum(mine["errorSpanCount"] for mine in services.values()),
-        "orphanSpanCount": orphans,
-        "services": [
-            {key: value for key, value in services[name].items() if value} for name in sorted(services)
-        ],
+        "traceId": summary.trace_id.hex(),
+        "rootServiceName": summary.root[0],
+        "rootOperationName": summary.root[1],
+        "minStartTimeUnixNano": str(summary.start),
+        "maxEndTimeUnixNano": str(summary.end),
+        "spanCount": sum(one.spans for one in summary.services.values()),
+        "errorSpanCount": sum(one.errors for one in summary.services.values()),
+        "orphanSpanCount": summary.orphans,
+        "services": [{key: value for key, value in one.items() if value} for one in services],
     }
     return {name: value for name, value in fields.items() if value}
 

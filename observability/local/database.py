@@ -9,7 +9,7 @@ span_block   one row a block: how many spans, when received, which start times
 span_trace   trace id -> seq of the first span of that trace in a block
 span_tags    tokens of every tag in the block (see tokens.py), concatenated, for a quick "not in here"
 span_facet   block x operation: counts, bounds of start time and duration
-span         one narrow row a span, to match without decoding the payload
+span         one narrow row a span, to match and to summarise without decoding the payload
 span_data    payload: zlib of an OTLP TracesData message
 log_block, log_facet, log_data   the same for log lines
 log_words    the distinct words of a block's lines; those that are ids apart, because they are most of them
@@ -24,7 +24,7 @@ import sqlite3
 from pathlib import Path
 from typing import BinaryIO
 
-VERSION = 4
+VERSION = 5
 PAGE = 4096
 
 SCHEMA = """
@@ -49,7 +49,7 @@ CREATE TABLE span_facet (
 CREATE INDEX span_facet_op ON span_facet (op);
 CREATE TABLE span (
     seq INTEGER PRIMARY KEY, op INTEGER NOT NULL, start INTEGER NOT NULL, duration INTEGER NOT NULL,
-    status INTEGER NOT NULL, trace BLOB NOT NULL, tokens BLOB NOT NULL
+    status INTEGER NOT NULL, trace BLOB NOT NULL, id BLOB NOT NULL, parent BLOB NOT NULL, tokens BLOB NOT NULL
 );
 CREATE TABLE span_data (block INTEGER PRIMARY KEY, payload BLOB NOT NULL);
 CREATE TABLE link (

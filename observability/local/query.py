@@ -1,8 +1,8 @@
 """The querying process: `python -m observability.local.query`.
 
 Jaeger's query API, the log search and the console, read-only on the database that the receiver
-writes. Answers only to names of this machine, so that no page from elsewhere can reach it by
-pointing its own name at 127.0.0.1.
+writes; where the settings name a Jaeger, its query API instead of the own one. Answers only to names of
+this machine, so that no page from elsewhere can reach it by pointing its own name at 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from observability.local.api_v3 import ApiV3
 from observability.local.database import StoreError
 from observability.local.http_server import HttpServer
 from observability.local.own_log import configure_logging
+from observability.local.pass_on import PassOn
 from observability.local.reader import Reader
 from observability.local.settings import LocalSettings
 from observability.local.telemetry import QueryMetrics
@@ -43,8 +44,11 @@ def create_app(settings: LocalSettings | None = None) -> Flask:
     metrics = QueryMetrics()
     _guard(app)
     _measure(app, metrics)
-    app.register_blueprint(JaegerApi(reader).blueprint())
-    app.register_blueprint(ApiV3(reader).blueprint())
+    if settings.jaeger_url:
+        app.register_blueprint(PassOn(settings.jaeger_url).blueprint())
+    else:
+        app.register_blueprint(JaegerApi(reader).blueprint())
+        app.register_blueprint(ApiV3(reader).blueprint())
     app.register_blueprint(LogsApi(reader).blueprint())
     _health(app, reader, metrics)
 

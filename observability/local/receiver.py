@@ -16,6 +16,7 @@ import time
 from observability.local.database import StoreError
 from observability.local.http_server import HttpServer
 from observability.local.intake import Intake
+from observability.local.no_otlp import NoGrpc, without_otlp
 from observability.local.otlp_grpc import OtlpGrpc
 from observability.local.otlp_http import OtlpHttp
 from observability.local.own_log import configure_logging
@@ -88,7 +89,7 @@ class TailThread:
 
 
 class Receiver:
-    """Everything the process runs. `http_port` and `grpc_port` are the ports it got."""
+    """Everything the process runs. `http_port` and `grpc_port` (None without OTLP) are the ports it got."""
 
     def __init__(self, settings: LocalSettings) -> None:
         self.metrics = ReceiverMetrics()
@@ -96,9 +97,12 @@ class Receiver:
         self._tail = TailThread(settings, self._writer, self.metrics)
         intake = Intake(self._writer, self.metrics)
         max_bytes = settings.max_request_mib * MIB
-        self._grpc = OtlpGrpc(intake, settings.host, settings.otlp_grpc_port, max_bytes)
+        otlp = OtlpHttp(intake, self.metrics, max_bytes, self._complaint)
+        self._grpc: OtlpGrpc | NoGrpc = NoGrpc()
+        if settings.takes_otlp:
+            self._grpc = OtlpGrpc(intake, settings.host, settings.otlp_grpc_port, max_bytes)
         self._http = HttpServer(
-            OtlpHttp(intake, self.metrics, max_bytes, self._complaint),
+            otlp if settings.takes_otlp else without_otlp(otlp),
             host=settings.host,
             port=settings.otlp_http_port,
             threads=_HTTP_THREADS,
@@ -145,7 +149,8 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     receiver.start()
-    log.info("OTLP gRPC on port %d, HTTP on port %d", receiver.grpc_port, receiver.http_port)
+    taken = f"OTLP gRPC on port {receiver.grpc_port}, HTTP" if settings.takes_otlp else "no OTLP; health"
+    log.info("%s on port %d", taken, receiver.http_port)
     stop.wait()
     receiver.stop()
     return 0

@@ -10,6 +10,11 @@ from observability.settings import PORT, between, setting
 MIB = 1024 * 1024
 
 
+def _address(value: str) -> str | None:
+    good = value.startswith(("http://", "https://")) and len(value) > len("https://")
+    return None if good else "give an address like http://127.0.0.1:16687"
+
+
 @dataclass(frozen=True)
 class LocalSettings:
     """Receiver and query process read the same settings, because they share one database."""
@@ -29,6 +34,17 @@ class LocalSettings:
     )
     console_port: int = setting(
         "CONSOLE_PORT", 16686, check=PORT, help="Port of the query API and the console."
+    )
+    takes_otlp: bool = setting(
+        "DASHCAM_RECEIVER_OTLP",
+        True,
+        help="Whether the receiver takes OTLP. Off, it tails the logs: a Collector takes OTLP instead.",
+    )
+    jaeger_url: str | None = setting(
+        "DASHCAM_JAEGER_URL",
+        None,
+        check=_address,
+        help="A Jaeger that the query API is passed on to, in place of the own store's traces.",
     )
     store_max_mib: int = setting(
         "DASHCAM_STORE_MAX_MIB",

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
 from observability.local import blocks, tokens
 from observability.local.matching import KINDS, kind_number, matches, status_wanted, token_key
 from observability.local.needles import AllOf
+
+T = TypeVar("T")
 
 SEARCH_SECONDS = 10.0
 """How long a search looks for more traces; a query whose tags seem to match but do not can be endless."""
@@ -70,20 +72,25 @@ def links(db: sqlite3.Connection, first: int, last: int) -> list[tuple[str, str,
 def load(db: sqlite3.Connection, trace_ids: Iterable[bytes]) -> list[Trace]:
     """The traces that are stored, of those asked for, in that order."""
     wanted = list(dict.fromkeys(trace_ids))
-    places: dict[int, set[bytes]] = {}
-    for trace_id in wanted:
+    found: dict[bytes, TracesData] = {}
+    for block, mine in places(db, wanted):
+        (payload,) = db.execute("SELECT payload FROM span_data WHERE block = ?", (block,)).fetchone()
+        for resource_spans in blocks.unpack_spans(payload).resource_spans:
+            _collect(resource_spans, mine, found)
+    return [Trace(trace_id, found[trace_id]) for trace_id in wanted if trace_id in found]
+
+
+def places(db: sqlite3.Connection, trace_ids: Iterable[bytes]) -> list[tuple[int, set[bytes]]]:
+    """The blocks that hold spans of the traces, oldest first, each with those it has spans of."""
+    found: dict[int, set[bytes]] = {}
+    for trace_id in trace_ids:
         for (block,) in db.execute(
             "SELECT DISTINCT (SELECT max(id) FROM span_block WHERE id <= seq)"
             " FROM span_trace WHERE trace = ?",
             (trace_id,),
         ):
-            places.setdefault(block, set()).add(trace_id)
-    found: dict[bytes, TracesData] = {}
-    for block in sorted(places):
-        (payload,) = db.execute("SELECT payload FROM span_data WHERE block = ?", (block,)).fetchone()
-        for resource_spans in blocks.unpack_spans(payload).resource_spans:
-            _collect(resource_spans, places[block], found)
-    return [Trace(trace_id, found[trace_id]) for trace_id in wanted if trace_id in found]
+            found.setdefault(block, set()).add(trace_id)
+    return sorted(found.items())
 
 
 def split(data: TracesData, trace_ids: Collection[bytes]) -> list[Trace]:
@@ -94,21 +101,34 @@ def split(data: TracesData, trace_ids: Collection[bytes]) -> list[Trace]:
     return [Trace(trace_id, found[trace_id]) for trace_id in trace_ids if trace_id in found]
 
 
-class Found(NamedTuple):
+class Found(NamedTuple, Generic[T]):
     """What a search found; `complete` is false when it gave up before it had seen everything."""
 
-    traces: list[Trace]
+    traces: list[T]
     complete: bool
 
 
-def search(db: sqlite3.Connection, query: TraceQuery) -> Found:
+def search(db: sqlite3.Connection, query: TraceQuery) -> Found[Trace]:
     """The traces that have a span which matches the whole query; the newest match first.
 
     At most `query.limit` of them, and those that can be found within SEARCH_SECONDS.
     """
+    return _search(db, query, lambda trace_ids: _confirmed(query, load(db, trace_ids)))
+
+
+def find(db: sqlite3.Connection, query: TraceQuery) -> Found[bytes]:
+    """The ids of the traces that :func:`search` finds, which are decoded only where tags are asked for."""
+    if not any(token_key(key) for key in query.attributes):
+        return _search(db, query, lambda trace_ids: trace_ids)
+    found, complete = search(db, query)
+    return Found([trace.trace_id for trace in found], complete)
+
+
+def _search(db: sqlite3.Connection, query: TraceQuery, accept: Callable[[list[bytes]], list[T]]) -> Found[T]:
+    """What `accept` makes of the candidates, until there are enough."""
     deadline = time.monotonic() + SEARCH_SECONDS
     complete = True
-    found: list[Trace] = []
+    found: list[T] = []
     seen: set[bytes] = set()
     pending: list[bytes] = []
     for trace_id in _candidates(db, query):
@@ -117,27 +137,22 @@ def search(db: sqlite3.Connection, query: TraceQuery) -> Found:
         seen.add(trace_id)
         pending.append(trace_id)
         if len(found) + len(pending) >= query.limit:
-            found += _confirmed(db, pending, query)
+            found += accept(pending)
             pending = []
             complete = time.monotonic() < deadline
             if len(found) >= query.limit or not complete:
                 break
-    found += _confirmed(db, pending, query)
+    found += accept(pending)
     return Found(found[: query.limit], complete or len(found) >= query.limit)
 
 
-def _confirmed(db: sqlite3.Connection, trace_ids: list[bytes], query: TraceQuery) -> list[Trace]:
+def _confirmed(query: TraceQuery, traces: Iterable[Trace]) -> list[Trace]:
+    starts = _bounds(query.start_min, query.start_max)
+    durations = _bounds(query.duration_min, query.duration_max)
     return [
         trace
-        for trace in load(db, trace_ids)
-        if matches(
-            trace.data,
-            query.service,
-            query.operation,
-            query.attributes,
-            _bounds(query.start_min, query.start_max),
-            _bounds(query.duration_min, query.duration_max),
-        )
+        for trace in traces
+        if matches(trace.data, query.service, query.operation, query.attributes, starts, durations)
     ]
 
 

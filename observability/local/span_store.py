@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Sequence
 
@@ -76,10 +77,10 @@ class SpanStore:
             (block, len(rows), received, min(r.start for r in rows), max(r.start for r in rows)),
         )
         self._db.executemany(
-            "INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (block + i, op, row.start, row.duration, row.status, row.trace, row.tokens)
-                for i, (op, row) in enumerate(zip(ops, rows, strict=True))
+                (seq, op, row.start, row.duration, row.status, row.trace, row.span, row.parent, row.tokens)
+                for seq, op, row in zip(itertools.count(block), ops, rows)
             ],
         )
         firsts: dict[bytes, int] = {}
