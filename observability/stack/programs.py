@@ -85,6 +85,10 @@ def write_configurations(settings: Settings) -> None:
     # A JSON string is a YAML string, whatever the checkout's path holds.
     filled = template.substitute(settings.as_environ(), rules=json.dumps(rules, ensure_ascii=False))
     _write(settings.state_dir / "prometheus" / "prometheus.yml", filled)
+    further = settings.state_dir / "prometheus" / "targets"
+    further.mkdir(exist_ok=True)
+    for old in further.glob("*.json"):
+        old.unlink()  # of a run that was killed
     generated = ROOT / "dashboards" / "generated" / "alertmanager.yml"
     routing = generated if generated.exists() else HERE / "alertmanager.yml"
     _write(settings.state_dir / "alertmanager" / "alertmanager.yml", routing.read_text())

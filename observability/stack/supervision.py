@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import http.client
 import os
+import re
 import resource
 import socket
 import subprocess
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import xmlrpc.client
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ START_SECONDS = 2
 
 ANSWER_SECONDS = 10
 """How long supervisord may take to answer."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./:=,+@-]*")
+"""What a word of a program that is added later may hold."""
 
 _SOCKET_PATH_LIMIT = 90
 """A Unix socket's path may have 104 bytes (macOS); supervisord first binds it with `.PID` appended."""
@@ -130,6 +134,7 @@ class Supervisor:
             **environ,
             **names,
             "DASHCAM_ROOT": str(ROOT),
+            "DASHCAM_PYTHON": sys.executable,
             "DASHCAM_SOCKET": str(self.socket),
         }
         config = self.folder / "supervisord.conf"
@@ -158,6 +163,39 @@ class Supervisor:
     def stop_program(self, process: Process) -> None:
         """End a program that is running; returns once it has ended, and it is not started again."""
         self._call("supervisor.stopProcess", f"{process.group}:{process.name}", True)
+
+    def add(self, program: Program) -> None:
+        """Start one more program, in a group of its own, until `remove` or the end; returns at once.
+
+        The environment of a running supervisord cannot be added to, so words that its configuration
+        cannot hold are refused: all but letters, digits and a few signs, the interpreter's path excepted.
+        Raises SupervisorError.
+        """
+        words = [_plain_word(word, {sys.executable: "DASHCAM_PYTHON"}) for word in program.command]
+        folder = {str(self.state_dir): "DASHCAM_STACK"}
+        environ = {name: _plain_word(value, folder) for name, value in program.environ.items()}
+        self._configure(program.name, _section(words, replace(program, environ=environ)))
+        self._call("supervisor.reloadConfig")
+        self._call("supervisor.addProcessGroup", program.name)
+
+    def remove(self, name: str) -> None:
+        """End a program that `add` started, and forget it once it has ended. Raises SupervisorError."""
+        if not self.processes()[name].given_up:
+            self._call("supervisor.stopProcess", f"{name}:{name}", True)
+        self._call("supervisor.removeProcessGroup", name)
+        self._configure(name, None)
+        self._call("supervisor.reloadConfig")
+
+    def _configure(self, name: str, section: Mapping[str, str] | None) -> None:
+        """Write one program's part of the configuration anew, or take it out."""
+        path = self.folder / "supervisord.conf"
+        config = configparser.RawConfigParser()
+        config.read(path)
+        config.remove_section(f"program:{name}")
+        if section is not None:
+            config[f"program:{name}"] = section
+        with path.open("w") as file:
+            config.write(file)
 
     def shut_down(self) -> int:
         """Ask supervisord to end every program and itself; answers its pid. Returns at once."""
@@ -196,7 +234,8 @@ class Supervisor:
         if os.geteuid() == 0:
             config["supervisord"]["user"] = "root"  # said, so that supervisord does not warn of it
         for index, program in enumerate(programs):
-            config[f"program:{program.name}"] = _section(index, program)
+            words = [f"%(ENV_DASHCAM_COMMAND_{index}_{n})s" for n in range(len(program.command))]
+            config[f"program:{program.name}"] = _section(words, program)
         for priority, group in enumerate(GROUPS):
             if names := [program.name for program in programs if program.group == group]:
                 config[f"group:{group}"] = {"programs": ",".join(names), "priority": str(priority)}
@@ -211,11 +250,10 @@ class Supervisor:
             raise SupervisorError(f"supervisord of {self.state_dir} does not answer: {error}") from error
 
 
-def _section(index: int, program: Program) -> dict[str, str]:
-    """The configuration of one program; its command's words are in the environment."""
-    words = (f'"%(ENV_DASHCAM_COMMAND_{index}_{number})s"' for number in range(len(program.command)))
+def _section(words: Sequence[str], program: Program) -> dict[str, str]:
+    """The configuration of one program; `words` are its command's, written so that it can be read."""
     section = {
-        "command": " ".join(words),
+        "command": " ".join(f'"{word}"' for word in words),
         "directory": "%(ENV_DASHCAM_ROOT)s",
         "autorestart": "true",
         "startsecs": str(START_SECONDS),
@@ -233,6 +271,17 @@ def _section(index: int, program: Program) -> dict[str, str]:
         section[f"{stream}_logfile_maxbytes"] = LOG_BYTES
         section[f"{stream}_logfile_backups"] = str(LOG_BACKUPS)
     return section
+
+
+def _plain_word(text: str, known: Mapping[str, str]) -> str:
+    """`text` for the configuration, `known` texts in it by the variable that holds them."""
+    parts = [text]
+    for value, variable in known.items():
+        whole = text.partition(value)
+        parts = [whole[0], f"%(ENV_{variable})s", whole[2]] if whole[1] else parts
+    if odd := [part for part in parts if not (_PLAIN.fullmatch(part) or part.startswith("%(ENV_"))]:
+        raise SupervisorError(f"{odd[0]!r} cannot be given to a running supervisord: use letters and digits")
+    return "".join(parts)
 
 
 def _process(info: Mapping[str, Any]) -> Process:
