@@ -14,8 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from prometheus_client.exposition import choose_encoder
-
+from observability.exposition import Source, content_type, render
 from observability.health import Readiness
 from observability.settings import SettingError
 
@@ -27,15 +26,14 @@ GZIP_FROM = 4096
 
 
 class AdminServer:
-    """Serves families and a readiness on `host`:`port`; port 0 takes any free one.
+    """Serves metrics and a readiness on `host`:`port`; port 0 takes any free one.
 
-    `families` is a registry or whatever else has `collect()`. `address` is where it listens. Raises
-    SettingError where the port cannot be had.
+    `address` is where it listens. Raises SettingError where the port cannot be had.
     """
 
-    def __init__(self, host: str, port: int, families: Any, readiness: Readiness) -> None:
+    def __init__(self, host: str, port: int, metrics: Source, readiness: Readiness) -> None:
         self._server = _bind(host, port)
-        self._server.families, self._server.readiness = families, readiness
+        self._server.metrics, self._server.readiness = metrics, readiness
         self.address: tuple[str, int] = self._server.server_address[:2]  # type: ignore[assignment]
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="admin", daemon=True
@@ -57,7 +55,7 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
-    families: Any
+    metrics: Source
     readiness: Readiness
 
     def server_bind(self) -> None:
@@ -114,8 +112,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _metrics(self) -> None:
         self.server.readiness.outcomes()  # so that dashcam_dependency_up is true at every scrape
-        encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-        self._answer(200, content_type, encode(self.server.families))
+        kind, openmetrics = content_type(self.headers.get("Accept", ""))
+        self._answer(200, kind, render(self.server.metrics.snapshot(), openmetrics))
 
     def _ready(self) -> None:
         ready, report = self.server.readiness.report()

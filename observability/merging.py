@@ -1,73 +1,124 @@
-"""Metric families as plain data, and the families of several processes merged into one set."""
+"""The families of several processes merged into one set."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
-from typing import Any
-
-from prometheus_client.metrics_core import Metric
-from prometheus_client.samples import Exemplar, Sample
+from collections.abc import Callable, Iterable, Sequence
 
 from observability import schema
+from observability.slices import Slices
+from observability.snapshot import EMPTY, NOTHING, Family, Layout, Snapshot
 
-Snapshot = list[dict[str, Any]]
-"""The families of one process: name, help, type, unit and samples, ready for JSON."""
+SUMMED = ("counter", "histogram")
+"""Types of families that are a sum over the life of a process."""
 
+AT_ONCE = 2048
+"""Series between two looks at the clock."""
 
-def plain(family: Metric, worker: str) -> dict[str, Any]:
-    labelled = {"worker": worker} if family.name.startswith(schema.RUNTIME) else {}
-    samples = [
-        [sample.name, {**sample.labels, **labelled}, sample.value, _plain_exemplar(sample.exemplar)]
-        for sample in family.samples
-    ]
-    return {
-        "name": family.name,
-        "help": family.documentation,
-        "type": family.type,
-        "unit": family.unit,
-        "samples": samples,
-    }
+Combine = Callable[[Iterable[float]], float]
+Choice = tuple[Combine, list[tuple[int, int]]]
 
 
-def _plain_exemplar(exemplar: Exemplar | None) -> list[Any] | None:
-    return None if exemplar is None else [exemplar.labels, exemplar.value, exemplar.timestamp or time.time()]
-
-
-def departed(snapshots: Iterable[Snapshot]) -> Snapshot:
-    """The sum of what workers counted that are gone. What they were (gauges, infos) went with them."""
-    kept = [
-        [family for family in snapshot if family["type"] in ("counter", "histogram")]
-        for snapshot in snapshots
-    ]
-    gone = ("process_", "python_")
-    return [plain(family, "") for family in merge(kept) if not family.name.startswith(gone)]
-
-
-_ACROSS: dict[str, Callable[[float, float], float]] = {"sum": lambda a, b: a + b, "min": min, "max": max}
-
-
-def merge(snapshots: Iterable[Snapshot]) -> list[Metric]:
-    """One family of each name; samples of the same name and labels become one."""
+def across(family: Family) -> Combine:
+    """How the values that several processes have for one series become one."""
+    if family.type in SUMMED:
+        return sum
+    if family.type != "gauge":
+        return max
     rules = {metric.name: metric.across for metric in schema.METRICS}
-    merged: dict[str, tuple[Metric, dict[Any, Sample]]] = {}
-    for family in (family for snapshot in snapshots for family in snapshot):
-        name = family["name"]
-        if name not in merged:
-            merged[name] = (Metric(name, family["help"], family["type"], family["unit"]), {})
-        samples = merged[name][1]
-        summed = family["type"] in ("counter", "histogram")
-        combine = _ACROSS["sum" if summed else "max" if family["type"] == "info" else rules.get(name, "max")]
-        for sample_name, labels, value, exemplar in family["samples"]:
-            key = (sample_name, tuple(sorted(labels.items())))
-            sample = Sample(sample_name, labels, value, None, Exemplar(*exemplar) if exemplar else None)
-            samples[key] = _combined(samples[key], sample, combine) if key in samples else sample
-    for metric, found in merged.values():
-        metric.samples = list(found.values())
-    return [metric for metric, _ in merged.values()]
+    choices: dict[str, Combine] = {"sum": sum, "min": min, "max": max}
+    return choices[rules.get(family.name, "max")]
 
 
-def _combined(one: Sample, other: Sample, combine: Callable[[float, float], float]) -> Sample:
-    exemplars = [sample.exemplar for sample in (one, other) if sample.exemplar is not None]
-    newest = max(exemplars, key=lambda exemplar: exemplar.timestamp or 0.0, default=None)
-    return Sample(one.name, one.labels, combine(one.value, other.value), None, newest)
+class Merger:
+    """Merges snapshots. How series come together is worked out once for each set of layouts."""
+
+    def __init__(self) -> None:
+        self._for: tuple[str, ...] = ()
+        self._layout = NOTHING
+        self._places: list[list[int]] = []
+        self._chosen: dict[int, Choice] = {}
+
+    def merge(self, snapshots: Sequence[Snapshot]) -> Snapshot:
+        """One family of each name; series of the same name and labels become one."""
+        layouts = [snapshot.layout for snapshot in snapshots]
+        wanted = tuple(layout.id for layout in layouts)
+        if wanted != self._for:
+            self._plan(layouts)
+            self._for = wanted
+        slices = Slices()
+        values = [0.0] * len(self._layout.keys)
+        exemplars: dict[int, tuple[float, str]] = {}
+        for snapshot, places in zip(snapshots, self._places, strict=True):
+            for began in range(0, len(places), AT_ONCE):
+                ended = began + AT_ONCE
+                for place, value in zip(places[began:ended], snapshot.values[began:ended], strict=True):
+                    values[place] += value
+                slices.breathe()
+            for place, found in snapshot.exemplars.items():
+                merged = places[place]
+                if merged not in exemplars or found > exemplars[merged]:
+                    exemplars[merged] = found
+            slices.breathe()
+        for place, (choose, readings) in self._chosen.items():
+            values[place] = choose([snapshots[number].values[at] for number, at in readings])
+        return Snapshot(self._layout, values, exemplars)
+
+    def _plan(self, layouts: Sequence[Layout]) -> None:
+        """Where each series of each layout goes, and which are chosen from rather than summed."""
+        families, members = _united(layouts)
+        keys = [key for found in members for key in found]
+        self._layout = Layout(
+            [
+                Family(family.name, family.help, family.type, family.unit, len(found))
+                for family, found in zip(families, members, strict=True)
+            ],
+            keys,
+        )
+        where = {key: place for place, key in enumerate(keys)}
+        self._places = [[where[key] for key in layout.keys] for layout in layouts]
+        self._chosen = {}
+        rules = {
+            key: choose
+            for family, found in zip(families, members, strict=True)
+            if (choose := across(family)) is not sum
+            for key in found
+        }
+        for number, layout in enumerate(layouts):
+            for at, key in enumerate(layout.keys):
+                if key in rules:
+                    self._chosen.setdefault(where[key], (rules[key], []))[1].append((number, at))
+
+
+def _united(layouts: Sequence[Layout]) -> tuple[list[Family], list[list[str]]]:
+    """The families of all layouts, each name once, and the keys of each, each once."""
+    families: dict[str, Family] = {}
+    members: dict[str, dict[str, None]] = {}
+    slices = Slices()
+    for layout in layouts:
+        began = 0
+        for family in layout.families:
+            families.setdefault(family.name, family)
+            found = members.setdefault(family.name, {})
+            found.update(dict.fromkeys(layout.keys[began : began + family.size]))
+            began += family.size
+            slices.breathe()
+    return list(families.values()), [list(found) for found in members.values()]
+
+
+def departed(snapshots: Sequence[Snapshot]) -> Snapshot:
+    """The sum of what workers counted that are gone. What they were (gauges, infos) went with them."""
+    return Merger().merge([_counted(snapshot) for snapshot in snapshots]) if snapshots else EMPTY
+
+
+def _counted(snapshot: Snapshot) -> Snapshot:
+    families: list[Family] = []
+    kept: list[int] = []
+    began = 0
+    for family in snapshot.layout.families:
+        if family.type in SUMMED and not family.name.startswith(schema.RUNTIME):
+            families.append(family)
+            kept += range(began, began + family.size)
+        began += family.size
+    exemplars = {new: snapshot.exemplars[old] for new, old in enumerate(kept) if old in snapshot.exemplars}
+    layout = Layout(families, [snapshot.layout.keys[place] for place in kept])
+    return Snapshot(layout, [snapshot.values[place] for place in kept], exemplars)

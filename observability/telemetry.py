@@ -22,12 +22,14 @@ from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor
 
 from observability import exceptions, process, redaction, schema, tracing
 from observability.access import AccessLog
+from observability.access_line import AccessLines
 from observability.admin import AdminServer
 from observability.configuration import TelemetrySettings
+from observability.exposition import OwnMetrics, Source
 from observability.health import Check, Readiness
 from observability.metrics import Families, PrometheusMeterProvider
 from observability.settings import from_environ
-from observability.workers import Collector, WorkerGroup, group_folder
+from observability.workers import WorkerGroup, group_folder
 
 _EXTENSION = "observability"
 
@@ -164,7 +166,7 @@ class Telemetry:
         if self.settings.admin_port is None:
             return
         if self.settings.workers == 1:
-            self._undo.callback(self._serve_admin(self.families.registry))
+            self._undo.callback(self._serve_admin(OwnMetrics(self.families.registry)))
             return
         name = self.settings.worker or str(os.getpid())
         folder = group_folder(self.settings.run_dir)
@@ -172,9 +174,9 @@ class Telemetry:
         self._undo.callback(self._group.stop)
         self._group.start()
 
-    def _serve_admin(self, families: Collector) -> Callable[[], None]:
+    def _serve_admin(self, metrics: Source) -> Callable[[], None]:
         port = self.settings.admin_port or 0
-        server = AdminServer(self.settings.admin_host, port, families, self.readiness)
+        server = AdminServer(self.settings.admin_host, port, metrics, self.readiness)
         server.start()
         self._admin = server
         return server.stop
@@ -185,7 +187,7 @@ class Telemetry:
         self._undo.callback(self._instrument_app())
         self._undo.callback(exceptions.install(self._app))
         inner = self._app.wsgi_app
-        self._app.wsgi_app = AccessLog(inner)  # type: ignore[method-assign]
+        self._app.wsgi_app = AccessLog(inner, AccessLines(self.service))  # type: ignore[method-assign]
         self._undo.callback(self._restore, inner)
 
     def _restore(self, inner: Any) -> None:

@@ -13,63 +13,60 @@ each scrape, for a worker that is killed and for an owner that is.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import json
 import logging
 import os
 import shutil
-import socket
-import socketserver
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
 
-from prometheus_client.metrics_core import Metric
+from prometheus_client import CollectorRegistry
 
-from observability import merging
-from observability.merging import Snapshot, merge, plain
+from observability.exposition import Source
+from observability.handover import Departed, SnapshotServer, alive, read, replace
+from observability.merging import Merger
+from observability.reading import RegistryReader
 from observability.settings import SettingError
+from observability.snapshot import EMPTY, Layout, Snapshot, encode
 
 _logger = logging.getLogger(__name__)
-
-ANSWER_WITHIN = 1.0
-"""Seconds a worker may take to hand over its snapshot; after that its last one is used."""
 
 TAKE_OVER_EVERY = 0.25
 """Seconds between two looks whether the owner of the admin port is gone."""
 
 
-class Collector(Protocol):
-    """What can be asked for its families: a registry, or several of them merged."""
-
-    def collect(self) -> Iterable[Metric]: ...
-
-
 class WorkerGroup:
     """One worker's part in the group of its service.
 
-    `open_port(collector)` binds the admin port and serves the merged families on it; it answers the
+    `open_port(source)` binds the admin port and serves the merged families on it; it answers the
     function that closes it. `folder` is where the group meets; `worker` names this one in labels.
     """
 
     def __init__(
-        self, folder: Path, worker: str, own: Collector, open_port: Callable[[Collector], Callable[[], None]]
+        self,
+        folder: Path,
+        worker: str,
+        registry: CollectorRegistry,
+        open_port: Callable[[Source], Callable[[], None]],
     ) -> None:
         self._folder = folder
         self._id = f"{worker}-{uuid.uuid4().hex[:8]}"
-        self._worker = worker
-        self._own = own
+        self._own = RegistryReader(registry, worker)
+        self._own_layout = (EMPTY.layout, EMPTY.layout.encoded())
+        self._writing = threading.Lock()
+        self._merger = Merger()
+        self._layouts: dict[str, Layout] = {}
+        self._departed = Departed(folder / "departed")
         self._open_port = open_port
         self._close_port: Callable[[], None] | None = None
         self._stopping = threading.Event()
         self._scraping = threading.Lock()
         private_folder(folder)
         self._lock = os.open(folder / "owner.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        self._server = _SnapshotServer(str(folder / f"{self._id}.sock"), self.snapshot)
+        self._server = SnapshotServer(folder / f"{self._id}.sock", self.write)
         self._waiting: threading.Thread | None = None
 
     def start(self) -> None:
@@ -84,14 +81,19 @@ class WorkerGroup:
         """Whether this worker answers on the admin port."""
         return self._close_port is not None
 
-    def snapshot(self) -> Snapshot:
-        """This worker's families as plain data, with the name of the worker."""
-        return [plain(family, self._worker) for family in self._own.collect()]
+    def write(self) -> Snapshot:
+        """Leave this worker's snapshot in the folder, for the owner and for after its end; answer it."""
+        with self._writing:
+            snapshot = self._own.read()
+            if self._own_layout[0] is not snapshot.layout:
+                self._own_layout = (snapshot.layout, snapshot.layout.encoded())
+            replace(self._folder / f"{self._id}.snapshot", encode(snapshot, self._own_layout[1]))
+        return snapshot
 
     def stop(self) -> None:
         """Leave the group: what was counted stays behind for the others."""
         self._stopping.set()
-        _write(self._folder / f"{self._id}.last", self.snapshot())
+        self.write()
         self._server.stop()
         if self._waiting is not None:
             self._waiting.join(2 * TAKE_OVER_EVERY)
@@ -101,11 +103,10 @@ class WorkerGroup:
         if not list(self._folder.glob("*.sock")):
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def collect(self) -> Iterable[Metric]:
+    def snapshot(self) -> Snapshot:
         """The families of all workers, merged."""
         with self._scraping:
-            alive, departed = self._gather()
-        return merge([*alive.values(), departed])
+            return self._merger.merge(self._gather())
 
     # -- owning the port --------------------------------------------------------------------------
 
@@ -128,56 +129,24 @@ class WorkerGroup:
 
     # -- gathering ----------------------------------------------------------------------------------
 
-    def _gather(self) -> tuple[dict[str, Snapshot], Snapshot]:
-        """The snapshot of each living worker, and the sum of those that are gone; written down too."""
-        state = _read(self._folder / "state") or {"seen": {}, "departed": []}
-        seen: dict[str, Snapshot] = state["seen"]
-        departed: Snapshot = state["departed"]
-        alive = {self._id: self.snapshot()}
-        for path in self._folder.glob("*.sock"):
-            name = path.stem
-            if name != self._id and (answer := _ask(path, seen.get(name))) is not None:
-                alive[name] = answer
-        for name in {*seen, *(path.stem for path in self._folder.glob("*.last"))} - set(alive):
-            last = self._folder / f"{name}.last"
-            departed = merging.departed([departed, _read(last) or seen.get(name, [])])
-            for left in (last, self._folder / f"{name}.sock"):
-                left.unlink(missing_ok=True)
-        _write(self._folder / "state", {"seen": alive, "departed": departed})
-        return alive, departed
-
-
-class _SnapshotServer:
-    """Writes the snapshot to whoever connects to the Unix socket `path`."""
-
-    def __init__(self, path: str, snapshot: Callable[[], Snapshot]) -> None:
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                self.wfile.write(json.dumps(snapshot()).encode())
-
-        class Server(socketserver.ThreadingUnixStreamServer):
-            daemon_threads = True
-            block_on_close = False
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                """An owner that ended while it asked is no news."""
-
-        self._path = path
-        self._server = Server(path, Handler)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="snapshot", daemon=True
-        )
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join(1.0)
-        self._server.server_close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)
+    def _gather(self) -> list[Snapshot]:
+        """The snapshot of each living worker, and the sum of those that are gone."""
+        others = [path for path in self._folder.glob("*.sock") if path.stem != self._id]
+        living = {path.stem for path in alive(others)}
+        found = {self._id: self.write()}
+        gone: dict[str, Snapshot | None] = {}
+        for path in self._folder.glob("*.snapshot"):
+            if path.stem in living:
+                if (last := read(path, self._layouts)) is not None:
+                    found[path.stem] = last
+            elif path.stem != self._id:
+                gone[path.stem] = read(path, self._layouts)
+        departed = self._departed.add(gone)
+        for path in others:
+            if path.stem not in living:
+                path.unlink(missing_ok=True)
+        self._layouts = {snapshot.layout.id: snapshot.layout for snapshot in found.values()}
+        return [*(found[name] for name in sorted(found)), departed]
 
 
 def group_folder(run_dir: str | None) -> Path:
@@ -197,38 +166,3 @@ def private_folder(folder: Path) -> None:
         raise SettingError(
             f"DASHCAM_RUN_DIR: {folder} is not this user's alone; remove it or give another folder"
         )
-
-
-def _ask(path: Path, last: Snapshot | None) -> Snapshot | None:
-    """A living worker's snapshot; its last one when it is too busy to answer; None when it is gone."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(ANSWER_WITHIN)
-        try:
-            connection.connect(str(path))
-        except TimeoutError:
-            return last if last is not None else []
-        except OSError:
-            return None
-        try:
-            with connection.makefile("rb") as answer:
-                found: Snapshot = json.loads(answer.read())
-                return found
-        except (OSError, ValueError):
-            return last if last is not None else []
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-
-
-def _write(path: Path, content: Any) -> None:
-    """Replace `path` at once, so that nobody reads half of it."""
-    try:
-        new = path.with_name(f"{path.name}.new")
-        new.write_text(json.dumps(content))
-        new.replace(path)
-    except OSError as error:
-        _logger.warning("%s could not be written: %s", path, error.strerror)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from observability import schema
+from observability.exposition import render
 from observability.metrics import Families
 from observability.settings import SettingError
 from observability.workers import WorkerGroup, private_folder
@@ -70,11 +70,15 @@ class Workers:
             self.port.close()
         os.close(group._lock)
 
+    def text(self) -> str:
+        """What the owner would answer a scrape."""
+        return render(self.port.owner.snapshot(), openmetrics=True).decode()
+
     def value(self, name: str, **labels: str) -> float | None:
         until(lambda: self.port.owner, "a worker to own the port")
         found = [
             sample.value
-            for family in self.port.owner.collect()
+            for family in text_string_to_metric_families(self.text())
             for sample in family.samples
             if sample.name == name and sample.labels == labels
         ]
@@ -122,10 +126,11 @@ def test_process_metrics_are_kept_for_each_worker(workers: Workers) -> None:
 
 def test_the_newest_exemplar_of_a_bucket_survives(workers: Workers) -> None:
     for trace in ("a" * 32, "b" * 32):
-        families, _ = workers.add()
-        families.metric(schema.EXPORT_DURATION).labels(error_type="").observe(0.001, {"trace_id": trace})
-    text = generate_latest(workers.port.owner).decode()
-    found = [s.exemplar for f in text_string_to_metric_families(text) for s in f.samples if s.exemplar]
+        worker, _ = workers.add()
+        worker.metric(schema.EXPORT_DURATION).labels(error_type="").observe(0.001, {"trace_id": trace})
+    found = [
+        s.exemplar for f in text_string_to_metric_families(workers.text()) for s in f.samples if s.exemplar
+    ]
     assert [exemplar.labels for exemplar in found] == [{"trace_id": "b" * 32}]
 
 
