@@ -1,29 +1,26 @@
-"""The outermost layer of the application: the access line and the `traceresponse` header.
+"""The outermost layer of the application: one request from its arrival to the body's last byte.
 
-It stands outside the official instrumentation, so that it sees the body's end (a streaming body goes on
-long after the view returned, and after the span has ended) and every response, whoever made it.
+It stands outside the instrumentation, so that it sees the body's end (a streaming body goes on long after
+the view returned, and after the span has ended) and every response, whoever made it. :class:`Exchange` is
+one request; it writes the access line and gives the response its `traceresponse` header.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
-from observability import redaction, schema
+from observability import schema
+from observability.access_line import MAX_AGENT, MAX_PATH, AccessLines, Answered
 from observability.exceptions import SPAN_KEY
 from observability.propagation import TRACE_RESPONSE, traceresponse
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_logger = logging.getLogger("observability.access")
-
-MAX_PATH = 1024
-MAX_AGENT = 256
 KNOWN_METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
 )
@@ -32,38 +29,43 @@ KNOWN_METHODS = frozenset(
 class AccessLog:
     """WSGI middleware: one log line for each request when its last byte is out, and `traceresponse`."""
 
-    def __init__(self, application: WSGIApplication) -> None:
+    def __init__(self, application: WSGIApplication, lines: AccessLines) -> None:
         self._application = application
+        self._lines = lines
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        request = _Request(environ)
+        exchange = Exchange(self._lines, environ, start_response)
         # The instrumentation gives a span its url.path only where the server tells the request's target,
         # which PEP 3333 does not ask for and granian does not do.
         environ.setdefault("REQUEST_URI", environ.get("PATH_INFO") or "/")
-
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            request.answer(status, headers)
-            return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
-
         try:
-            body = self._application(environ, start)
+            body = self._application(environ, exchange.start)
         except BaseException:
-            request.failed()
+            exchange.failed()
             raise
-        return _Body(body, request)
+        return Body(body, exchange)
 
 
-class _Request:
-    """What is known about one request, and its one line."""
+class Exchange:
+    """What is known about one request and its response."""
 
-    def __init__(self, environ: WSGIEnvironment) -> None:
+    def __init__(self, lines: AccessLines, environ: WSGIEnvironment, start_response: StartResponse) -> None:
+        self._lines = lines
         self._environ = environ
+        self._start_response = start_response
         self._began = time.perf_counter()
         self._status = 0
-        self._length: int | None = None
+        self._length = -1
         self._route = schema.UNMATCHED_ROUTE
         self._done = False
         self.size = 0
+
+    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        """What the application is given as `start_response`."""
+        self.answer(status, headers)
+        if exc_info:
+            return self._start_response(status, headers, exc_info)
+        return self._start_response(status, headers)
 
     def answer(self, status: str, headers: list[tuple[str, str]]) -> None:
         """The response begins: remember its status and its route, add the header."""
@@ -72,76 +74,71 @@ class _Request:
             self._route = rule.rule
         self._status = int(status[:3]) if status[:3].isdigit() else 0
         for name, value in headers:
-            if name.lower() == "content-length" and value.isdigit():
+            if len(name) == 14 and name.lower() == "content-length" and value.isdigit():
                 self._length = int(value)
         span = self._environ.get(SPAN_KEY)
         identity = traceresponse(span) if span is not None else None
         if identity is not None:
             headers.append((TRACE_RESPONSE, identity))
 
-    @property
-    def complete(self) -> bool:
-        """Whether as many bytes went out as the response announced."""
-        return self._length is not None and self.size >= self._length
+    def sent(self, size: int) -> None:
+        """`size` more bytes of the body go out; with the last that were announced, the request is over."""
+        self.size += size
+        if 0 <= self._length <= self.size:
+            self.finished()
 
     def failed(self) -> None:
         """The application or its body raised: the line says so and carries the exception."""
-        self._status = self._status or 500
-        self._write(logging.ERROR, exc_info=True)
+        if not self._done:
+            self._done = True
+            self._status = self._status or 500
+            self._lines.write(self._answered(), error=True)
 
     def finished(self) -> None:
         """The body is out, or the client went away."""
-        status = self._status
-        self._write(logging.ERROR if status >= 500 else logging.WARNING if status >= 400 else logging.INFO)
+        if not self._done:
+            self._done = True
+            self._lines.write(self._answered())
 
-    def _write(self, level: int, exc_info: bool = False) -> None:
-        if self._done:
-            return
-        self._done = True
-        if not _logger.isEnabledFor(level):
-            return
-        method = self._environ.get("REQUEST_METHOD", "")
-        method = method if method in KNOWN_METHODS else "_OTHER"
-        path = self._path()
-        _logger.log(
-            level, "%s %s %d", method, path, self._status, extra=self._fields(method, path), exc_info=exc_info
+    def _answered(self) -> Answered:
+        environ = self._environ
+        method = environ.get("REQUEST_METHOD", "")
+        # PEP 3333 hands the path's bytes over as Latin-1.
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        if not path.isascii():
+            path = path.encode("latin-1", "replace").decode("utf-8", "replace")
+        query, agent = environ.get("QUERY_STRING"), environ.get("HTTP_USER_AGENT")
+        return Answered(
+            method if method in KNOWN_METHODS else "_OTHER",
+            self._route,
+            path[:MAX_PATH],
+            self._status,
+            self.size,
+            time.perf_counter() - self._began,
+            environ.get("REMOTE_ADDR"),
+            query[:MAX_PATH] if query else None,
+            agent[:MAX_AGENT] if agent else None,
+            self._ids(),
         )
 
-    def _path(self) -> str:
-        # PEP 3333 hands the path's bytes over as Latin-1.
-        raw = self._environ.get("SCRIPT_NAME", "") + self._environ.get("PATH_INFO", "")
-        return redaction.text(raw.encode("latin-1", "replace").decode("utf-8", "replace")[:MAX_PATH])
-
-    def _fields(self, method: str, path: str) -> dict[str, Any]:
-        environ = self._environ
-        found: dict[str, Any] = {
-            "http.request.method": method,
-            "http.route": self._route,
-            "url.path": path,
-            "http.response.status_code": self._status,
-            "http.response.body.size": self.size,
-            "http.server.request.duration": round(time.perf_counter() - self._began, 6),
-            "client.address": environ.get("REMOTE_ADDR"),
-        }
-        if query := environ.get("QUERY_STRING"):
-            found["url.query"] = query[:MAX_PATH]
-        if agent := environ.get("HTTP_USER_AGENT"):
-            found["user_agent.original"] = agent[:MAX_AGENT]
-        span = environ.get(SPAN_KEY)
+    def _ids(self) -> tuple[str, str] | None:
+        """Trace and span as hexadecimal digits."""
+        span = self._environ.get(SPAN_KEY)
         context = span.get_span_context() if span is not None else trace.INVALID_SPAN_CONTEXT
-        if context.is_valid:
-            found["trace_id"] = trace.format_trace_id(context.trace_id)
-            found["span_id"] = trace.format_span_id(context.span_id)
-        return found
+        if not context.is_valid:
+            return None
+        return trace.format_trace_id(context.trace_id), trace.format_span_id(context.span_id)
 
 
-class _Body:
+class Body:
     """The response's body, counted; its line is written when it ends, fails or is closed."""
 
-    def __init__(self, body: Iterable[bytes], request: _Request) -> None:
+    __slots__ = ("_body", "_exchange", "_next")
+
+    def __init__(self, body: Iterable[bytes], exchange: Exchange) -> None:
         self._body = body
         self._next: Callable[[], bytes] = iter(body).__next__
-        self._request = request
+        self._exchange = exchange
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -150,14 +147,12 @@ class _Body:
         try:
             chunk = self._next()
         except StopIteration:
-            self._request.finished()
+            self._exchange.finished()
             raise
         except BaseException:
-            self._request.failed()
+            self._exchange.failed()
             raise
-        self._request.size += len(chunk)
-        if self._request.complete:
-            self._request.finished()
+        self._exchange.sent(len(chunk))
         return chunk
 
     def close(self) -> None:
@@ -167,4 +162,4 @@ class _Body:
             if close is not None:
                 close()
         finally:
-            self._request.finished()
+            self._exchange.finished()

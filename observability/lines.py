@@ -48,6 +48,11 @@ def timestamp(created: float) -> str:
     return datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def second(seconds: int) -> str:
+    """RFC 3339 in UTC up to the second, to which a fraction and the Z are added."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def fields(record: logging.LogRecord, service: str) -> dict[str, Any]:
     """What a line says, secrets hidden, in the order of reading."""
     line: dict[str, Any] = {

@@ -59,15 +59,23 @@ class LineHandler(logging.Handler):
         self._stuck = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record. A line that was cut short by a full disk is ended before the next."""
+        """Write one record."""
         try:
-            line = self.format(record)
-            self._write((("\n" if self._torn else "") + line + "\n").encode("utf-8", "replace"))
+            line = f"{self.format(record)}\n".encode("utf-8", "replace")
         except Exception as error:  # nothing about logging may end a request
             self._lost.labels(error_type=type(error).__qualname__).inc()
             return
+        self.write(line, severity(record))
+
+    def write(self, line: bytes, severity: str) -> None:
+        """Write one line with its line break. One that a full disk cut short is ended before the next."""
+        try:
+            self._write(b"\n" + line if self._torn else line)
+        except Exception as error:
+            self._lost.labels(error_type=type(error).__qualname__).inc()
+            return
         self._torn = False
-        self._written.labels(severity=severity(record)).inc()
+        self._written.labels(severity=severity).inc()
 
     def _write(self, data: bytes) -> None:
         stream = self._stream or sys.stdout
@@ -99,6 +107,21 @@ class LineHandler(logging.Handler):
             self._stuck = True
             raise TimeoutError("nobody reads the log")
         self._stuck = False
+
+
+def sole_handler(logger: logging.Logger) -> LineHandler | None:
+    """The handler of JSON lines that would get a record of `logger` if nothing else would see it, or None."""
+    if logger.disabled or logger.filters or logging.getLogRecordFactory() is not logging.LogRecord:
+        return None
+    above: logging.Logger | None = logger
+    found: logging.Handler | None = None
+    while above is not None:
+        for handler in above.handlers:
+            if found is not None or type(handler) is not LineHandler or handler.filters or handler.level:
+                return None
+            found = handler
+        above = above.parent if above.propagate else None
+    return found if isinstance(found, LineHandler) and type(found.formatter) is JsonLines else None
 
 
 class OncePer(logging.Filter):

@@ -44,11 +44,19 @@ def is_secret(key: str) -> bool:
     return _KEY.search(key) is not None
 
 
+def suspicious(value: str) -> bool:
+    """Whether `value` may hold something to hide; False is certain."""
+    lowered = value.lower()
+    for hint in _HINTS:  # noqa: SIM110 # any() over a generator takes twice as long
+        if hint in lowered:
+            return True
+    return False
+
+
 def text(value: str) -> str:
     """The first MAX_TEXT characters of `value`, without what looks like a credential."""
     value = value[:MAX_TEXT]
-    lowered = value.lower()
-    if not any(hint in lowered for hint in _HINTS):
+    if not suspicious(value):
         return value
     value = _SCHEME.sub(rf"\1 {HIDDEN}", value)
     value = _USERINFO.sub(rf"\1{HIDDEN}@", value)
