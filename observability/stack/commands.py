@@ -19,6 +19,7 @@ from observability.stack.lifecycle import Part, StackError, Status
 from observability.stack.programs import MissingProgram
 from observability.stack.settings import read
 from observability.stack.supervision import SupervisorError
+from observability.stack.tools import MissingTool
 
 
 @click.command()
@@ -117,7 +118,7 @@ def _failures_told() -> Iterator[None]:
     """A failure that the user can do something about is a message, not a traceback."""
     try:
         yield
-    except (SettingError, StackError, SupervisorError, MissingProgram) as error:
+    except (SettingError, StackError, SupervisorError, MissingProgram, MissingTool) as error:
         raise click.ClickException(str(error)) from error
 
 

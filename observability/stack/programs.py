@@ -11,8 +11,9 @@ from string import Template
 
 from observability.serve import ServerSettings
 from observability.settings import from_environ
+from observability.stack import jaeger, tools
 from observability.stack.prerequisites import ALERTMANAGER, PROMETHEUS, Need
-from observability.stack.settings import ROOT, Settings
+from observability.stack.settings import JAEGER, ROOT, Settings
 
 HERE = Path(__file__).parent
 LOOPBACK = "127.0.0.1"
@@ -83,7 +84,11 @@ def write_configurations(settings: Settings) -> None:
     rules = str(ROOT / "dashboards" / "generated" / "rules" / "*.yml")
     template = Template((HERE / "prometheus.yml").read_text())
     # A JSON string is a YAML string, whatever the checkout's path holds.
-    filled = template.substitute(settings.as_environ(), rules=json.dumps(rules, ensure_ascii=False))
+    filled = template.substitute(
+        settings.as_environ(),
+        receiver_port=settings.receiver_port,
+        rules=json.dumps(rules, ensure_ascii=False),
+    )
     _write(settings.state_dir / "prometheus" / "prometheus.yml", filled)
     further = settings.state_dir / "prometheus" / "targets"
     further.mkdir(exist_ok=True)
@@ -92,6 +97,17 @@ def write_configurations(settings: Settings) -> None:
     generated = ROOT / "dashboards" / "generated" / "alertmanager.yml"
     routing = generated if generated.exists() else HERE / "alertmanager.yml"
     _write(settings.state_dir / "alertmanager" / "alertmanager.yml", routing.read_text())
+    if settings.backend == JAEGER:
+        jaeger.write_configurations(settings)
+        ports = {
+            "collector": (settings.collector_metrics_port, settings.collector_spans_port),
+            "jaeger": (settings.jaeger_metrics_port,),
+        }
+        targets = [
+            {"targets": [jaeger.at(port) for port in each], "labels": {"job": job}}
+            for job, each in ports.items()
+        ]
+        _write(further / "jaeger.json", json.dumps(targets))
 
 
 def _write(path: Path, text: str) -> None:
@@ -125,6 +141,8 @@ def _service(settings: Settings, name: str, about: str, path: str = "") -> Progr
 
 
 def _backend(settings: Settings) -> list[Program]:
+    if settings.backend == JAEGER:
+        return [*_jaeger(settings), _log_receiver(settings), _console(settings)]
     return [
         Program(
             "receiver",
@@ -135,13 +153,56 @@ def _backend(settings: Settings) -> list[Program]:
             address=url(settings.otlp_http_port),
             about=f"takes OTLP over HTTP, over gRPC on {settings.otlp_grpc_port}; tails the logs",
         ),
+        _console(settings),
+    ]
+
+
+def _console(settings: Settings) -> Program:
+    passed_on = {"DASHCAM_JAEGER_URL": url(settings.jaeger_port)} if settings.backend == JAEGER else {}
+    return Program(
+        "console",
+        BACKEND,
+        (sys.executable, "-m", "observability.local.query"),
+        passed_on,
+        ready=url(settings.console_port, "/readyz"),
+        address=url(settings.console_port),
+        about="traces and logs; Jaeger's query API",
+    )
+
+
+def _log_receiver(settings: Settings) -> Program:
+    """The embedded receiver without its part in traces: the log search stays embedded."""
+    return Program(
+        "receiver",
+        BACKEND,
+        (sys.executable, "-m", "observability.local.receiver"),
+        {"DASHCAM_RECEIVER_OTLP": "off", "OTLP_HTTP_PORT": str(settings.receiver_port)},
+        ready=url(settings.receiver_port, "/readyz"),
+        address=url(settings.receiver_port, "/metrics"),
+        about="tails the logs",
+    )
+
+
+def _jaeger(settings: Settings) -> list[Program]:
+    return [
         Program(
-            "console",
+            "collector",
             BACKEND,
-            (sys.executable, "-m", "observability.local.query"),
-            ready=url(settings.console_port, "/readyz"),
-            address=url(settings.console_port),
-            about="traces and logs; Jaeger's query API",
+            (tools.COLLECTOR.path(), f"--config={jaeger.configuration(settings, 'collector')}"),
+            jaeger.collector_environ(settings),
+            ready=url(settings.collector_health_port, "/"),
+            listens=(settings.otlp_grpc_port, settings.otlp_http_port),
+            address=url(settings.otlp_http_port),
+            about=f"takes OTLP over HTTP, over gRPC on {settings.otlp_grpc_port}; samples; queues on disk",
+        ),
+        Program(
+            "jaeger",
+            BACKEND,
+            (tools.JAEGER.path(), f"--config={jaeger.configuration(settings, 'jaeger')}"),
+            ready=url(settings.jaeger_health_port, "/status"),
+            listens=(settings.jaeger_port, settings.jaeger_otlp_port),
+            address=url(settings.jaeger_port),
+            about="Jaeger itself: the newest traces, in memory",
         ),
     ]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from observability.settings import PORT, SettingError, between, from_environ, setting
+from observability.settings import PORT, SettingError, between, from_environ, one_of, setting
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
@@ -34,6 +34,14 @@ _DURATION = _matching(r"([0-9]+(y|w|d|h|m|s|ms))+", "give a duration such as 36h
 _SIZE = _matching(r"[0-9]+(B|KB|MB|GB|TB)", "give a size such as 512MB or 2GB")
 
 
+EMBEDDED, JAEGER = "embedded", "jaeger"
+"""What takes in and finds the traces: our own backend, or the Collector and Jaeger."""
+
+
+def _for_jaeger(env: str, default: int, of: str) -> Any:
+    return setting(env, default, check=PORT, help=f"With BACKEND=jaeger: port of {of}.")
+
+
 def _admin(service: str) -> Any:
     name = service.upper()
     text = f"Port of {service}'s /metrics, /livez and /readyz; {name}_PORT + {ADMIN_OFFSET} by default."
@@ -51,6 +59,12 @@ class Settings:
         check=_check_folder,
         help="Folder of everything a running stack keeps; relative to the checkout.",
     )
+    backend: str = setting(
+        "BACKEND",
+        EMBEDDED,
+        check=one_of(EMBEDDED, JAEGER),
+        help="What takes in and finds traces: `embedded`, or `jaeger` for the Collector and Jaeger.",
+    )
     web_port: int = setting("WEB_PORT", 5000, check=PORT, help="Port of web.")
     car_port: int = setting("CAR_PORT", 5001, check=PORT, help="Port of car.")
     minus_port: int = setting("MINUS_PORT", 8000, check=PORT, help="Port of minus.")
@@ -64,6 +78,21 @@ class Settings:
     )
     prometheus_port: int = setting("PROMETHEUS_PORT", 9090, check=PORT, help="Port of Prometheus.")
     alertmanager_port: int = setting("ALERTMANAGER_PORT", 9093, check=PORT, help="Port of Alertmanager.")
+    jaeger_port: int = _for_jaeger("JAEGER_PORT", 16687, "Jaeger's own query API and pages")
+    jaeger_grpc_port: int = _for_jaeger("JAEGER_GRPC_PORT", 16685, "Jaeger's query API over gRPC")
+    jaeger_otlp_port: int = _for_jaeger(
+        "JAEGER_OTLP_PORT", 14317, "OTLP over gRPC from the Collector to Jaeger"
+    )
+    jaeger_metrics_port: int = _for_jaeger("JAEGER_METRICS_PORT", 8887, "Jaeger's metrics")
+    jaeger_health_port: int = _for_jaeger("JAEGER_HEALTH_PORT", 13134, "Jaeger's health")
+    collector_metrics_port: int = _for_jaeger("COLLECTOR_METRICS_PORT", 8888, "the Collector's metrics")
+    collector_spans_port: int = _for_jaeger(
+        "COLLECTOR_SPANS_PORT", 8889, "the metrics that the Collector makes of spans"
+    )
+    collector_health_port: int = _for_jaeger("COLLECTOR_HEALTH_PORT", 13133, "the Collector's health")
+    log_receiver_port: int = _for_jaeger(
+        "LOG_RECEIVER_PORT", 14318, "the embedded receiver, which then only tails the logs"
+    )
     traffic: bool = setting("TRAFFIC", True, help="Whether example traffic runs: on or off.")
     traffic_rate: float = setting(
         "TRAFFIC_RATE",
@@ -90,15 +119,32 @@ class Settings:
         help="Seconds that `make up` waits for every part to be ready before it gives up.",
     )
 
+    @property
+    def receiver_port(self) -> int:
+        """Where the embedded receiver answers for its readiness and metrics."""
+        return self.log_receiver_port if self.backend == JAEGER else self.otlp_http_port
+
     def ports(self) -> dict[str, int | None]:
-        """Every port, by the name of its variable."""
+        """Every port that something listens on under these settings, by the name of its variable."""
         fields = {field.name: field.metadata["env"] for field in dataclasses.fields(self)}
-        return {env: getattr(self, name) for name, env in fields.items() if name.endswith("_port")}
+        unused = () if self.backend == JAEGER else JAEGER_PORTS
+        return {
+            env: getattr(self, name)
+            for name, env in fields.items()
+            if name.endswith("_port") and name not in unused
+        }
 
     def as_environ(self) -> dict[str, str]:
         """The settings as environment variables; reading them back gives equal settings."""
         values = {field.metadata["env"]: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {env: _as_text(value) for env, value in values.items() if value is not None}
+
+
+JAEGER_PORTS = frozenset(
+    field.name
+    for field in dataclasses.fields(Settings)
+    if field.name.startswith(("jaeger_", "collector_", "log_receiver_"))
+)
 
 
 def _as_text(value: Any) -> str:

@@ -9,6 +9,9 @@ It has these attributes, each address without a trailing slash:
     receiver (otlp_http)             OTLP over HTTP, /readyz and /metrics
     otlp_grpc                        127.0.0.1:PORT of OTLP over gRPC
     console prometheus alertmanager
+    jaeger                           Jaeger's query API: the console's, or Jaeger's own with BACKEND=jaeger
+    lines_searchable                 seconds within which what a request leaves must be searchable
+    traces_searchable
     state_dir                        a Path: logs/, backend/, prometheus/, …
     settings, environ                the settings it runs under, and the same as variables for `make`
     status()                         what `make status` knows
@@ -28,9 +31,9 @@ import pytest
 
 from observability.stack import lifecycle
 from observability.stack.programs import url
-from observability.stack.settings import Settings, read
+from observability.stack.settings import JAEGER, Settings, read
 
-FREE_PORTS = dict.fromkeys(Settings().ports(), "0")
+FREE_PORTS = dict.fromkeys(Settings(backend=JAEGER).ports(), "0")
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,19 @@ class RunningStack:
     @property
     def console(self) -> str:
         return url(self.settings.console_port)
+
+    @property
+    def jaeger(self) -> str:
+        return url(self.settings.jaeger_port) if self.settings.backend == JAEGER else self.console
+
+    @property
+    def lines_searchable(self) -> float:
+        return 2.0
+
+    @property
+    def traces_searchable(self) -> float:
+        # A whole trace is sampled: its decision is waited for, then batches of the Collector and of Jaeger.
+        return 6.0 if self.settings.backend == JAEGER else 2.0
 
     @property
     def prometheus(self) -> str:

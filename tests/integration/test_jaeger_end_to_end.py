@@ -1,0 +1,79 @@
+"""The stack's end-to-end test once more, on `make up BACKEND=jaeger`: services, Collector, Jaeger, all real.
+
+The assertions are those of tests/local/test_end_to_end.py, run under this folder's `stack`; traces are
+asked of Jaeger's own query API. Below them is what only this stack has.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from local.test_end_to_end import *  # noqa: F403 - the tests themselves
+from local.test_end_to_end import Sent, complete_trace
+from polling import until
+
+from tests.local.conftest import RunningStack
+
+pytestmark = pytest.mark.verifies(
+    component="Jaeger",
+    claim="holds one request through web, car and minus, joined with its log lines and exemplars: "
+    "all assertions of the local end-to-end test, through Jaeger's own API",
+)
+
+
+def test_the_console_answers_the_query_api_as_jaeger_itself_does(stack: RunningStack, quote: Sent) -> None:
+    until(lambda: complete_trace(stack, quote.trace_id), "the trace of the quote in Jaeger")
+    paths = [
+        "/api/services/car/operations",
+        "/api/operations?service=car&spanKind=client",
+        "/api/traces?service=car&limit=x",
+        "/api/traces/0",
+    ]
+    for path in paths:
+        own, passed_on = (httpx.get(f"{base}{path}", timeout=10) for base in (stack.jaeger, stack.console))
+        assert (passed_on.status_code, in_order(passed_on)) == (own.status_code, in_order(own)), path
+    traces = [httpx.get(f"{base}/api/v3/traces/{quote.trace_id}") for base in (stack.jaeger, stack.console)]
+    own_spans, passed_spans = (sorted(re.findall(r'"spanId":"(\w+)"', trace.text)) for trace in traces)
+    assert own_spans == passed_spans != []
+
+
+def in_order(answer: httpx.Response) -> Any:
+    """The answer with its lists in one order: Jaeger's own differs from one time to the next."""
+    page = answer.json()
+    if isinstance(page.get("data"), list):
+        page["data"].sort(key=str)
+    return page
+
+
+def test_the_pages_show_what_jaeger_and_the_embedded_log_search_hold(
+    stack: RunningStack, quote: Sent
+) -> None:
+    until(lambda: complete_trace(stack, quote.trace_id), "the trace of the quote in Jaeger")
+    page = httpx.get(f"{stack.console}/trace/{quote.trace_id}", timeout=10)
+    assert page.status_code == 200
+    for service in ("web", "car", "minus"):
+        assert service in page.text
+    assert "/quote" in page.text
+
+
+def test_the_receiver_tails_logs_and_takes_no_spans(stack: RunningStack) -> None:
+    receiver = next(part for part in stack.status().parts if part.name == "receiver")
+    base = receiver.address.removesuffix("/metrics")
+    refused = httpx.post(f"{base}/v1/traces", json={}, timeout=5)
+    assert (refused.status_code, "Collector" in refused.text) == (404, True)
+
+
+def test_every_part_is_scraped_under_its_own_name(stack: RunningStack) -> None:
+    def up() -> dict[str, str]:
+        found = httpx.get(
+            f"{stack.prometheus}/api/v1/query", params={"query": "sum by (job) (up)"}, timeout=5
+        )
+        return {each["metric"]["job"]: each["value"][1] for each in found.json()["data"]["result"]}
+
+    wanted = dict.fromkeys(
+        ("web", "car", "minus", "receiver", "console", "prometheus", "alertmanager", "jaeger"), "1"
+    ) | {"collector": "2"}
+    until(lambda: up() == wanted, lambda: f"every part scraped once, the Collector twice: {up()}", within=30)
