@@ -1,5 +1,10 @@
-# The programs behind the manifests' tests, from the Go module proxy at pinned versions, into .tools (ignored).
-KUSTOMIZE_VERSION := v5.8.1
+# The programs behind the tests, in the versions that observability/stack/tools.py pins: built once into a cache outside
+# the checkout and linked into .tools/bin (ignored). Where all are there this takes a second.
+BUILD_TOOLS := $(BIN)/python -m observability.stack.build_tools
+.PHONY: tools
+tools: $(VENV)/.run ## Have Jaeger, the Collector and what else tests need: built from source once, unless on PATH (needs Go)
+	@$(BUILD_TOOLS)
+
 # The modules that define the custom resources we write, and where in each the definitions are.
 CRD_MODULES := \
 	github.com/prometheus-operator/prometheus-operator@v0.85.0:example/prometheus-operator-crd \
@@ -9,13 +14,8 @@ CRD_MODULES := \
 	sigs.k8s.io/gateway-api@v1.4.0:config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
 
 .PHONY: tools-k8s test-k8s
-tools-k8s: .tools/bin/kustomize .tools/crds ## Build kustomize and fetch the definitions of custom resources (needs Go)
-
-.tools/bin/kustomize: k8s/tools.mk
-	@command -v go >/dev/null || { echo "make: Go is needed to build kustomize (Debian: apt-get install golang)" >&2; exit 1; }
-	@mkdir -p .tools/bin
-	GOBIN="$(CURDIR)/.tools/bin" go install sigs.k8s.io/kustomize/kustomize/v5@$(KUSTOMIZE_VERSION)
-	@touch $@
+tools-k8s: $(VENV)/.run .tools/crds ## Have kustomize and the definitions of custom resources (needs Go)
+	@$(BUILD_TOOLS) kustomize
 
 .tools/crds: k8s/tools.mk
 	@command -v go >/dev/null || { echo "make: Go is needed to fetch the definitions (Debian: apt-get install golang)" >&2; exit 1; }
@@ -52,30 +52,9 @@ debug: $(VENV)/.run ## Look into SERVICE=car in the cluster: pods, lines, latest
 test-cluster: $(VENV)/.dev ## Deploy to the cluster of the current context and test it end to end; fails without one
 	$(BIN)/pytest --durations=10 tests/cluster
 
-# The programs themselves, to read their configurations with. Building them takes a quarter of an hour or more.
-JAEGER_VERSION := v1.76.0
-COLLECTOR_VERSION := v0.159.0
-
 .PHONY: tools-k8s-programs test-k8s-programs
-tools-k8s-programs: .tools/bin/jaeger .tools/bin/otelcol .tools/bin/podsecurity ## Build Jaeger, a Collector and Pod Security from their modules (slow)
-
-.tools/bin/jaeger: k8s/tools.mk
-	@# Its go.mod has a replacement, which `go install` refuses: built from a copy of its sources instead.
-	@rm -rf .tools/jaeger && mkdir -p .tools/bin .tools/jaeger
-	@set -euo pipefail; cd .tools; \
-		folder=$$(go mod download -json github.com/jaegertracing/jaeger@$(JAEGER_VERSION) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p'); \
-		cp -r "$$folder/." jaeger/ && chmod -R u+w jaeger && cd jaeger && go build -o ../bin/jaeger ./cmd/jaeger
-
-.tools/bin/otelcol: k8s/tools.mk k8s/collector-build.yaml
-	@mkdir -p .tools/bin
-	GOBIN="$(CURDIR)/.tools/bin" go install go.opentelemetry.io/collector/cmd/builder@$(COLLECTOR_VERSION)
-	.tools/bin/builder --config k8s/collector-build.yaml
-	@cp .tools/collector/otelcol $@
-
-PODSECURITY := tests/k8s_programs/podsecurity
-.tools/bin/podsecurity: $(wildcard $(PODSECURITY)/*)
-	@mkdir -p .tools/bin
-	cd $(PODSECURITY) && go build -o "$(CURDIR)/$@" .
+tools-k8s-programs: $(VENV)/.run ## Have Jaeger, the Collector and Pod Security (the first time slow)
+	@$(BUILD_TOOLS) jaeger otelcol podsecurity
 
 test-k8s-programs: $(VENV)/.dev tools-k8s tools-k8s-programs ## Let Jaeger, the Collector and Pod Security read what the manifests give them
 	$(BIN)/pytest --durations=5 tests/k8s_programs
