@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from observability.sources import Trace
+from observability.sources import TraceSummary
 
 WIDTH, HEIGHT = 1000, 160
 
@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 1000, 160
 class Point:
     """One trace: its place, and a radius that grows with how many spans it has."""
 
-    trace: Trace
+    trace: TraceSummary
     x: float
     y: float
     radius: float
@@ -29,7 +29,7 @@ class Scatter:
     durations: Sequence[tuple[float, int]]
 
 
-def scatter(traces: Sequence[Trace]) -> Scatter:
+def scatter(traces: Sequence[TraceSummary]) -> Scatter:
     """Place each trace by start time and duration. The scale ends at the longest one."""
     first = min((trace.start for trace in traces), default=0)
     last = max((trace.start for trace in traces), default=1)
@@ -40,7 +40,7 @@ def scatter(traces: Sequence[Trace]) -> Scatter:
             trace,
             20 + (trace.start - first) / across * (WIDTH - 40),
             HEIGHT - 12 - trace.duration / longest * (HEIGHT - 24),
-            min(9.0, 3.5 + len(trace.spans) ** 0.5 / 2),
+            min(9.0, 3.5 + trace.spans**0.5 / 2),
         )
         for trace in traces
     ]

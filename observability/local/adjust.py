@@ -12,8 +12,9 @@
 from __future__ import annotations
 
 import ipaddress
-import itertools
-from collections.abc import Iterator, MutableSequence
+import operator
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
@@ -22,6 +23,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 from observability.local import values
 from observability.local.clockskew import mark_skew
 from observability.local.warnings import add_warning
+
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
 _SERVER, _CLIENT = 2, 3
 
@@ -36,18 +40,29 @@ _LIBRARY = frozenset(
 )
 
 
+_ADDRESSES = frozenset({"ip", "peer.ipv4"})
+_SPECIAL = _LIBRARY | _ADDRESSES
+
+
 def adjust(data: TracesData) -> None:
     """Adjust a trace in place."""
-    _separate_shared_ids(data)
-    _sort(data)
-    _drop_duplicates(data)
+    ids = [span.span_id for _, span in spans(data)]
+    clash = len(set(ids)) < len(ids)
+    if clash:
+        _separate_shared_ids(data)
+    special = _sort(data)
+    if clash:
+        _drop_duplicates(data)
     mark_skew(data)
-    for resource, span in spans(data):
+    for resource, span in special:
         _name_addresses(span.attributes)
         _move_library(span, resource)
-        _drop_empty_links(span)
     for resource_spans in data.resource_spans:
         _name_addresses(resource_spans.resource.attributes)
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                if span.links:
+                    _drop_empty_links(span)
 
 
 def spans(data: TracesData) -> Iterator[tuple[Resource, Span]]:
@@ -78,29 +93,36 @@ def _separate_shared_ids(data: TracesData) -> None:
             span.parent_span_id = new
 
 
-def _sort(data: TracesData) -> None:
+def _sort(data: TracesData) -> list[tuple[Resource, Span]]:
+    """Sort, and answer the spans that have an attribute which a later step looks at."""
+    special: list[tuple[Resource, Span]] = []
     for resource_spans in data.resource_spans:
         _sort_attributes(resource_spans.resource.attributes)
         for scope_spans in resource_spans.scope_spans:
             _sort_attributes(scope_spans.scope.attributes)
             for span in scope_spans.spans:
-                _sort_attributes(span.attributes)
+                if not _SPECIAL.isdisjoint(_sort_attributes(span.attributes)):
+                    special.append((resource_spans.resource, span))
                 span.events.sort(key=lambda event: event.name)
                 for event in span.events:
                     _sort_attributes(event.attributes)
                 for link in span.links:
                     _sort_attributes(link.attributes)
+    return special
 
 
-def _sort_attributes(attributes: MutableSequence[KeyValue]) -> None:
-    """By key; of several with one key the last stays, as in the map that Jaeger has there."""
+def _sort_attributes(attributes: RepeatedCompositeFieldContainer[KeyValue]) -> list[str]:
+    """By key; of several with one key the last stays, as in the map that Jaeger has. Answers the keys."""
     keys = [item.key for item in attributes]
-    if all(a < b for a, b in itertools.pairwise(keys)):
-        return
-    last = {item.key: item for item in attributes}
-    kept = [KeyValue.FromString(last[key].SerializeToString()) for key in sorted(last)]
-    del attributes[:]
-    attributes.extend(kept)
+    if all(map(operator.lt, keys, keys[1:])):
+        return keys
+    if len(set(keys)) < len(keys):
+        last = {item.key: item for item in attributes}
+        kept = [KeyValue.FromString(item.SerializeToString()) for item in last.values()]
+        del attributes[:]
+        attributes.extend(kept)
+    attributes.sort(key=operator.attrgetter("key"))
+    return keys
 
 
 def _drop_duplicates(data: TracesData) -> None:
@@ -119,9 +141,9 @@ def _drop_duplicates(data: TracesData) -> None:
                 del scope_spans.spans[i]
 
 
-def _name_addresses(attributes: MutableSequence[KeyValue]) -> None:
+def _name_addresses(attributes: RepeatedCompositeFieldContainer[KeyValue]) -> None:
     for item in attributes:
-        if item.key in ("ip", "peer.ipv4"):
+        if item.key in _ADDRESSES:
             kind = item.value.WhichOneof("value")
             if kind in ("int_value", "double_value"):
                 number = int(getattr(item.value, kind)) & 0xFFFFFFFF

@@ -13,7 +13,7 @@ from typing import Any
 
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
 from observability.local import values
 from observability.local.matching import KINDS
@@ -26,14 +26,17 @@ _STATUS = {1: "OK", 2: "ERROR"}
 
 def trace_json(trace_id: bytes, data: TracesData) -> Json:
     """One trace: `{"traceID", "spans", "processes", "warnings"}`."""
+    name = trace_hex(trace_id)
     spans: list[Json] = []
     processes: dict[str, Json] = {}
     for resource_spans in data.resource_spans:
-        process = _process(resource_spans.resource)
+        process_id = ""
         for scope_spans in resource_spans.scope_spans:
+            scope = _scope_tags(scope_spans.scope)
             for span in scope_spans.spans:
-                spans.append(_span(span, scope_spans.scope, _process_id(process, processes)))
-    return {"traceID": trace_hex(trace_id), "spans": spans, "processes": processes, "warnings": None}
+                process_id = process_id or _process_id(_process(resource_spans.resource), processes)
+                spans.append(_span(span, name, scope, process_id))
+    return {"traceID": name, "spans": spans, "processes": processes, "warnings": None}
 
 
 def trace_hex(trace_id: bytes) -> str:
@@ -60,40 +63,60 @@ def _process(resource: Resource) -> Json:
     }
 
 
-def _span(span: Span, scope: InstrumentationScope, process_id: str) -> Json:
+def _span(span: Span, trace: str, scope: list[Json], process_id: str) -> Json:
+    tags, warnings = _tags(span, scope)
+    start = span.start_time_unix_nano
     return {
-        "traceID": trace_hex(span.trace_id),
+        "traceID": trace,
         "spanID": span.span_id.hex(),
         "operationName": span.name,
         "references": _references(span),
-        "startTime": span.start_time_unix_nano // 1000,
-        "duration": (span.end_time_unix_nano - span.start_time_unix_nano) // 1000,
-        "tags": _tags(span, scope),
+        "startTime": start // 1000,
+        "duration": (span.end_time_unix_nano - start) // 1000,
+        "tags": tags,
         "logs": [
             {"timestamp": event.time_unix_nano // 1000, "fields": _fields(event)} for event in span.events
         ],
         "processID": process_id,
-        "warnings": get_warnings(span) or None,
+        "warnings": warnings,
     }
 
 
-def _tags(span: Span, scope: InstrumentationScope) -> list[Json]:
-    tags: list[Json] = []
+def _scope_tags(scope: InstrumentationScope) -> list[Json]:
+    tags = []
     if scope.name:
         tags.append(values.string_tag("otel.scope.name", scope.name))
     if scope.version:
         tags.append(values.string_tag("otel.scope.version", scope.version))
-    tags += [values.tag(a.key, a.value) for a in span.attributes if a.key != WARNINGS]
+    return tags
+
+
+def _tags(span: Span, scope: list[Json]) -> tuple[list[Json], list[str] | None]:
+    """The tags of a span, which begin with those of its scope, and its warnings."""
+    tags, warnings = list(scope), None
+    for attribute in span.attributes:
+        key = attribute.key
+        if key == WARNINGS:
+            warnings = get_warnings(span) or None
+        else:
+            tags.append(values.tag(key, attribute.value))
     if kind := KINDS.get(span.kind):
         tags.append(values.string_tag("span.kind", kind))
-    if status := _STATUS.get(span.status.code):
-        tags.append(values.string_tag("otel.status_code", status))
-    if span.status.code == 2:
-        tags.append({"key": "error", "type": "bool", "value": True})
-    if span.status.message:
-        tags.append(values.string_tag("otel.status_description", span.status.message))
+    if span.HasField("status"):
+        tags += _status_tags(span.status)
     if span.trace_state:
         tags.append(values.string_tag("w3c.tracestate", span.trace_state))
+    return tags, warnings
+
+
+def _status_tags(status: Status) -> list[Json]:
+    tags = []
+    if name := _STATUS.get(status.code):
+        tags.append(values.string_tag("otel.status_code", name))
+    if status.code == 2:
+        tags.append({"key": "error", "type": "bool", "value": True})
+    if status.message:
+        tags.append(values.string_tag("otel.status_description", status.message))
     return tags
 
 

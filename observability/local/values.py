@@ -78,6 +78,8 @@ def tag(key: str, value: AnyValue) -> dict[str, Any]:
     lists and maps become JSON text of type string.
     """
     kind = value.WhichOneof("value")
+    if kind == "string_value":
+        return {"key": key, "type": "string", "value": value.string_value}
     if kind == "bool_value":
         return {"key": key, "type": "bool", "value": value.bool_value}
     if kind == "int_value":
@@ -104,7 +106,10 @@ def string_tag(key: str, value: str) -> dict[str, Any]:
 
 def find(attributes: Iterable[KeyValue], key: str) -> AnyValue | None:
     """The value of the first attribute of that key, or None."""
-    return next((item.value for item in attributes if item.key == key), None)
+    for item in attributes:  # a generator would cost as much again
+        if item.key == key:
+            return item.value
+    return None
 
 
 def _shortest(value: float, digits: str) -> str:

@@ -11,6 +11,7 @@ from observability.sources.jaeger import Jaeger, TraceQuery
 from observability.sources.logs import LogLine, LogPage, LogQuery, LogSearch
 from observability.sources.prometheus import Alert, Exemplar, Prometheus, Sample, Series
 from observability.sources.settings import SourceSettings
+from observability.sources.summaries import TraceSummary
 from observability.sources.traces import Span, Trace
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "Span",
     "Trace",
     "TraceQuery",
+    "TraceSummary",
     "connect",
 ]

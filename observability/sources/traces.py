@@ -156,8 +156,8 @@ def _span(data: Mapping[str, Any], processes: Mapping[str, Any]) -> Span:
         parent_id=parent,
         operation=str(data["operationName"]),
         service=str(process.get("serviceName") or UNKNOWN_SERVICE),
-        start=_moment(data["startTime"]),
-        duration=_moment(data["duration"]),
+        start=microseconds(data["startTime"]),
+        duration=microseconds(data["duration"]),
         attributes=_attributes(data.get("tags")),
         resource=_attributes(process.get("tags")),
         events=tuple(_event(event) for event in data.get("logs") or ()),
@@ -182,11 +182,11 @@ def _references(trace_id: str, references: Any) -> tuple[str | None, tuple[Refer
 def _event(data: Mapping[str, Any]) -> Event:
     attributes = _attributes(data.get("fields"))
     name = attributes.pop("event", None) or attributes.get("message") or "event"
-    return Event(_moment(data["timestamp"]), str(name), attributes)
+    return Event(microseconds(data["timestamp"]), str(name), attributes)
 
 
-def _moment(value: Any) -> int:
-    """Microseconds within what a date can hold: telemetry may carry any number."""
+def microseconds(value: Any) -> int:
+    """A time in microseconds, kept within what a date can hold: telemetry may carry any number."""
     return max(0, min(int(value), LATEST))
 
 

@@ -21,7 +21,7 @@ from observability.console.cli.session import (
 )
 from observability.console.pages.search import SORTS
 from observability.console.tree import Tree, critical_path
-from observability.sources import LogLine, LogQuery, Span, Trace, TraceQuery
+from observability.sources import LogLine, LogQuery, Span, Trace, TraceQuery, TraceSummary
 
 COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_red")
 LINES = 500
@@ -75,17 +75,17 @@ def traces(
         _list(results)
 
 
-def _search(session: Session, query: TraceQuery) -> list[Trace]:
+def _search(session: Session, query: TraceQuery) -> list[TraceSummary]:
     """The newest traces of the query's service, or of all where it names none; Jaeger wants one."""
     services = [query.service] if query.service else session.sources.traces.services()
-    found: dict[str, Trace] = {}
+    found: dict[str, TraceSummary] = {}
     for name in services:
-        traces = session.sources.traces.search(replace(query, service=name))
+        traces = session.sources.traces.summaries(replace(query, service=name))
         found |= {trace.trace_id: trace for trace in traces}
     return sorted(found.values(), key=SORTS["newest"])[: query.limit]
 
 
-def _list(traces: list[Trace]) -> None:
+def _list(traces: list[TraceSummary]) -> None:
     rows = [["trace", "start (UTC)", "duration", "spans", "errors", "root", "services"]]
     for trace in traces:
         failed = click.style(str(trace.errors), fg="red", bold=True) if trace.errors else "0"
@@ -94,9 +94,9 @@ def _list(traces: list[Trace]) -> None:
                 trace.trace_id,
                 filters.date(trace.start),
                 filters.duration(trace.duration),
-                str(len(trace.spans)),
+                str(trace.spans),
                 failed,
-                one_line(_title(trace), 60),
+                one_line(trace.title, 60),
                 one_line(" ".join(trace.services), 60),
             ]
         )
@@ -127,20 +127,14 @@ def trace(session: Session, trace_id: str, no_logs: bool) -> None:
     _waterfall(found, lines)
 
 
-def _title(trace: Trace) -> str:
-    root = trace.root
-    return f"{root.service}: {root.operation}" if root else ""
-
-
-def _summary(trace: Trace) -> dict[str, Any]:
-    root = trace.root
+def _summary(trace: TraceSummary) -> dict[str, Any]:
     return {
         "trace_id": trace.trace_id,
-        "service": root.service if root else None,
-        "operation": root.operation if root else None,
+        "service": trace.root_service or None,
+        "operation": trace.root_operation or None,
         "start": filters.iso(trace.start),
         "duration_us": trace.duration,
-        "spans": len(trace.spans),
+        "spans": trace.spans,
         "errors": trace.errors,
         "services": dict(trace.services),
     }
@@ -165,7 +159,11 @@ def _whole(trace: Trace, lines: list[LogLine]) -> dict[str, Any]:
         }
         for span in trace.spans
     ]
-    return {**_summary(trace), "span_list": spans, "logs": [dict(line.fields) for line in lines]}
+    return {
+        **_summary(TraceSummary.of(trace)),
+        "span_list": spans,
+        "logs": [dict(line.fields) for line in lines],
+    }
 
 
 def _waterfall(trace: Trace, lines: list[LogLine]) -> None:
@@ -176,7 +174,7 @@ def _waterfall(trace: Trace, lines: list[LogLine]) -> None:
     path = critical_path(trace, tree)
     colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(trace.services)}
     click.echo(
-        f"{click.style(plain(_title(trace)), bold=True)}  {trace.trace_id}\n"
+        f"{click.style(plain(TraceSummary.of(trace).title), bold=True)}  {trace.trace_id}\n"
         f"{filters.date(trace.start)} UTC, {filters.duration(trace.duration)}, {len(trace.spans)} spans, "
         f"{trace.errors} errors, {len(lines)} log lines\n"
     )

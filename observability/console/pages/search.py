@@ -12,13 +12,13 @@ from observability.console import parameters
 from observability.console.app import console
 from observability.console.filters import colours
 from observability.console.scatter import scatter
-from observability.sources import Trace, TraceQuery
+from observability.sources import TraceQuery, TraceSummary
 
 SORTS: Mapping[str, Any] = {
     "newest": lambda trace: -trace.start,
     "longest": lambda trace: -trace.duration,
     "shortest": lambda trace: trace.duration,
-    "most-spans": lambda trace: -len(trace.spans),
+    "most-spans": lambda trace: -trace.spans,
     "most-errors": lambda trace: (-trace.errors, -trace.start),
 }
 LIMIT = 1500
@@ -101,9 +101,11 @@ def search() -> str:
     questions: dict[str, Any] = {"services": traces.services}
     if form.service:
         questions["operations"] = lambda: traces.operations(form.service)
-        questions["traces"] = lambda: traces.search(form.query())
+        questions["traces"] = lambda: traces.summaries(form.query())
     asked = console().gatherer.ask(**questions)
-    results: list[Trace] = sorted(asked["traces"].or_else([]) if form.service else [], key=SORTS[form.sort])
+    results: list[TraceSummary] = sorted(
+        asked["traces"].or_else([]) if form.service else [], key=SORTS[form.sort]
+    )
     return render_template(
         "console/search.html",
         form=form,

@@ -95,3 +95,69 @@ def test_a_span_without_its_process_still_shows() -> None:
 def test_the_download_of_otlp_is_the_message_without_jaegers_wrapping() -> None:
     client, _ = jaeger()
     assert client.otlp_json(TRACE) == b'{"resourceSpans":[]}'
+
+
+SUMMARY = {
+    "traceId": TRACE,
+    "rootServiceName": "web",
+    "rootOperationName": "GET /",
+    "minStartTimeUnixNano": str(START * 1000 + 999),
+    "maxEndTimeUnixNano": str((START + 50_000) * 1000),
+    "spanCount": 6,
+    "errorSpanCount": 2,
+    "services": [{"name": "web", "spanCount": 2}, {"name": "car", "spanCount": 4, "errorSpanCount": 2}],
+}
+QUERY = TraceQuery("car", START, START + 1, "GET /cars", {"http.route": "/cars"}, "100ms", "1s", 7)
+
+
+def test_summaries_are_asked_of_jaegers_own_api_for_them() -> None:
+    client, transport = jaeger({"/api/v3/trace-summaries": {"summaries": [SUMMARY]}})
+    (found,) = client.summaries(QUERY)
+    assert transport.asked == [
+        (
+            "/api/v3/trace-summaries",
+            {
+                "query.serviceName": "car",
+                "query.operationName": "GET /cars",
+                "query.attributes": '{"http.route":"/cars"}',
+                "query.startTimeMin": "2026-09-21T14:13:20.000000000Z",
+                "query.startTimeMax": "2026-09-21T14:13:20.000001999Z",
+                "query.durationMin": "100ms",
+                "query.durationMax": "1s",
+                "query.searchDepth": 7,
+            },
+        )
+    ]
+    assert (found.start, found.duration, found.spans, found.errors) == (START, 50_000, 6, 2)
+    assert found.title == "web: GET /"
+    assert list(found.services.items()) == [("car", 4), ("web", 2)]
+
+
+@pytest.mark.parametrize("answer", [404, b"<!doctype html><title>Jaeger UI</title>"])
+def test_a_jaeger_without_summaries_is_asked_for_whole_traces(answer: int | bytes) -> None:
+    client, _ = jaeger(recorded.jaeger_answers() | {"/api/v3/trace-summaries": answer})
+    (found,) = client.summaries(QUERY)
+    assert (found.trace_id, found.start, found.duration, found.spans) == (TRACE, START, 50_000, 6)
+    assert found.title == "web: GET /cars/{maker}/{model}"
+
+
+def test_a_trace_whose_first_span_has_a_parent_elsewhere_is_named_by_that_span() -> None:
+    rootless = {name: value for name, value in SUMMARY.items() if not name.startswith("root")}
+    answers = recorded.jaeger_answers() | {"/api/v3/trace-summaries": {"summaries": [rootless]}}
+    client, transport = jaeger(answers)
+    (found,) = client.summaries(QUERY)
+    assert found.title == "web: GET /cars/{maker}/{model}"
+    assert transport.asked[1] == ("/api/traces", {"traceID": [TRACE]})
+
+
+@pytest.mark.parametrize("answer", [{}, {"summaries": [{}]}, {"summaries": [5]}, {"summaries": 5}, []])
+def test_summaries_of_another_shape_are_named_unreadable(answer: object) -> None:
+    client, _ = jaeger({"/api/v3/trace-summaries": answer})
+    with pytest.raises(SourceUnreadable):
+        client.summaries(QUERY)
+
+
+def test_a_refused_search_for_summaries_says_why() -> None:
+    client, _ = jaeger({"/api/v3/trace-summaries": 400})
+    with pytest.raises(SourceRefused):
+        client.summaries(QUERY)
