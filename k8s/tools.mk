@@ -11,7 +11,8 @@ CRD_MODULES := \
 	github.com/external-secrets/external-secrets@v0.20.4:config/crds/bases/external-secrets.io_* \
 	github.com/cert-manager/cert-manager@v1.19.1:deploy/crds \
 	github.com/cloudnative-pg/cloudnative-pg@v1.27.1:config/crd/bases \
-	sigs.k8s.io/gateway-api@v1.4.0:config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
+	sigs.k8s.io/gateway-api@v1.4.0:config/crd/standard/gateway.networking.k8s.io_httproutes.yaml \
+	github.com/elastic/cloud-on-k8s/v3@v3.5.0:config/crds/v1/resources/*.yaml
 
 .PHONY: tools-k8s test-k8s
 tools-k8s: $(VENV)/.run .tools/crds ## Have kustomize and the definitions of custom resources (needs Go)
@@ -19,7 +20,7 @@ tools-k8s: $(VENV)/.run .tools/crds ## Have kustomize and the definitions of cus
 
 .tools/crds: k8s/tools.mk
 	@command -v go >/dev/null || { echo "make: Go is needed to fetch the definitions (Debian: apt-get install golang)" >&2; exit 1; }
-	@rm -rf $@ && mkdir -p $@.new
+	@rm -rf $@ $@.new && mkdir -p $@.new
 	@set -euo pipefail; for module in $(foreach m,$(CRD_MODULES),'$(m)'); do \
 		name=$${module%%:*}; inside=$${module#*:}; echo "fetching $$name"; \
 		folder=$$(cd $@.new && GOFLAGS=-mod=mod go mod download -json $$name | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p'); \
@@ -58,6 +59,32 @@ tools-k8s-programs: $(VENV)/.run ## Have Jaeger, the Collector and Pod Security 
 
 test-k8s-programs: $(VENV)/.dev tools-k8s tools-k8s-programs ## Let Jaeger, the Collector and Pod Security read what the manifests give them
 	$(BIN)/pytest --durations=5 tests/k8s_programs
+
+# A real Kubernetes API, from tests/apiserver/programs/go.mod: hashed by its go.sum, ten minutes of two cores the first
+# time. Nothing is left out but what makes programs larger: the paths of this machine and symbols for debuggers.
+APISERVER := tests/apiserver/programs
+KUBERNETES_VERSION := $(shell sed -n 's|^\tk8s.io/kubernetes \(v.*\)|\1|p' $(APISERVER)/go.mod)
+KUBERNETES := kube-apiserver kube-controller-manager kubectl
+KUBERNETES_FLAGS := -s -w $(foreach package,component-base/version client-go/pkg/version,\
+	-X k8s.io/$(package).gitVersion=$(KUBERNETES_VERSION)) \
+	-X k8s.io/component-base/version.gitMajor=1 \
+	-X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(KUBERNETES_VERSION)))
+
+.PHONY: tools-apiserver apiserver test-apiserver
+tools-apiserver: $(addprefix .tools/bin/,etcd $(KUBERNETES)) ## Build etcd, kube-apiserver, its controllers and kubectl (slow)
+
+.tools/bin/etcd: PACKAGE := go.etcd.io/etcd/server/v3
+$(addprefix .tools/bin/,$(KUBERNETES)): PACKAGE = k8s.io/kubernetes/cmd/$(@F)
+.tools/bin/etcd $(addprefix .tools/bin/,$(KUBERNETES)): $(APISERVER)/go.mod
+	@command -v go >/dev/null || { echo "make: Go is needed to build $(@F) (Debian: apt-get install golang)" >&2; exit 1; }
+	@mkdir -p .tools/bin
+	cd $(APISERVER) && CGO_ENABLED=0 go build -trimpath -ldflags "$(KUBERNETES_FLAGS)" -o "$(CURDIR)/$@" $(PACKAGE)
+
+apiserver: $(VENV)/.dev tools-apiserver ## Run a Kubernetes API on this machine, without nodes, until Ctrl-C
+	@PYTHONPATH=tests $(BIN)/python tests/apiserver/control_plane.py
+
+test-apiserver: $(VENV)/.dev tools-k8s tools-apiserver ## Let a real Kubernetes API take all manifests, strictly, and `make deploy`
+	$(BIN)/pytest --durations=5 tests/apiserver
 
 .PHONY: scan-k8s
 scan-k8s: tools-k8s ## Let checkov look at both overlays; k8s/checkov.yaml explains what is left out

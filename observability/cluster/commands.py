@@ -13,6 +13,7 @@ import click
 from observability.cluster import deployment
 from observability.cluster.forwards import FORWARDS, forward_all
 from observability.cluster.kubectl import NAMESPACE, ClusterError, Kubectl
+from observability.cluster.readiness import seconds
 
 DEBUG_IMAGE = "busybox:1.37.0"
 CONTEXT = click.option("--context", metavar="NAME", help="The cluster, by kubectl's name for it [current].")
@@ -26,11 +27,18 @@ def _failures() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
+def _seconds(_: click.Context, __: click.Parameter, text: str) -> float:
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 @click.command()
 @CONTEXT
-@click.option("--timeout", default="15m", show_default=True, help="How long to wait for each part.")
+@click.option("--timeout", default="15m", show_default=True, callback=_seconds, help="How long to wait.")
 @click.argument("overlay", default="local")
-def deploy(context: str | None, timeout: str, overlay: str) -> None:
+def deploy(context: str | None, timeout: float, overlay: str) -> None:
     """Bring an OVERLAY (local or production) into a cluster and wait until it is ready."""
     with _failures():
         deployment.deploy(Kubectl(context), overlay, click.echo, timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,23 @@ import yaml
 
 from observability.cluster import secrets
 from observability.cluster.kubectl import AGENTS, NAMESPACE, ClusterError, Kubectl
+from observability.cluster.readiness import wait_until_ready
 
 K8S = Path(__file__).parents[2] / "k8s"
 Say = Callable[[str], object]
+READY_SECONDS = 900.0
+"""How long a deployment may take to get ready; most of it is fetching images the first time."""
+
+OPERATORS = {
+    "cert-manager.io": "cert-manager",
+    "elasticsearch.k8s.elastic.co": "Elastic Cloud on Kubernetes",
+    "external-secrets.io": "the External Secrets operator",
+    "gateway.networking.k8s.io": "the Gateway API's definitions and a controller for them",
+    "kibana.k8s.elastic.co": "Elastic Cloud on Kubernetes",
+    "monitoring.coreos.com": "the Prometheus operator",
+    "postgresql.cnpg.io": "CloudNativePG",
+}
+"""Who brings the kinds of a group."""
 
 
 def overlays() -> list[str]:
@@ -29,14 +44,16 @@ def render(kubectl: Kubectl, overlay: str) -> list[dict[str, Any]]:
     return [each for each in yaml.safe_load_all(page) if each]
 
 
-def deploy(kubectl: Kubectl, overlay: str, say: Say, timeout: str = "15m") -> None:
+def deploy(kubectl: Kubectl, overlay: str, say: Say, timeout: float = READY_SECONDS) -> None:
     """Apply the overlay and wait until everything is ready. Safe to repeat.
 
-    Raises ClusterError for Secrets that someone has to bring, before anything but namespaces and the Secrets
-    that are made here has been applied; and for whatever is not ready within `timeout` (kubectl's spelling).
+    Raises ClusterError for operators that the cluster lacks, before anything has been applied; for Secrets
+    that someone has to bring, before anything but namespaces and the Secrets that are made here has been;
+    and for whatever is not ready within `timeout` seconds.
     """
     say(f"cluster: Kubernetes {kubectl.check()}")
     objects = render(kubectl, overlay)
+    require_operators(kubectl, objects)
     kubectl.apply([each for each in objects if each["kind"] == "Namespace"])
     provide_secrets(kubectl, objects, say)
     # A Job cannot be changed; each of ours is safe to repeat, so the one before makes room.
@@ -44,7 +61,29 @@ def deploy(kubectl: Kubectl, overlay: str, say: Say, timeout: str = "15m") -> No
         "delete", "jobs", "-n", NAMESPACE, "-l", "app.kubernetes.io/part-of=dashcam", "--ignore-not-found"
     )
     kubectl.apply(objects)
-    wait(kubectl, objects, say, timeout)
+    wait_until_ready(kubectl, objects, say, timeout)
+
+
+def require_operators(kubectl: Kubectl, objects: list[dict[str, Any]]) -> None:
+    """Raises ClusterError naming the kinds that the cluster does not know, and whose they are."""
+    groups = json.loads(kubectl.run("get", "--raw", "/apis"))["groups"]
+    known = {version["groupVersion"] for group in groups for version in group["versions"]} | {"v1"}
+    missing: dict[str, set[str]] = {}
+    for each in objects:
+        if each["apiVersion"] not in known:
+            missing.setdefault(each["apiVersion"], set()).add(each["kind"])
+    if missing:
+        raise ClusterError(
+            "the cluster does not know these kinds, which an operator brings; install it first:\n"
+            + "\n".join(
+                f"  {version} ({', '.join(sorted(kinds))}): {_operator(version)}"
+                for version, kinds in sorted(missing.items())
+            )
+        )
+
+
+def _operator(version: str) -> str:
+    return OPERATORS.get(version.partition("/")[0], "an operator that we do not know")
 
 
 def provide_secrets(kubectl: Kubectl, objects: list[dict[str, Any]], say: Say) -> None:
@@ -60,9 +99,10 @@ def provide_secrets(kubectl: Kubectl, objects: list[dict[str, Any]], say: Say) -
     for name in plan.make:
         kubectl.apply([secrets.secret(name, secrets.MADE[name]())])
     for name in plan.copy:
-        source, key, here = secrets.COPIED[name]
-        data = kubectl.get("secret", source.name, "-n", source.namespace)["data"]
-        kubectl.apply([secrets.secret(name, {here: base64.b64decode(data[key]).decode()})])
+        copy = secrets.COPIED[name]
+        data = kubectl.get("secret", copy.source.name, "-n", copy.source.namespace)["data"]
+        value = base64.b64decode(data[copy.key]).decode()
+        kubectl.apply([secrets.secret(name, {copy.here: value, **copy.besides})])
     if plan.make or plan.copy:
         say(f"made {len(plan.make) + len(plan.copy)} Secrets")
 
@@ -74,29 +114,6 @@ def present_secrets(kubectl: Kubectl) -> dict[secrets.Name, set[str]]:
         for namespace in (NAMESPACE, AGENTS)
         for each in kubectl.get("secrets", "-n", namespace)["items"]
     }
-
-
-def wait(kubectl: Kubectl, objects: list[dict[str, Any]], say: Say, timeout: str) -> None:
-    """Wait for every workload and Job. Raises ClusterError naming the first that is not ready."""
-    # Jobs come before what needs them done, and after the databases that they themselves need.
-    for kind in ("StatefulSet", "Job", "DaemonSet", "Deployment"):
-        for each in objects:
-            if each["kind"] == kind:
-                name, namespace = each["metadata"]["name"], each["metadata"]["namespace"]
-                say(f"waiting for {kind.lower()} {name}")
-                if kind == "Job":
-                    _finished(kubectl, name, namespace, timeout)
-                else:
-                    target = f"{kind.lower()}/{name}"
-                    kubectl.run("rollout", "status", target, "-n", namespace, f"--timeout={timeout}")
-
-
-def _finished(kubectl: Kubectl, name: str, namespace: str, timeout: str) -> None:
-    """Wait for a Job. One that is gone has finished and deleted itself."""
-    if kubectl.run("get", "job", name, "-n", namespace, "--ignore-not-found"):
-        kubectl.run(
-            "wait", "--for=condition=complete", f"job/{name}", "-n", namespace, f"--timeout={timeout}"
-        )
 
 
 def undeploy(kubectl: Kubectl, overlay: str, *, data: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from observability.cluster.kubectl import AGENTS, NAMESPACE
@@ -61,14 +61,30 @@ MADE: Mapping[Name, Callable[[], dict[str, str]]] = {
 }
 """Secrets that are made when they are missing, with what makes their keys."""
 
-COPIED: Mapping[Name, tuple[Name, str, str]] = {
-    Name(AGENTS, "elasticsearch-fluent-bit"): (
+
+@dataclass(frozen=True)
+class Copy:
+    """A Secret of which the key `here` is another Secret's; `besides` are keys that are no secret."""
+
+    source: Name
+    key: str
+    here: str
+    besides: Mapping[str, str] = field(default_factory=dict)
+
+
+COPIED: Mapping[Name, Copy] = {
+    Name(AGENTS, "elasticsearch-fluent-bit"): Copy(
+        Name(NAMESPACE, "elasticsearch-users"), "fluent-bit", "password"
+    ),
+    # ECK takes the password of `elastic` in this form, where it shall not make one of its own.
+    Name(NAMESPACE, "elasticsearch-file-realm"): Copy(
         Name(NAMESPACE, "elasticsearch-users"),
-        "fluent-bit",
+        "elastic",
         "password",
+        {"username": "elastic", "roles": "superuser"},
     ),
 }
-"""Secrets of which one key is another Secret's: the other, its key, and the key here."""
+"""Secrets that are made of one key of another."""
 
 NEEDS_POSTGRES = Name(NAMESPACE, "car-database")
 """Made only where the manifests bring PostgreSQL along: elsewhere nobody but its owner knows the address."""
@@ -78,20 +94,26 @@ def named(objects: Iterable[Mapping[str, Any]]) -> dict[Name, set[str]]:
     """Every Secret that pods of the manifests name, with the keys they want (none: all that are there)."""
     found: dict[Name, set[str]] = {}
     for each in objects:
-        pod = each.get("spec", {}).get("template", {}).get("spec") if each.get("spec") else None
-        if not pod or "containers" not in pod:
-            continue
-        for name, key in _of_pod(pod):
+        spec = each.get("spec") or {}
+        pod = spec.get("jobTemplate", {}).get("spec", spec).get("template", {}).get("spec", {})
+        for name, key in (*_of_pod(pod), *_of_eck(each)):
             wanted = found.setdefault(Name(each["metadata"]["namespace"], name), set())
             wanted |= {key} if key else set()
     return found
+
+
+def _of_eck(each: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    if each["kind"] == "Elasticsearch":
+        spec = each["spec"]
+        for named_here in (*spec.get("auth", {}).get("fileRealm", []), *spec.get("secureSettings", [])):
+            yield named_here["secretName"], ""
 
 
 def _of_pod(pod: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for volume in pod.get("volumes", []):
         if secret := volume.get("secret"):
             yield from [(secret["secretName"], item["key"]) for item in secret.get("items", [{"key": ""}])]
-    for container in [*pod.get("initContainers", []), *pod["containers"]]:
+    for container in [*pod.get("initContainers", []), *pod.get("containers", [])]:
         for variable in container.get("env", []):
             if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
                 yield reference["name"], reference["key"]

@@ -10,6 +10,21 @@ import yaml
 
 CRDS = Path(__file__).parents[2] / ".tools" / "crds"
 
+BUILT_IN = (
+    "v1",
+    "apps/",
+    "batch/",
+    "policy/",
+    "autoscaling/",
+    "rbac.authorization.k8s.io/",
+    "networking.k8s.io/",
+)
+
+
+def is_custom(api_version: str) -> bool:
+    """Whether an operator defines it, and not Kubernetes."""
+    return not api_version.startswith(BUILT_IN)
+
 
 class Loader(yaml.CSafeLoader):
     """One definition has `=` among its values, which YAML 1.1 gives a meaning that nobody wants."""
@@ -22,19 +37,23 @@ Loader.add_constructor("tag:yaml.org,2002:value", Loader.construct_yaml_str)
 def schema(api_version: str, kind: str) -> dict[str, Any]:
     """The OpenAPI schema of a kind, closed: an unknown field is an error."""
     group, _, version = api_version.partition("/")
-    path = CRDS / f"{group}_{kind.lower()}s.yaml"
-    assert path.exists(), f"{path} is missing: `make tools-k8s` fetches it (it needs Go)"
-    for crd in yaml.load_all(path.read_text(), Loader):
-        for served in crd["spec"]["versions"] if crd else ():
-            if served["name"] == version:
-                found: dict[str, Any] = served["schema"]["openAPIV3Schema"]
-                found["properties"]["metadata"] = {
-                    "type": "object",
-                    "x-kubernetes-preserve-unknown-fields": True,
-                }
-                closed: dict[str, Any] = _closed(found)
-                return closed
-    raise AssertionError(f"{path} does not define {api_version}")
+    for served in definition(group, kind)["spec"]["versions"]:
+        if served["name"] == version:
+            found: dict[str, Any] = served["schema"]["openAPIV3Schema"]
+            found["properties"]["metadata"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+            closed: dict[str, Any] = _closed(found)
+            return closed
+    raise AssertionError(f"the definition of {kind} has no version {version}")
+
+
+def definition(group: str, kind: str) -> dict[str, Any]:
+    """The CustomResourceDefinition of a kind."""
+    for path in sorted(CRDS.glob(f"{group}_*.yaml")):
+        for crd in yaml.load_all(path.read_text(), Loader):
+            if crd and crd["spec"]["names"]["kind"] == kind:
+                found: dict[str, Any] = crd
+                return found
+    raise AssertionError(f"{CRDS} has no {kind} of {group}: `make tools-k8s` fetches it (it needs Go)")
 
 
 def _closed(schema: Any) -> Any:

@@ -11,6 +11,7 @@ Labels = dict[str, str]
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
 LONG_RUNNING = ("Deployment", "StatefulSet", "DaemonSet")
+OPERATED = ("Elasticsearch", "Kibana")
 CLUSTER_WIDE = ("Namespace", "ClusterRole", "ClusterRoleBinding", "ClusterIssuer", "ClusterSecretStore")
 NAME, COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
 PART_OF, VERSION = "app.kubernetes.io/part-of", "app.kubernetes.io/version"
@@ -46,6 +47,10 @@ class Manifests:
     def workloads(self, *kinds: str) -> list[Workload]:
         return [_workload(each) for each in self.of(*(kinds or WORKLOADS))]
 
+    def operated(self) -> list[Workload]:
+        """What operators make pods of by a template of ours: ECK's kinds."""
+        return [_operated(each) for each in self.of(*OPERATED)]
+
     def services(self) -> list[Workload]:
         """The Deployments of web, car and minus."""
         return [each for each in self.workloads("Deployment") if each.labels.get(COMPONENT) == "service"]
@@ -78,6 +83,20 @@ def _workload(each: Object) -> Workload:
         meta["name"],
         namespace_of(each),
         meta.get("labels", {}),
+        spec,
+        template["metadata"]["labels"],
+        template["spec"],
+    )
+
+
+def _operated(each: Object) -> Workload:
+    spec, meta = each["spec"], each["metadata"]
+    (template,) = [part["podTemplate"] for part in spec.get("nodeSets", [spec])]
+    return Workload(
+        each["kind"],
+        meta["name"],
+        namespace_of(each),
+        meta["labels"],
         spec,
         template["metadata"]["labels"],
         template["spec"],

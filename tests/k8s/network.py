@@ -28,7 +28,7 @@ class Network:
     """The policies of all namespaces. A pod that no policy selects is open: `undefended` names those."""
 
     def __init__(self, manifests: Manifests) -> None:
-        self.workloads = manifests.workloads()
+        self.workloads = [*manifests.workloads(), *manifests.operated()]
         self.policies = manifests.of("NetworkPolicy")
 
     def undefended(self) -> list[str]:

@@ -57,11 +57,15 @@ def images_are_pinned_and_the_version_label_says_so(manifests: Manifests) -> Ite
     for workload in manifests.workloads():
         for container in workload.containers:
             tag = container["image"].partition("@")[0].rpartition("/")[2].partition(":")[2]
-            if not re.fullmatch(r"v?\d+\.\d+(\.\d+)?", tag):
+            # A variant may follow the version: v0.7.2-elasticsearch9.
+            version = re.fullmatch(r"v?(\d+\.\d+(?:\.\d+)?)(?:-[a-z]+\d*)?", tag)
+            if not version:
                 yield f"{workload}: {container['image']} is not pinned to a version"
-            main = container["name"] in ("app", "server")
-            if main and tag.removeprefix("v") != workload.pod_labels.get(VERSION):
+            elif container["name"] in ("app", "server") and version[1] != workload.pod_labels.get(VERSION):
                 yield f"{workload}: version label {workload.pod_labels.get(VERSION)}, image {tag}"
+    for workload in manifests.operated():
+        if workload.spec["version"] != workload.pod_labels.get(VERSION):
+            yield f"{workload}: version label {workload.pod_labels.get(VERSION)}, {workload.spec['version']}"
 
 
 @policy
@@ -102,7 +106,7 @@ def services_are_probed_on_the_admin_port(manifests: Manifests) -> Iterator[str]
 
 @policy
 def containers_have_requests_and_limits(manifests: Manifests) -> Iterator[str]:
-    for workload in manifests.workloads():
+    for workload in (*manifests.workloads(), *manifests.operated()):
         for container in workload.containers:
             for kind in ("requests", "limits"):
                 given = container.get("resources", {}).get(kind, {})
@@ -122,6 +126,9 @@ def containers_are_restricted(manifests: Manifests) -> Iterator[str]:
                 yield f"{workload}, {container['name']}: keeps capabilities"
             if context.get("readOnlyRootFilesystem") is not True:
                 yield f"{workload}, {container['name']}: writable root file system"
+    # Of the containers, the operator says the same.
+    for workload in manifests.operated():
+        yield from _restricted_pod(workload)
 
 
 def _restricted_pod(workload: Workload) -> Iterator[str]:
@@ -163,14 +170,15 @@ def accounts_are_their_own_and_tokens_are_mounted_where_rights_exist(manifests: 
     for account in accounts.values():
         if account.get("automountServiceAccountToken") is not False:
             yield f"{shown(account)} mounts its token into any pod"
-    for workload in manifests.workloads():
+    workloads = [*manifests.workloads(), *manifests.operated()]
+    for workload in workloads:
         account_id = (workload.pod.get("serviceAccountName", "default"), workload.namespace)
         if account_id not in accounts:
             yield f"{workload} runs as {account_id[0]}, which does not exist"
         if bool(workload.pod.get("automountServiceAccountToken")) != (account_id in bound):
             yield f"{workload}: its token and its rights do not go together"
     for account_id in accounts.keys() - {
-        (workload.pod.get("serviceAccountName"), workload.namespace) for workload in manifests.workloads()
+        (workload.pod.get("serviceAccountName"), workload.namespace) for workload in workloads
     }:
         yield f"ServiceAccount {account_id[0]} is nobody's"
 
@@ -232,7 +240,7 @@ def services_select_pods_and_name_their_ports(manifests: Manifests) -> Iterator[
         selector = {"matchLabels": service["spec"]["selector"]}
         chosen = [
             workload
-            for workload in manifests.workloads(*LONG_RUNNING)
+            for workload in (*manifests.workloads(*LONG_RUNNING), *manifests.operated())
             if workload.namespace == namespace_of(service) and selects(selector, workload.pod_labels)
         ]
         if len(chosen) != 1:

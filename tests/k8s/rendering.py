@@ -48,6 +48,9 @@ COMBINATIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             ("cloudnative-pg",),
             ("cloudnative-pg", "external-secrets", "elk-logstash", "elk-logstash-tls"),
             ("cloudnative-pg", "splunk-hec"),
+            ("prometheus-remote-write",),
+            ("eck",),
+            ("eck", "elk-logstash", "elk-logstash-tls", "external-secrets", "eck-external-secrets"),
         )
     },
     "operator": (EVERYTHING_BUT_PROMETHEUS, ("operator", "postgres")),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from manifests import Manifests
-from rendering import COMBINATIONS, ROOT, rendered
+from rendering import COMBINATIONS, K8S, ROOT, rendered
 
 from observability import schema
 from observability.configuration import TelemetrySettings
@@ -91,9 +91,14 @@ def test_the_services_find_each_other_and_the_collector(manifests: Manifests) ->
 # -- metrics ----------------------------------------------------------------------------------------
 
 
-def test_promtool_accepts_the_configuration(tmp_path: Path) -> None:
+REMOTE_WRITE = K8S / "components/prometheus-remote-write/remote-write.example.yml"
+
+
+@pytest.mark.parametrize("behind", ["", REMOTE_WRITE.read_text()], ids=["own", "with remote write behind it"])
+def test_promtool_accepts_the_configuration(behind: str, tmp_path: Path) -> None:
     """Debian's promtool knows no discovery by Kubernetes; everything else is read as it is."""
-    page = yaml.safe_load(LOCAL.config_files("prometheus")["prometheus.yml"])
+    page = yaml.safe_load(LOCAL.config_files("prometheus")["prometheus.yml"] + behind)
+    assert ("remote_write" in page) == bool(behind)
     for job in page["scrape_configs"]:
         assert job.pop("kubernetes_sd_configs")
         job["static_configs"] = [{"targets": ["127.0.0.1:1"]}]
@@ -108,6 +113,18 @@ def test_promtool_accepts_the_configuration(tmp_path: Path) -> None:
     path = tmp_path / "prometheus.yml"
     path.write_text(yaml.safe_dump(page))
     assert "SUCCESS" in tool("promtool", "check", "config", str(path))
+
+
+def test_remote_write_joins_what_prometheus_then_reads() -> None:
+    manifests = Manifests(rendered("production+prometheus-remote-write"))
+    (prometheus,) = [each for each in manifests.workloads("StatefulSet") if each.name == "prometheus"]
+    mounts = {each["mountPath"]: each["name"] for each in prometheus.pod["containers"][0]["volumeMounts"]}
+    (joining,) = prometheus.pod["initContainers"]
+    written = {each["mountPath"]: each["name"] for each in joining["volumeMounts"]}
+
+    assert mounts["/etc/prometheus/prometheus.yml"] == written["/config"]
+    assert written["/etc/prometheus-own"] == "config"
+    assert "rules" in mounts.values()
 
 
 def test_amtool_accepts_the_routing(tmp_path: Path) -> None:

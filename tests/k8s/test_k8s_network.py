@@ -76,6 +76,7 @@ PRODUCTION = (
         Flow("jaeger-collector", "elasticsearch", 9200),
         Flow("jaeger-query", "elasticsearch", 9200),
         Flow("jaeger-indices", "elasticsearch", 9200),
+        Flow("jaeger-dependencies", "elasticsearch", 9200),
         Flow("jaeger-query", "prometheus", 9090),
         Flow("grafana", "jaeger-query", 16686),
         Flow("elasticsearch", "elasticsearch", 9300),
@@ -83,6 +84,8 @@ PRODUCTION = (
     }
 )
 ELK = {Flow("fluent-bit", "logstash", 8480), Flow("logstash", "elasticsearch", 9200)}
+LEAVING = {Flow("elasticsearch", "elasticsearch", 9200)}
+"""ECK's: a node that ends takes leave of the others."""
 DIRECT = {Flow("fluent-bit", "elasticsearch", 9200)}
 
 NOT_CALLED = {("web", "http"), ("logstash", "api"), ("collector", "otlp-grpc"), ("collector", "otlp-http")}
@@ -98,6 +101,8 @@ and of the Collector's two for OTLP each overlay uses one."""
         ("local+elk-logstash", (LOCAL - DIRECT) | ELK),
         ("local+splunk-hec", LOCAL - DIRECT),
         ("production+elk-logstash+elk-logstash-tls", (PRODUCTION - DIRECT) | ELK),
+        ("production+prometheus-remote-write", PRODUCTION),
+        ("production+eck", PRODUCTION | LEAVING),
     ],
 )
 def test_exactly_the_flows_that_are_needed_are_allowed(name: str, expected: set[Flow]) -> None:

@@ -69,7 +69,26 @@ def test_what_an_operator_makes_is_not_made_here() -> None:
 def test_the_agents_get_a_copy_of_their_one_password() -> None:
     agent = deployment("fluent-bit", ("elasticsearch-fluent-bit", "password"), namespace="dashcam-agents")
     asked = plan([agent], {})
-    assert asked.copy == tuple(COPIED)
+    assert asked.copy == (Name("dashcam-agents", "elasticsearch-fluent-bit"),)
+
+
+def test_what_a_nightly_job_and_an_operator_read_counts_too() -> None:
+    job = deployment("jaeger-dependencies", ("elasticsearch-users", "jaeger"))
+    nightly = {**job, "kind": "CronJob", "spec": {"jobTemplate": {"spec": job["spec"]}}}
+    cluster = {
+        "kind": "Elasticsearch",
+        "metadata": {"name": "elasticsearch", "namespace": "dashcam"},
+        "spec": {"auth": {"fileRealm": [{"secretName": "elasticsearch-file-realm"}]}},
+    }
+    asked = plan([nightly, cluster], {})
+    assert asked.make == (Name("dashcam", "elasticsearch-users"),)
+    assert asked.copy == (Name("dashcam", "elasticsearch-file-realm"),)
+
+
+def test_the_copy_for_an_operator_is_a_user_in_its_form() -> None:
+    copy = COPIED[Name("dashcam", "elasticsearch-file-realm")]
+    assert copy.source == Name("dashcam", "elasticsearch-users")
+    assert {copy.here, *copy.besides} == {"username", "password", "roles"}
 
 
 def test_keys_of_mounted_files_count_and_no_items_mean_the_whole_secret() -> None:
