@@ -206,6 +206,12 @@ class TelemetrySettings:
         check=one_of("auto", "json", "console"),
         help="json lines or readable console lines; auto is console on a terminal and json elsewhere.",
     )
+    log_buffer: int = setting(
+        "DASHCAM_LOG_BUFFER",
+        8 * 1024 * 1024,
+        check=between(0, 1 << 40),
+        help="Bytes of log lines that may wait for a slow reader of stdout; a line beyond is lost, counted.",
+    )
     no_color: bool = setting(
         "NO_COLOR",
         False,

@@ -2,16 +2,13 @@
 
 :func:`install` replaces the handlers that would print elsewhere (the root's, Flask's and those of the
 WSGI servers), sends Python's warnings the same way, and can be undone. A line that cannot be written
-(broken pipe, full disk, a reader that stands still) is counted in `log_records_lost_total`; the service
-goes on.
+(broken pipe, full disk, a reader that stands still for too long) is counted in `log_records_lost_total`;
+the service goes on.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import select
-import stat
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +18,7 @@ from observability import schema
 from observability.configuration import TelemetrySettings
 from observability.lines import ConsoleLines, JsonLines, severity
 from observability.metrics import Families
+from observability.output import CAPACITY, LineWriter
 
 SERVERS = (
     "gunicorn",
@@ -43,20 +41,16 @@ REPEATING = (
 at every attribute that was cut to the limit, as a long stack is."""
 
 
-READER_WITHIN = 0.5
-"""Seconds that a line may wait for a reader of stdout who stands still, once."""
-
-
 class LineHandler(logging.Handler):
-    """Writes lines to stdout (or `stream`), unbuffered, and counts them. Never raises."""
+    """Writes each record as a line to stdout (or `stream`). Never blocks and never raises.
 
-    def __init__(self, families: Families, stream: TextIO | None = None) -> None:
+    `capacity` is the bytes of lines that may wait for a slow reader; `output.LineWriter` says the rest.
+    """
+
+    def __init__(self, families: Families, stream: TextIO | None = None, capacity: int = CAPACITY) -> None:
         super().__init__()
-        self._stream = stream
-        self._written = families.metric(schema.LOG_RECORDS)
+        self.writer = LineWriter(families, stream, capacity)
         self._lost = families.metric(schema.LOG_RECORDS_LOST)
-        self._torn = False
-        self._stuck = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -65,48 +59,37 @@ class LineHandler(logging.Handler):
         except Exception as error:  # nothing about logging may end a request
             self._lost.labels(error_type=type(error).__qualname__).inc()
             return
-        self.write(line, severity(record))
+        self.writer.write(line, severity(record))
 
     def write(self, line: bytes, severity: str) -> None:
-        """Write one line with its line break. One that a full disk cut short is ended before the next."""
-        try:
-            self._write(b"\n" + line if self._torn else line)
-        except Exception as error:
-            self._lost.labels(error_type=type(error).__qualname__).inc()
-            return
-        self._torn = False
-        self._written.labels(severity=severity).inc()
+        """Write one line with its line break."""
+        self.writer.write(line, severity)
 
-    def _write(self, data: bytes) -> None:
-        stream = self._stream or sys.stdout
-        try:
-            descriptor = stream.fileno()
-        except (OSError, ValueError, AttributeError):
-            stream.write(data.decode())
-            stream.flush()
-            return
-        # Past the stream's buffer: what a broken pipe leaves in a buffer fails again at exit.
-        view = memoryview(data)
-        piped = not stat.S_ISREG(os.fstat(descriptor).st_mode)
-        while view:
-            if piped:
-                self._wait_for_the_reader(descriptor)
-            written = os.write(descriptor, view[: select.PIPE_BUF] if piped else view)
-            view = view[written:]
-            self._torn = bool(view)
+    def close(self) -> None:
+        """Give up what still waits for the reader."""
+        self.writer.close()
+        super().close()
 
-    def _wait_for_the_reader(self, descriptor: int) -> None:
-        """Wait until a piece of a line can be written without blocking; raises TimeoutError.
 
-        A reader that stands still is waited for once; after that, lines are lost (and counted) at once
-        until it reads again: no request waits for a log.
-        """
-        poll = select.poll()
-        poll.register(descriptor, select.POLLOUT)
-        if not poll.poll(0 if self._stuck else READER_WITHIN * 1000):
-            self._stuck = True
-            raise TimeoutError("nobody reads the log")
-        self._stuck = False
+def drain(timeout: float) -> bool:
+    """Let the reader of stdout take what waits for it; False when `timeout` seconds were not enough."""
+    handlers = [handler for handler in logging.getLogger().handlers if isinstance(handler, LineHandler)]
+    return all(handler.writer.drain(timeout) for handler in handlers)
+
+
+def sole_handler(logger: logging.Logger) -> LineHandler | None:
+    """The handler of JSON lines that would get a record of `logger` if nothing else would see it, or None."""
+    if logger.disabled or logger.filters or logging.getLogRecordFactory() is not logging.LogRecord:
+        return None
+    above: logging.Logger | None = logger
+    found: logging.Handler | None = None
+    while above is not None:
+        for handler in above.handlers:
+            if found is not None or type(handler) is not LineHandler or handler.filters or handler.level:
+                return None
+            found = handler
+        above = above.parent if above.propagate else None
+    return found if isinstance(found, LineHandler) and type(found.formatter) is JsonLines else None
 
 
 def sole_handler(logger: logging.Logger) -> LineHandler | None:
@@ -160,7 +143,7 @@ def install(
 
     `loggers` name more loggers that have a printing handler of their own, such as the application's.
     """
-    handler = LineHandler(families, stream)
+    handler = LineHandler(families, stream, settings.log_buffer)
     handler.setFormatter(formatter(service, settings, stream))
     undo = [_replace_handlers(logging.getLogger(), [handler], settings.log_level)]
     undo += [_replace_handlers(logging.getLogger(name), []) for name in (*SERVERS, *loggers)]

@@ -261,28 +261,6 @@ def test_a_real_pipe_that_nobody_reads_any_more_raises_nothing() -> None:
     assert lost == 1
 
 
-def test_a_reader_that_stands_still_delays_one_line_and_not_the_service() -> None:
-    reading, writing = os.pipe()
-    families = Families()
-    value = families.registry.get_sample_value
-    with os.fdopen(writing, "w") as stream, os.fdopen(reading, "rb") as pipe:
-        handler = logs.LineHandler(families, stream)
-        handler.setFormatter(lines.JsonLines("demo"))
-        began = time.monotonic()
-        for _ in range(400):
-            handler.emit(record("x" * 1000))
-        assert time.monotonic() - began < logs.READER_WITHIN + 2
-        lost = value("log_records_lost_total", {"error_type": "TimeoutError"})
-        written = value("log_records_total", {"severity": "INFO"})
-        assert (lost or 0) + (written or 0) == 400
-        assert lost
-        os.set_blocking(reading, False)
-        pipe.read()
-        handler.emit(record("back"))
-        rows = pipe.read().decode().splitlines()
-    assert json.loads(rows[-1])["message"] == "back"
-
-
 def test_a_line_after_a_torn_one_begins_on_its_own_line(tmp_path: Any, monkeypatch: Any) -> None:
     path = tmp_path / "log"
     real, calls = os.write, iter([3, None, None])
