@@ -90,7 +90,9 @@ class Worker:
             self._telemetry.metric(schema.SERVER_THREADS).set(self._settings.threads)
         self._watch_signals()
         threading.Thread(target=self._announce, args=(self._telemetry,), name="announce", daemon=True).start()
-        return without_inherited(bodies.whole(app), dict(os.environ))
+        # Half of the threads at most wait for what clients send, so that slow ones leave some for others.
+        inner = bodies.whole(app, bodies.Gate(max(1, self._settings.threads // 2)))
+        return without_inherited(inner, dict(os.environ))
 
     def _announce(self, telemetry: Any) -> None:
         """Say that the service is ready once the port accepts: the server opens it after `load`."""

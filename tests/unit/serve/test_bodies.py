@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import ClientDisconnected, ServiceUnavailable
 
-from observability.bodies import CHUNK, Body, whole
+from observability.bodies import CHUNK, Body, Gate, whole
 
 
 def body(data: bytes, length: int) -> io.BufferedReader:
-    return io.BufferedReader(Body(io.BytesIO(data), length), CHUNK)
+    return io.BufferedReader(Body(io.BytesIO(data), length, Gate(1)), CHUNK)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,51 @@ def test_only_bodies_of_a_known_length_are_wrapped(headers: dict[str, str], wrap
         return []
 
     source = io.BytesIO(b"abc")
-    whole(app)({"wsgi.input": source, **headers}, lambda *_: None)
+    whole(app, Gate(1))({"wsgi.input": source, **headers}, lambda *_: None)
 
     assert (seen[0] is not source) == wrapped
     assert seen[0].read() == b"abc"
+
+
+class Stalling:
+    """A client that sends nothing until it is `released`."""
+
+    def __init__(self) -> None:
+        self.asked, self.released = threading.Event(), threading.Event()
+
+    def read(self, size: int, /) -> bytes:
+        self.asked.set()
+        self.released.wait(10)
+        return b"a" * size
+
+
+@pytest.mark.parametrize("headers", [{"CONTENT_LENGTH": "9"}, {"HTTP_TRANSFER_ENCODING": "chunked"}])
+def test_where_all_turns_are_taken_by_slow_clients_one_more_body_is_refused_and_they_are_named(
+    headers: dict[str, str],
+) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return [environ["wsgi.input"].read(9)]
+
+    slow, gated = Stalling(), whole(app, Gate(1))
+    environ = {"wsgi.input": slow, "REMOTE_ADDR": "10.1.2.3", "HTTP_USER_AGENT": "snail/1", **headers}
+    holding = threading.Thread(target=lambda: gated(environ, lambda *_: None))
+    holding.start()
+    assert slow.asked.wait(10)
+
+    with pytest.raises(ServiceUnavailable, match=r"1 threads wait for slow clients .* on 10\.1\.2\.3 \(snail/1\)"):
+        gated({"wsgi.input": io.BytesIO(b"x" * 9), **headers}, lambda *_: None)
+
+    slow.released.set()
+    holding.join(10)
+    assert list(gated({"wsgi.input": io.BytesIO(b"x" * 9), **headers}, lambda *_: None)) == [b"x" * 9]
+
+
+def test_a_turn_is_given_back_whatever_the_server_raises() -> None:
+    class Broken:
+        def read(self, size: int, /) -> bytes:
+            raise ConnectionResetError("gone")
+
+    gate = Gate(1)
+    for _ in range(2):
+        with pytest.raises(ConnectionResetError, match="gone"):
+            Body(Broken(), 5, gate).readall()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import time
@@ -294,6 +295,19 @@ def test_an_upload_that_breaks_off_is_not_taken_for_a_shorter_one(launch: Launch
         lambda: [line for line in running.lines if line.get("http.response.status_code") == 400],
         "the access line of the upload",
     )
+
+
+def test_clients_that_stall_in_their_bodies_leave_threads_for_others(launch: Launch) -> None:
+    running = launch(SERVER_THREADS="4").ready()
+    stalling = [running.connect() for _ in range(8)]
+    for client in stalling:
+        client.sendall(b"POST /length HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nabc")
+
+    # Two are waited for; the others are sent away.
+    sent_away, _, _ = select.select(stalling, [], [], 10)
+    until(lambda: len(select.select(stalling, [], [], 0)[0]) == 6, "six of the eight clients to be answered")
+    assert all(client.recv(4096).startswith(b"HTTP/1.1 503") for client in sent_away)
+    assert running.get("/pid", timeout=10)
 
 
 def test_a_large_body_arrives_whole(launch: Launch) -> None:
