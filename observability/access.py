@@ -11,19 +11,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import trace
-
 from observability import schema
 from observability.access_line import MAX_AGENT, MAX_PATH, AccessLines, Answered
+from observability.conventions import KNOWN_METHODS
 from observability.exceptions import SPAN_KEY
-from observability.propagation import TRACE_RESPONSE, traceresponse
+from observability.propagation import TRACE_RESPONSE, identity, traceresponse
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-KNOWN_METHODS = frozenset(
-    {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
-)
 
 
 class AccessLog:
@@ -59,6 +54,8 @@ class Exchange:
         self._route = schema.UNMATCHED_ROUTE
         self._done = False
         self.size = 0
+        self.ids: tuple[str, str] | None = None
+        """Trace and span as hexadecimal digits, once the response began."""
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """What the application is given as `start_response`."""
@@ -77,9 +74,9 @@ class Exchange:
             if len(name) == 14 and name.lower() == "content-length" and value.isdigit():
                 self._length = int(value)
         span = self._environ.get(SPAN_KEY)
-        identity = traceresponse(span) if span is not None else None
-        if identity is not None:
-            headers.append((TRACE_RESPONSE, identity))
+        self.ids = identity(span) if span is not None else None
+        if span is not None and self.ids is not None:
+            headers.append((TRACE_RESPONSE, traceresponse(span, self.ids)))
 
     def sent(self, size: int) -> None:
         """`size` more bytes of the body go out; with the last that were announced, the request is over."""
@@ -91,6 +88,8 @@ class Exchange:
         """The application or its body raised: the line says so and carries the exception."""
         if not self._done:
             self._done = True
+            if self.ids is None and (span := self._environ.get(SPAN_KEY)) is not None:
+                self.ids = identity(span)
             self._status = self._status or 500
             self._lines.write(self._answered(), error=True)
 
@@ -118,16 +117,8 @@ class Exchange:
             environ.get("REMOTE_ADDR"),
             query[:MAX_PATH] if query else None,
             agent[:MAX_AGENT] if agent else None,
-            self._ids(),
+            self.ids,
         )
-
-    def _ids(self) -> tuple[str, str] | None:
-        """Trace and span as hexadecimal digits."""
-        span = self._environ.get(SPAN_KEY)
-        context = span.get_span_context() if span is not None else trace.INVALID_SPAN_CONTEXT
-        if not context.is_valid:
-            return None
-        return trace.format_trace_id(context.trace_id), trace.format_span_id(context.span_id)
 
 
 class Body:

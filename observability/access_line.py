@@ -58,7 +58,7 @@ class AccessLines:
         if not error and (handler := sole_handler(logger)) is not None:
             line = self._line(answered, _SEVERITIES[level])
             if line is not None:
-                handler.write(line, _SEVERITIES[level])
+                handler.writer.write(line, _SEVERITIES[level])
                 return
         method, path = answered.method, redaction.text(answered.path)
         logger.log(level, "%s %s %d", method, path, status, extra=_fields(answered, path), exc_info=error)

@@ -89,6 +89,12 @@ class TelemetrySettings:
         False,
         help="true: no spans at all; context is still passed on, metrics and logs stay.",
     )
+    instrumentation: str = setting(
+        "DASHCAM_INSTRUMENTATION",
+        "dashcam",
+        check=one_of("dashcam", "official"),
+        help="official: opentelemetry-instrumentation-flask and the SDK's spans, at several times the cost.",
+    )
     traces_exporter: str = setting(
         "OTEL_TRACES_EXPORTER",
         "otlp",

@@ -25,7 +25,27 @@ SPAN_KEY = "opentelemetry-flask.span_key"
 
 
 def install(app: Flask) -> Callable[[], None]:
-    """Watch `app`; call it after the official instrumentation. Answers the function that undoes it."""
+    """Watch `app` beside the official instrumentation; call it after that. Answers what undoes it."""
+    watched = watch(app)
+
+    def teardown(escaping: BaseException | None) -> None:
+        environ = flask.request.environ
+        span = environ.get(SPAN_KEY)
+        status = (getattr(span, "attributes", None) or {}).get("http.response.status_code")
+        if span is not None:
+            record(environ, span, status if isinstance(status, int) else 0, escaping)
+
+    app.teardown_request(teardown)
+
+    def undo() -> None:
+        app.teardown_request_funcs[None].remove(teardown)
+        watched()
+
+    return undo
+
+
+def watch(app: Flask) -> Callable[[], None]:
+    """Remember what `app` answers itself. Answers the function that undoes it."""
     handle = app.handle_user_exception
     overridden = "handle_user_exception" in vars(app)
 
@@ -39,11 +59,9 @@ def install(app: Flask) -> Callable[[], None]:
 
     vars(app)["handle_user_exception"] = handle_user_exception
     got_request_exception.connect(on_signal, app)
-    app.teardown_request(_record)
 
     def undo() -> None:
         got_request_exception.disconnect(on_signal, app)
-        app.teardown_request_funcs[None].remove(_record)
         if overridden:
             vars(app)["handle_user_exception"] = handle
         elif app.handle_user_exception is handle_user_exception:
@@ -57,14 +75,10 @@ def _remember(error: BaseException) -> None:
     flask.request.environ.setdefault(_SEEN, (error, time.time_ns()))
 
 
-def _record(escaping: BaseException | None) -> None:
-    """Add the exception to the span, at teardown, when the response's status is known."""
-    error, when = flask.request.environ.pop(_SEEN, (None, 0))
-    span = flask.request.environ.get(SPAN_KEY)
-    if error is None or error is escaping or span is None or not span.is_recording():
-        return
-    status = (span.attributes or {}).get("http.response.status_code")
-    if not isinstance(status, int) or status < 500:
+def record(environ: dict[str, Any], span: trace.Span, status: int, escaping: BaseException | None) -> None:
+    """Add the exception to the span of an answer with `status`, at teardown; not one that is escaping."""
+    error, when = environ.pop(_SEEN, (None, 0))
+    if error is None or error is escaping or status < 500 or not span.is_recording():
         return
     span.record_exception(error, timestamp=when)
     span.set_status(trace.Status(trace.StatusCode.ERROR, f"{type(error).__name__}: {error}"))

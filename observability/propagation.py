@@ -13,6 +13,7 @@ from typing import Any
 from opentelemetry import propagate, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
+from opentelemetry.instrumentation.wsgi import wsgi_getter
 from opentelemetry.propagators.b3 import B3MultiFormat, B3SingleFormat
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import TextMapPropagator
@@ -30,7 +31,18 @@ def propagator(names: Sequence[str]) -> TextMapPropagator:
         "b3multi": B3MultiFormat,
     }
     chosen = [known[name]() for name in names if name != "none"]
-    return CompositePropagator(chosen) if chosen else _Nothing()
+    return _Chosen(chosen) if chosen else _Nothing()
+
+
+class _Chosen(CompositePropagator):
+    """The chosen propagators, and the headers that they read as a WSGI server names them."""
+
+    def __init__(self, chosen: Sequence[TextMapPropagator]) -> None:
+        super().__init__(chosen)
+        names = set(self.fields)
+        if any(isinstance(one, B3MultiFormat) for one in chosen):  # each of the two reads both
+            names |= B3MultiFormat().fields | B3SingleFormat().fields
+        self.headers = tuple("HTTP_" + name.upper().replace("-", "_") for name in sorted(names))
 
 
 class _Nothing(TextMapPropagator):
@@ -54,13 +66,23 @@ def install(names: Sequence[str]) -> TextMapPropagator:
     return before
 
 
-def traceresponse(span: trace.Span) -> str | None:
-    """The value of a `traceresponse` header for `span`, or None where it has no valid identity."""
+def extract(environ: dict[str, Any]) -> Context:
+    """The context that a WSGI request brings along; an empty one where it brings none of the headers."""
+    textmap = propagate.get_global_textmap()
+    if isinstance(textmap, _Chosen) and not any(map(environ.__contains__, textmap.headers)):
+        return Context()
+    return textmap.extract(environ, getter=wsgi_getter)
+
+
+def identity(span: trace.Span) -> tuple[str, str] | None:
+    """Trace id and span id of `span` as hexadecimal digits, or None where it has no valid identity."""
     context = span.get_span_context()
-    if not context.is_valid:
-        return None
-    trace_id, span_id = trace.format_trace_id(context.trace_id), trace.format_span_id(context.span_id)
-    return f"00-{trace_id}-{span_id}-{context.trace_flags & 0xFF:02x}"
+    return (f"{context.trace_id:032x}", f"{context.span_id:016x}") if context.is_valid else None
+
+
+def traceresponse(span: trace.Span, ids: tuple[str, str]) -> str:
+    """The value of a `traceresponse` header for `span`, of which `ids` is the identity."""
+    return f"00-{ids[0]}-{ids[1]}-{span.get_span_context().trace_flags & 0xFF:02x}"
 
 
 def current_trace_id() -> str | None:

@@ -16,15 +16,14 @@ from typing import Any
 
 from flask import Flask
 from opentelemetry import trace
-from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor
 
-from observability import exceptions, process, redaction, schema, tracing
-from observability.access import AccessLog
+from observability import incoming, official, process, schema, tracing
 from observability.access_line import AccessLines
 from observability.admin import AdminServer
 from observability.configuration import TelemetrySettings
+from observability.conventions import ServerConventions
 from observability.exposition import OwnMetrics, Source
 from observability.health import Check, Readiness
 from observability.metrics import Families, PrometheusMeterProvider
@@ -182,55 +181,15 @@ class Telemetry:
         return server.stop
 
     def _wire(self) -> None:
-        stable_conventions()
+        official.stable_conventions()
         self._undo.callback(process.activate(self))
+        self._undo.callback(self._app.extensions.pop, _EXTENSION, None)
         self._undo.callback(self._instrument_app())
-        self._undo.callback(exceptions.install(self._app))
-        inner = self._app.wsgi_app
-        self._app.wsgi_app = AccessLog(inner, AccessLines(self.service))  # type: ignore[method-assign]
-        self._undo.callback(self._restore, inner)
-
-    def _restore(self, inner: Any) -> None:
-        self._app.wsgi_app = inner  # type: ignore[method-assign]
-        self._app.extensions.pop(_EXTENSION, None)
 
     def _instrument_app(self) -> Callable[[], None]:
-        app = self._app
-        # Without the commenter: it attaches a context at each request and never detaches it.
-        FlaskInstrumentor.instrument_app(  # type: ignore[no-untyped-call]
-            app,
-            request_hook=_name_span,
-            response_hook=_hide_secrets,
-            tracer_provider=self.tracers,
-            meter_provider=self.meters,
-            enable_commenter=False,
-        )
-        # First of all: what an earlier before_request answers itself is a request too.
-        hooks = app.before_request_funcs[None]
-        hooks.insert(0, hooks.pop(hooks.index(app._before_request)))  # type: ignore[attr-defined]
-        return lambda: FlaskInstrumentor.uninstrument_app(app)  # type: ignore[no-untyped-call]
-
-
-def _name_span(span: trace.Span, environ: Mapping[str, Any]) -> None:
-    """Name a span of an unknown route by its method alone: the path is any user's text."""
-    request = environ.get("werkzeug.request")
-    if request is not None and request.url_rule is None and span.is_recording():
-        name = str((span.attributes or {}).get("http.request.method", "HTTP"))  # type: ignore[attr-defined]
-        span.update_name("HTTP" if name == "_OTHER" else name)
-
-
-def _hide_secrets(span: trace.Span, status: str, headers: list[tuple[str, str]]) -> None:
-    """Hide what looks like a credential in the query, which is recorded as it came."""
-    query = (getattr(span, "attributes", None) or {}).get("url.query")
-    if isinstance(query, str) and (clean := redaction.text(query)) != query:
-        span.set_attribute("url.query", clean)
-
-
-def stable_conventions() -> None:
-    """Ask the official instrumentations for the stable HTTP and database conventions.
-
-    They read this variable when the first of them starts, and only then.
-    """
-    variable = "OTEL_SEMCONV_STABILITY_OPT_IN"
-    wanted = [part.strip() for part in os.environ.get(variable, "").split(",") if part.strip()]
-    os.environ[variable] = ",".join(dict.fromkeys([*wanted, "http", "database"]))
+        lines = AccessLines(self.service)
+        if self.settings.instrumentation == "official":
+            return official.install(self._app, self.tracers, self.meters, lines)
+        tracer = self.tracers.get_tracer(incoming.__name__, schema_url=incoming.SCHEMA_URL)
+        parts = incoming.Parts(tracer, incoming.ServerMetrics(self.families), lines, ServerConventions())
+        return incoming.install(self._app, parts)

@@ -26,6 +26,7 @@ from opentelemetry.util.types import Attributes
 from observability.configuration import TelemetrySettings
 from observability.metrics import Families
 from observability.processor import SpanQueue
+from observability.spans import SpanTracerProvider
 
 DEFAULT_ENVIRONMENT = "local"
 """`deployment.environment.name` where OTEL_RESOURCE_ATTRIBUTES does not give it."""
@@ -125,7 +126,8 @@ def provider(
     """A tracer provider of these settings; the API's null object when OTEL_SDK_DISABLED is true."""
     if settings.sdk_disabled:
         return trace.NoOpTracerProvider()
-    return TracerProvider(
+    kind = TracerProvider if settings.instrumentation == "official" else SpanTracerProvider
+    return kind(
         sampler=sampler(settings),
         resource=about,
         shutdown_on_exit=False,
