@@ -92,21 +92,6 @@ def sole_handler(logger: logging.Logger) -> LineHandler | None:
     return found if isinstance(found, LineHandler) and type(found.formatter) is JsonLines else None
 
 
-def sole_handler(logger: logging.Logger) -> LineHandler | None:
-    """The handler of JSON lines that would get a record of `logger` if nothing else would see it, or None."""
-    if logger.disabled or logger.filters or logging.getLogRecordFactory() is not logging.LogRecord:
-        return None
-    above: logging.Logger | None = logger
-    found: logging.Handler | None = None
-    while above is not None:
-        for handler in above.handlers:
-            if found is not None or type(handler) is not LineHandler or handler.filters or handler.level:
-                return None
-            found = handler
-        above = above.parent if above.propagate else None
-    return found if isinstance(found, LineHandler) and type(found.formatter) is JsonLines else None
-
-
 class OncePer(logging.Filter):
     """Lets one record a logger through in `seconds`."""
 
