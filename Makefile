@@ -153,4 +153,5 @@ scenarios: $(VENV)/.dev prerequisites ## Break a stack of its own in every known
 	$(BIN)/dashcam scenario verify --all --junit .dashcam/scenarios.xml --markdown .dashcam/scenarios.md
 
 include k8s/tools.mk
+include benchmarks/bench.mk
 include tests/integration/tools.mk

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from types import TracebackType
+from typing import IO
 
 import psutil
 
@@ -24,9 +25,13 @@ class Server:
         self.name = name
         self.port = _free_port()
         self._command = [python, "-m", "benchmarks.servers.launch", name, str(self.port), str(threads)]
+        self._environ = dict(os.environ)
+        self._stdout: IO[bytes] | int = subprocess.DEVNULL
 
     def __enter__(self) -> Server:
-        self._process = psutil.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self._process = psutil.Popen(
+            self._command, env=self._environ, stdout=self._stdout, stderr=subprocess.PIPE
+        )
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -35,7 +40,7 @@ class Server:
             try:
                 urllib.request.urlopen(self.url("/pid"), timeout=1).close()  # noqa: S310 # our own http URL
                 return self
-            except (urllib.error.URLError, ConnectionError):
+            except OSError:  # refused, or not answered yet
                 time.sleep(0.05)
         raise RuntimeError(f"{self.name} did not answer within {READY_SECONDS:g} s")
 
