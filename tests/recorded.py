@@ -11,7 +11,7 @@ import orjson
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from observability.sources import Jaeger, Prometheus, SourceAway, Sources
+from observability.sources import Jaeger, LogSearch, Prometheus, SourceAway, Sources
 from observability.sources.embedded_logs import EmbeddedLogs
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -269,10 +269,15 @@ class _Quiet(WSGIRequestHandler):
         """Nothing: the test's output is for the test."""
 
 
-def sources(jaeger: Any | None = None, prometheus: Any | None = None, logs: Any | None = None) -> Sources:
-    """Sources that play the recorded answers, or what is given instead."""
+def sources(
+    jaeger: Any | None = None,
+    prometheus: Any | None = None,
+    logs: Any | None = None,
+    search: LogSearch | None = None,
+) -> Sources:
+    """Sources that play the recorded answers, or what is given instead; `search` is a whole log search."""
     return Sources(
         traces=Jaeger(jaeger or Recorded(jaeger_answers()), "http://jaeger.test"),
         metrics=Prometheus(prometheus or Recorded(prometheus_answers()), "http://prometheus.test"),
-        logs=EmbeddedLogs(logs or Recorded(log_answers()), "http://logs.test"),
+        logs=search or EmbeddedLogs(logs or Recorded(log_answers()), "http://logs.test"),
     )

@@ -7,11 +7,12 @@ Fluent Bit may have written a field's dots as underscores, and an index without 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from observability.sources.logs import SEVERITIES, LogBucket, LogLine, LogPage, LogQuery
-from observability.sources.overlap import OverlapFollower
+from observability.sources.overlap import OVERLAP, OverlapFollower
 from observability.sources.transport import JsonSource, Transport
 
 TEXT_FIELDS = ("message", "exception.message", "exception.type", "exception.stacktrace")
@@ -23,6 +24,7 @@ class ElasticsearchLogs(JsonSource):
     """A client of Elasticsearch's search. Every method raises SourceError when it cannot answer."""
 
     name = "Log search"
+    repeats = True
 
     def __init__(self, transport: Transport, address: str, index: str, time_field: str = "timestamp") -> None:
         super().__init__(transport, address)
@@ -40,9 +42,16 @@ class ElasticsearchLogs(JsonSource):
         answer = self.ask(self._path, {"ignore_unavailable": "true"}, json=body)
         try:
             lines = [LogLine(self._line(hit["_source"])) for hit in answer["hits"]["hits"]]
-            return LogPage(lines, int(answer["hits"]["total"]["value"]))
+            total = int(answer["hits"]["total"]["value"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self.unreadable("its search answer has another shape") from error
+        newest = max((line.time for line in lines), default=query.start or 0)
+        return LogPage(lines, total, place=str(newest))
+
+    def since(self, query: LogQuery, place: str) -> LogPage:
+        """The newest lines from a minute before the newest one known: lines come in any order."""
+        page = self.search(replace(query, start=max(0, int(place) - OVERLAP), end=None))
+        return replace(page, place=str(max(int(place), int(page.place))))
 
     def histogram(self, query: LogQuery, buckets: int) -> list[LogBucket]:
         """How many lines match in each of `buckets` equal parts of the query's time."""

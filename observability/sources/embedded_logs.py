@@ -14,6 +14,7 @@ class EmbeddedLogs(JsonSource):
     """A client of `/api/logs`. Every method raises SourceError when it cannot answer."""
 
     name = "Log search"
+    repeats = False
 
     def search(self, query: LogQuery) -> LogPage:
         """The newest lines that match."""
@@ -28,7 +29,18 @@ class EmbeddedLogs(JsonSource):
         if not isinstance(total, int) or not all(isinstance(fields, dict) for fields in body["logs"]):
             raise self.unreadable("its answer to /api/logs holds what is no line")
         lines = [LogLine(fields) for fields in body["logs"]]
-        return LogPage(lines, total, body.get("total_relation") != "gte"), body
+        latest = body.get("latest")
+        place = str(latest) if isinstance(latest, int) else ""
+        return LogPage(lines, total, body.get("total_relation") != "gte", place), body
+
+    def since(self, query: LogQuery, place: str) -> LogPage:
+        """The lines stored since: their numbers are later than `place`."""
+        after = int(place)
+        page = self.page(replace(query, start=None, end=None), {"after": after})[0]
+        if page.place and int(page.place) < after:
+            # The store was made anew and numbers from one again: all that it has is new.
+            return self.search(replace(query, start=None, end=None))
+        return page
 
     def histogram(self, query: LogQuery, buckets: int) -> list[LogBucket]:
         """How many lines match in each of `buckets` equal parts of the query's time."""

@@ -85,11 +85,15 @@ class LogLine:
 
 @dataclass(frozen=True)
 class LogPage:
-    """Lines newest first, at most the limit asked for; `total` is how many match, or at least as many."""
+    """Lines newest first, at most the limit asked for; `total` is how many match, or at least as many.
+
+    `place` is where the store was when it answered, for :meth:`LogSearch.since`.
+    """
 
     lines: Sequence[LogLine]
     total: int
     exact: bool = True
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,12 +114,20 @@ class LogSearch(Protocol):
 
     name: str
     address: str
+    repeats: bool
+    """Whether :meth:`since` can give a line again that the page before had."""
 
     def search(self, query: LogQuery) -> LogPage:
         """The newest lines that match."""
 
     def histogram(self, query: LogQuery, buckets: int) -> list[LogBucket]:
         """How many lines match over the query's time, which must have a start and an end."""
+
+    def since(self, query: LogQuery, place: str) -> LogPage:
+        """The lines that came since the page with this `place`, whatever their time; the newest of them.
+
+        Raises ValueError for what is no place.
+        """
 
     def follow(self, query: LogQuery) -> Follower:
         """A follower, which begins with the newest `query.limit` lines since the query's start."""

@@ -8,6 +8,9 @@ from dataclasses import replace
 
 from observability.sources.logs import LogLine, LogQuery, LogSearch
 
+OVERLAP = 60_000_000
+"""Microseconds that are read again: how late a line may come and still be seen."""
+
 
 class OverlapFollower:
     """Gives each line of a store without sequence numbers once.
@@ -19,7 +22,7 @@ class OverlapFollower:
 
     PAGE = 1000
 
-    def __init__(self, logs: LogSearch, query: LogQuery, overlap: int = 60_000_000) -> None:
+    def __init__(self, logs: LogSearch, query: LogQuery, overlap: int = OVERLAP) -> None:
         self._logs = logs
         self._query = replace(query, limit=self.PAGE, end=None)
         self._limit = query.limit

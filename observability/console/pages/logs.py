@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, Response, render_template, request
 
 from observability.console import parameters
 from observability.console.app import console
@@ -103,7 +103,6 @@ def logs() -> str:
     services = set(asked["services"].or_else([])) | {line.service for line in page.lines}
     return render_template(
         "console/logs.html",
-        live_start=max((line.time for line in page.lines), default=form.window.start) + 1,
         form=form,
         page=page,
         error=asked["page"].error,
@@ -128,29 +127,36 @@ def _cut(found: LogPage, limit: int) -> tuple[LogPage, int | None]:
     next_moment = found.lines[limit].time // 1000
     kept = [line for line in found.lines[:limit] if line.time // 1000 > next_moment]
     if not kept:
-        return LogPage(found.lines[:limit], found.total, found.exact), next_moment * 1000 - 1
-    return LogPage(kept, found.total, found.exact), next_moment * 1000 + 999
+        return replace(found, lines=found.lines[:limit]), next_moment * 1000 - 1
+    return replace(found, lines=kept), next_moment * 1000 + 999
 
 
-def live() -> str:
-    """The newest lines since `start`, newest first, each with a key, for the script that follows.
+def live() -> Response:
+    """The lines that came since `place`, newest first, each with a key, for the script that follows.
 
-    The script asks again for the last minute each time and leaves out the keys it has, so that lines which
-    come late are shown as well and none is shown twice.
+    The header X-Place has the next place, X-Left-Out how many more there are. A store that cannot say what
+    is new gives some lines again: those have the keys that they had, and the script leaves them out.
     """
     form = Form.read(request.args)
+    place = request.args.get("place", "")
+    if not (place.isascii() and place.isdigit() and len(place) < 20):
+        raise parameters.BadParameter("place", place, "give the one that the page or the last answer had.")
     sources = console().sources
     asked = console().gatherer.ask(
-        page=lambda: sources.logs.search(form.query(end=None, limit=LIVE_LINES)),
+        page=lambda: sources.logs.since(form.query(end=None, limit=LIVE_LINES), place),
         services=sources.traces.services,
     )
     if asked["page"].error:
         raise asked["page"].error
     page: LogPage = asked["page"].value
     services = set(asked["services"].or_else([])) | {line.service for line in page.lines}
-    return render_template(
-        "console/live.html", lines=list(zip(_keys(page), page.lines, strict=True)), colours=colours(services)
-    )
+    keys = _keys(page) if sources.logs.repeats else [f"{page.place}-{n}" for n in range(len(page.lines))]
+    lines = list(zip(keys, page.lines, strict=True))
+    response = Response(render_template("console/live.html", lines=lines, colours=colours(services)))
+    response.headers["X-Place"] = page.place
+    if not sources.logs.repeats:
+        response.headers["X-Left-Out"] = str(page.total - len(page.lines))
+    return response
 
 
 def _keys(page: LogPage) -> list[str]:

@@ -128,45 +128,47 @@ function operationsOfService() {
   );
 }
 
-// New lines are put on top while the button is pressed. Each poll reads the last minute again and leaves
-// out what is shown, so that a line that arrives late is not missed.
+// New lines are put on top while the button is pressed. Each poll asks for what came since the last one. A
+// store that cannot tell gives the last minute again; lines that are shown are known by their keys.
 const PAUSE = 1500;
-const OVERLAP = 60_000_000;
 const MOST_SHOWN = 2000;
+const KEYS_KEPT = 5000;
 
 function liveLog() {
   each("[data-live]", (button) => {
     const lines = document.querySelector("[data-live-lines]");
     const status = document.querySelector("[data-live-status]");
-    const begin = Number(button.dataset.liveStart);
-    const shown = new Map();
-    let newest = begin;
+    const shown = new Set();
+    let place = button.dataset.livePlace;
+    let came = 0;
+    let leftOut = 0;
     let timer = 0;
 
     const show = (part) => {
       const fresh = [...part.body.children].filter((row) => !shown.has(row.dataset.key));
       for (const row of fresh.reverse()) {
-        const time = Number(row.dataset.time);
-        shown.set(row.dataset.key, time);
-        newest = Math.max(newest, time);
+        shown.add(row.dataset.key);
         row.classList.add("fresh");
         lines.prepend(row);
       }
-      for (const [key, time] of shown) if (time < newest - 2 * OVERLAP) shown.delete(key);
+      for (const key of [...shown].slice(0, Math.max(0, shown.size - KEYS_KEPT))) shown.delete(key);
       while (lines.children.length > MOST_SHOWN) lines.lastElementChild.remove();
-      document.querySelector(".empty")?.remove();
-      return fresh.length;
+      if (fresh.length) document.querySelector(".empty")?.remove();
+      came += fresh.length;
     };
 
     const poll = async () => {
       const address = new URL(button.dataset.live, location.href);
-      address.searchParams.set("lookback", "custom");
-      address.searchParams.set("start", Math.max(begin, newest - OVERLAP));
+      address.searchParams.set("place", place);
       try {
         const answer = await fetch(address, { headers: { "X-Requested-With": "console" } });
         if (!answer.ok) throw new Error(`the console answered ${answer.status}`);
         show(new DOMParser().parseFromString(await answer.text(), "text/html"));
-        status.textContent = `Following: ${shown.size} new line${shown.size === 1 ? "" : "s"} in the last two minutes.`;
+        place = answer.headers.get("X-Place") || place;
+        leftOut += Number(answer.headers.get("X-Left-Out") || 0);
+        status.textContent =
+          `Following: ${came} new line${came === 1 ? "" : "s"}` +
+          (leftOut ? `, and ${leftOut} more that came too quickly to show.` : ".");
       } catch (error) {
         status.textContent = `Following, but ${error.message}; trying again.`;
       }

@@ -19,8 +19,9 @@ Open = Callable[..., FlaskClient]
 def open_console() -> Open:
     """Makes a client of the console; each source plays recorded answers unless another is given."""
 
-    def open_with(**sources: Any) -> FlaskClient:
-        return create_app(ConsoleSettings(source_timeout=0.5), recorded.sources(**sources)).test_client()
+    def open_with(source_timeout: float = 10.0, **sources: Any) -> FlaskClient:
+        settings = ConsoleSettings(source_timeout=source_timeout)
+        return create_app(settings, recorded.sources(**sources)).test_client()
 
     return open_with
 

@@ -70,7 +70,7 @@ QUOTED = "%3Cscript%3Ealert(1)%3C/script%3E"
         f"/trace/{OTHER}/span/d1",
         f"/trace/{OTHER}...{OTHER}",
         f"/logs?service={QUOTED}&q={QUOTED}&fields=a%3D{QUOTED}&{DURING}",
-        "/logs/live",
+        "/logs/live?place=5",
         f"/monitor?service={QUOTED}&{DURING}",
         f"/explore?expr=%3C/textarea%3E{QUOTED}&{DURING}",
         "/alerts",

@@ -85,7 +85,7 @@ def test_any_trace_and_any_lines_make_a_page(played: Played, found: dict[str, An
         f"/trace/{TRACE}...{TRACE}",
         "/search?service=car",
         "/logs",
-        "/logs/live",
+        "/logs/live?place=5",
         "/",
     ):
         assert client.get(path).status_code == 200, path

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from observability.console import ConsoleSettings, register
 from observability.console.app import CONTENT_SECURITY_POLICY
+from observability.sources.elasticsearch import ElasticsearchLogs
 from tests import recorded
 from tests.recorded import OTHER, START, TRACE, Recorded
 
@@ -203,13 +204,44 @@ def test_a_log_line_opens_to_its_fields_and_links_to_its_span(console: FlaskClie
     assert "exception.type" in page
 
 
-def test_the_live_log_numbers_equal_lines(open_console: Any) -> None:
+def test_following_asks_only_for_what_was_stored_since(open_console: Any) -> None:
     twin = recorded.line("same")
-    logs = Recorded({"/api/logs": {"logs": [twin, twin], "total": 2}})
-    page = open_console(logs=logs).get("/logs/live").text
-    keys = re.findall(r'data-key="(\w+)-(\d)"', page)
-    assert [number for _, number in keys] == ["2", "1"]
-    assert keys[0][0] == keys[1][0]
+    logs = Recorded(recorded.log_answers())
+    client = open_console(logs=logs)
+    place = re.search(r'data-live-place="(\d+)"', client.get("/logs?service=car").text)
+    assert place
+    logs.answers["/api/logs"] = {"logs": [twin, twin], "total": 250, "latest": 259}
+    answer = client.get(f"/logs/live?service=car&place={place[1]}")
+    assert logs.asked[-1] == ("/api/logs", {"service": "car", "limit": 200, "after": 7})
+    assert (answer.headers["X-Place"], answer.headers["X-Left-Out"]) == ("259", "248")
+    assert len(set(re.findall(r'data-key="([\w-]+)"', answer.text))) == 2
+
+
+def test_following_goes_on_when_the_store_was_made_anew(open_console: Any) -> None:
+    logs = Recorded({"/api/logs": {"logs": [recorded.line("first")], "total": 1, "latest": 1}})
+    answer = open_console(logs=logs).get("/logs/live?place=900")
+    assert "first" in answer.text
+    assert answer.headers["X-Place"] == "1"
+
+
+def test_following_a_store_that_repeats_lines_gives_them_the_keys_they_had(open_console: Any) -> None:
+    twin = recorded.line("same")
+    hits = {"hits": {"total": {"value": 2}, "hits": [{"_source": twin}, {"_source": twin}]}}
+    client = open_console(
+        search=ElasticsearchLogs(Recorded({"/logs/_search": hits}), "http://es.test", "logs")
+    )
+    pages = [client.get("/logs/live?place=1790000000000000") for _ in range(2)]
+    assert "X-Left-Out" not in pages[0].headers
+    keys = [re.findall(r'data-key="(\w+)-(\d)"', page.text) for page in pages]
+    assert keys[0] == keys[1]
+    assert [number for _, number in keys[0]] == ["2", "1"]
+
+
+@pytest.mark.parametrize("place", ["", "x", "-1", "9" * 30, "\u0663"])
+def test_following_from_nowhere_is_refused(console: FlaskClient, place: str) -> None:
+    answer = console.get("/logs/live", query_string={"place": place})
+    assert answer.status_code == 400
+    assert "place" in answer.text
 
 
 def prometheus(**answers: Any) -> Recorded:

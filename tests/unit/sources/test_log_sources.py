@@ -150,3 +150,18 @@ def test_timestamps_of_any_precision_are_read(text: str, expected: int | None) -
 def test_a_line_without_a_readable_time_still_shows() -> None:
     line = LogLine({"message": "x", "timestamp": 7})
     assert (line.time, line.severity, line.trace_id) == (0, "", "")
+
+
+def test_elasticsearch_is_asked_again_for_the_last_minute_because_lines_come_in_any_order() -> None:
+    hits = {"total": {"value": 1}, "hits": [{"_source": {"timestamp": "2026-09-21T14:13:20.000001Z"}}]}
+    transport = Recorded({"/logs/_search": {"hits": hits}})
+    asked: list[Any] = []
+    send = transport.send
+    transport.send = lambda *args: asked.append(args[3]) or send(*args)  # type: ignore[method-assign]
+    client = ElasticsearchLogs(transport, "http://es.test", "logs")
+    place = client.search(LogQuery()).place
+    assert place == "1790000000000001"
+    later = client.since(LogQuery(start=5, end=9), str(int(place) + 7_000_000))
+    times = asked[1]["query"]["bool"]["filter"][-1]["range"]["timestamp"]
+    assert times == {"format": "epoch_millis", "gte": 1_790_000_000_000 + 7_000 - 60_000}
+    assert later.place == "1790000007000001"
