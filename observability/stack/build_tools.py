@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -174,12 +175,12 @@ def _run(tool: Tool, command: Sequence[str], folder: Path, environ: Mapping[str,
 
 
 def version_of(path: str) -> str:
-    """What a program says of its version, for a person to read."""
+    """The version that a program says it has, without a leading `v`."""
     for arguments in (["--version"], ["version"]):
         done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=30)  # noqa: S603
-        if done.returncode == 0 and done.stdout.strip():
-            return done.stdout.strip().splitlines()[-1]
-    return "it does not say its version"
+        if done.returncode == 0 and (said := re.search(r"\d+\.\d+\.\d[^\s,\"]*", done.stdout + done.stderr)):
+            return said[0]
+    return "of an unknown version"
 
 
 def say(text: str) -> None:
