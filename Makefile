@@ -87,8 +87,8 @@ test: ## Everything that CI runs: lint, generated files, and all tests
 	@# Two stacks at a time and no more, for these tests hold times.
 	$(BIN)/pytest --durations=10 -n 2 --dist loadfile tests/local tests/browser
 
-test-unit: $(VENV)/.dev ## One folder of the tests; likewise test-contract, test-local, test-browser, test-integration
-test-unit test-contract test-local test-browser test-integration: test-%: $(VENV)/.dev
+test-unit: $(VENV)/.dev ## One folder of the tests; likewise test-contract, test-local, test-browser
+test-unit test-contract test-local test-browser: test-%: $(VENV)/.dev
 	$(BIN)/pytest --durations=5 tests/$*
 
 lint: $(VENV)/.dev ## ruff and mypy

@@ -26,6 +26,13 @@ def record_collector(ran: Recorder) -> str:
     return _record(ran, COLLECTOR_NAME, COLLECTOR, pinned(K8S / "base/collector/statefulset.yaml"))
 
 
+def record_prometheus_tools(ran: Recorder) -> None:
+    """Say which promtool and amtool this machine has."""
+    for name, part in (("promtool", "prometheus"), ("amtool", "alertmanager")):
+        version = pinned(K8S / f"base/{part}/statefulset.yaml")
+        ran(name, version=version_of(name), had="the system's package, on PATH", pinned=version.lstrip("v"))
+
+
 def pinned(path: Path) -> str:
     """The version of the image that a workload of the manifests runs."""
     workload = yaml.safe_load(path.read_text())

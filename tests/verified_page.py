@@ -16,7 +16,8 @@ PAGE = ROOT / "docs" / "verified.md"
 NOT_RUN = Path(__file__).parent / "verified-not-run.yaml"
 RUNNERS = {
     "tests/integration": "make test-integration",
-    "tests/k8s_programs": "make test-k8s-programs",
+    "tests/k8s_programs": "make test-integration",
+    "tests/k8s": "make test-k8s",
     "tests/cluster": "make test-cluster",
     "tests/images": "make test-images",
 }

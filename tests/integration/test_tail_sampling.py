@@ -7,11 +7,13 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from pipeline import Pipeline, config_map, pipeline
+from pipeline import Pipeline, config_map, manifest, pipeline
 from polling import until
 from realprograms import record_collector, record_jaeger
 from spans import Piece, Sender
 from verifying import Recorder
+
+from observability.stack import jaeger
 
 SEED = 20261122
 ORDINARY = 4000
@@ -150,6 +152,13 @@ def test_the_counters_say_what_came_in_and_what_went_on(
         "otelcol_exporter_enqueue_failed_spans_total",
     ):
         assert running.counted(lost) == 0, lost
+
+
+@pytest.mark.parametrize("overlay", ["local", "production"])
+def test_what_runs_here_is_what_the_overlay_gives_the_pod(overlay: str) -> None:
+    """And `make up BACKEND=jaeger` reads the same file, so that it needs no kustomize."""
+    for part in ("collector", "jaeger") if overlay == "local" else ("collector",):
+        assert manifest(overlay, part) == (jaeger.K8S / part / "config.yaml").read_text()
 
 
 def bounds(count: int, share: float, chance: float) -> tuple[int, int]:

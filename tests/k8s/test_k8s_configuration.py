@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import yaml
 from manifests import Manifests
+from realprograms import record_prometheus_tools
 from rendering import COMBINATIONS, K8S, ROOT, rendered
+from verifying import Recorder
 
 from observability import schema
 from observability.configuration import TelemetrySettings
@@ -24,6 +26,11 @@ from services.web.settings import Settings as WebSettings
 LOCAL, PRODUCTION = Manifests(rendered("local")), Manifests(rendered("production"))
 SERVICES = {"web": WebSettings, "car": CarSettings, "minus": MinusSettings}
 OVERLAYS = pytest.mark.parametrize("manifests", [LOCAL, PRODUCTION], ids=["local", "production"])
+
+
+@pytest.fixture(scope="module")
+def prometheus_tools(ran: Recorder) -> None:
+    record_prometheus_tools(ran)
 
 
 def tool(*command: str) -> str:
@@ -94,6 +101,11 @@ def test_the_services_find_each_other_and_the_collector(manifests: Manifests) ->
 REMOTE_WRITE = K8S / "components/prometheus-remote-write/remote-write.example.yml"
 
 
+@pytest.mark.verifies(
+    component="promtool",
+    claim="accepts the manifests' Prometheus configuration with its rules, but for discovery by Kubernetes",
+)
+@pytest.mark.usefixtures("prometheus_tools")
 @pytest.mark.parametrize("behind", ["", REMOTE_WRITE.read_text()], ids=["own", "with remote write behind it"])
 def test_promtool_accepts_the_configuration(behind: str, tmp_path: Path) -> None:
     """Debian's promtool knows no discovery by Kubernetes; everything else is read as it is."""
@@ -127,6 +139,8 @@ def test_remote_write_joins_what_prometheus_then_reads() -> None:
     assert "rules" in mounts.values()
 
 
+@pytest.mark.verifies(component="amtool", claim="accepts the manifests' Alertmanager configuration")
+@pytest.mark.usefixtures("prometheus_tools")
 def test_amtool_accepts_the_routing(tmp_path: Path) -> None:
     path = tmp_path / "alertmanager.yml"
     path.write_text(LOCAL.config_files("alertmanager")["alertmanager.yml"])

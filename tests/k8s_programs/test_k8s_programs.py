@@ -1,17 +1,22 @@
 """Jaeger, the Collector and Pod Security themselves read what the manifests give them.
 
-`make test-k8s-programs` builds all three, which takes long, so these tests are no part of `make test`.
+`make tools` builds all three once, which takes long, so these tests are no part of `make test`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from realprograms import record_collector, record_jaeger
+from verifying import Recorder
+
+from observability.stack.tools import PODSECURITY, TOOLS
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"
@@ -27,11 +32,20 @@ TOLD = {
 """What the pods are told by their environment."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def programs(ran: Recorder) -> None:
+    """Which programs these are. Fails where one is missing, and says how to get it."""
+    record_jaeger(ran)
+    record_collector(ran)
+    module = (ROOT / PODSECURITY.recipe.folder / "go.mod").read_text()
+    admission = re.search(r"k8s.io/pod-security-admission v(\S+)", module)
+    assert admission
+    ran(POD_SECURITY, version=admission[1], had=PODSECURITY.had())
+
+
 def run(program: str, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    path = ROOT / ".tools" / "bin" / program
-    assert path.exists(), f"{path} is missing: `make tools-k8s-programs` builds it (it needs Go)"
     return subprocess.run(
-        [str(path), *arguments],
+        [TOOLS[program].path(), *arguments],
         env={**os.environ, **TOLD},
         input=text,
         capture_output=True,
@@ -40,11 +54,13 @@ def run(program: str, *arguments: str, text: str | None = None) -> subprocess.Co
     )
 
 
+POD_SECURITY = "Pod Security admission"
 JAEGER = ("base/jaeger/config.yaml", "base/jaeger-elasticsearch/config/collector.yaml")
 QUERY = "base/jaeger-elasticsearch/config/query.yaml"
 COLLECTOR = ("base/collector/config.yaml", "components/collector-load-balancing/router/config.yaml")
 
 
+@pytest.mark.verifies(component="Jaeger", claim="accepts every Jaeger configuration of the manifests")
 @pytest.mark.parametrize("path", [*JAEGER, QUERY])
 def test_jaeger_accepts_its_configuration(path: str) -> None:
     done = run("jaeger", "validate", "--config", str(K8S / path))
@@ -60,6 +76,9 @@ def collector_config(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.verifies(
+    component="OpenTelemetry Collector", claim="accepts every Collector configuration of the manifests"
+)
 @pytest.mark.parametrize("collector_config", COLLECTOR, indirect=True)
 def test_the_collector_accepts_its_configuration(collector_config: Path) -> None:
     done = run("otelcol", "validate", "--config", str(collector_config))
@@ -83,6 +102,10 @@ def test_the_collector_that_reads_is_the_version_that_runs() -> None:
     assert image.rpartition(":")[2] == build["dist"]["version"]
 
 
+@pytest.mark.verifies(
+    component="Pod Security admission",
+    claim="admits every pod of both overlays as restricted, but for Fluent Bit and node-exporter",
+)
 @pytest.mark.parametrize("overlay", ["local", "production"])
 def test_pod_security_admits_all_but_the_two_node_agents_as_restricted(overlay: str) -> None:
     rendered = run("kustomize", "build", str(K8S / "overlays" / overlay)).stdout

@@ -101,8 +101,8 @@ def test_what_the_person_has_is_used_and_nothing_is_built(
 
     assert machine.builds == 0
     said = capsys.readouterr().err
-    assert "made 9.9.9" in said
-    assert "made 8.8.8" in said
+    assert "(9.9.9)" in said
+    assert "(8.8.8)" in said
     assert MADE.had() == "found on this machine as `mine`"
 
 
@@ -138,3 +138,20 @@ def test_a_build_that_fails_shows_the_compilers_words_and_leaves_nothing(machine
 def test_a_name_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert build_tools.main(["yaeger"]) == 2
     assert "there is no tool yaeger: name some of jaeger" in capsys.readouterr().err
+
+
+def test_the_kubernetes_programs_are_the_version_that_their_module_pins() -> None:
+    pinned = (tools.ROOT / "tests/apiserver/programs/go.mod").read_text()
+    assert f"k8s.io/kubernetes v{tools.KUBERNETES_VERSION}\n" in pinned
+    assert f"go.etcd.io/etcd/server/v3 v{tools.ETCD.version}\n" in pinned.replace(" // indirect", "")
+
+
+def test_what_is_on_demand_is_built_when_it_is_named_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    had: list[str] = []
+    monkeypatch.setattr(build_tools, "provide", lambda tool: had.append(tool.name))
+
+    assert build_tools.main([]) == 0
+    assert "jaeger" in had
+    assert "kube-apiserver" not in had
+    assert build_tools.main(["kube-apiserver"]) == 0
+    assert had[-1] == "kube-apiserver"
