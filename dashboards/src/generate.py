@@ -20,12 +20,16 @@ GENERATED = HERE / "generated"
 
 def rule_groups(objectives: Objectives) -> dict[str, list[Group]]:
     """Every rule group, by the name of its rule file."""
-    return {"slo": slo_rules.groups(objectives), **alerts.files(objectives)}
+    return {
+        "slo": slo_rules.groups(objectives),
+        "slo-budget": slo_rules.budget_groups(objectives),
+        **alerts.files(objectives),
+    }
 
 
 def rules(objectives: Objectives, scale: Fraction = Fraction(1)) -> dict[str, str]:
     """The rule files. `scale` shortens every window, wait and interval, and nothing else, for a live test."""
-    sources = {"slo": "dashboards/slos.yaml"}
+    sources = dict.fromkeys(("slo", "slo-budget"), "dashboards/slos.yaml")
     return {
         f"rules/{name}.yml": dump(
             rule_file([group.scaled(scale) for group in groups], objectives.runbooks),

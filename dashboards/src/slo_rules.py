@@ -1,14 +1,20 @@
 """Objectives to recording rules and burn-rate alerts.
 
 Recorded for each objective, as `slo`, `service` and `sli`:
+  slo:events:total, slo:failures:total   counters of each target, with `job` and `instance`; see below
   slo:events:increase<window>     events in the window
   slo:failures:increase<window>   the bad ones among them; 0, not absent, while all is well
   slo:failures:ratio<window>      bad over all; absent, not 0/0, while there is no traffic
   slo:objective:ratio, slo:budget_left:ratio
 
-Windows up to six hours are counted from the services' own series. A day and more would read millions of raw
-samples each time, so these windows add up the recorded five-minute counts, one every five minutes. Where
-Prometheus holds less than a window (a laptop, a fresh start), the window is what it holds.
+A service has no series for a failure until it first fails, and Prometheus counts growth: what appears with
+its first value has not grown. So the counters are recorded, beginning with 0 as soon as the target is
+scraped; the first failure of all is growth from there. Each target keeps its own, so that a restart is seen
+as one.
+
+Windows up to six hours are counted from these. A day and more would read hundreds of thousands of samples
+each time, so these windows add up the recorded five-minute counts, one every five minutes. Where Prometheus
+holds less than a window (a laptop, a fresh start), the window is what it holds.
 """
 
 from __future__ import annotations
@@ -28,12 +34,20 @@ EVERYTHING = 0.999
 
 def groups(objectives: Objectives) -> list[Group]:
     """The rule groups of all objectives."""
+    long = [window for window in windows(objectives) if not _raw(window)]
     return [
         *(Group(f"slo-{slo.name}", _counts(slo, objectives), "15s") for slo in objectives.slos),
         Group("slo-ratios", _ratios(objectives), "15s"),
-        Group("slo-long-windows", _long_windows(objectives), "1m"),
+        Group("slo-long-windows", [rule for window in long for rule in _added_up(window)], "1m"),
         Group("slo-burn", [alert for slo in objectives.slos for alert in _alerts(slo, objectives)], "15s"),
     ]
+
+
+def budget_groups(objectives: Objectives) -> list[Group]:
+    """The group of the whole period, a rule file of its own: no alert rests on it, and it costs the most."""
+    left = f"1 - slo:failures:ratio{objectives.period} / (1 - slo:objective:ratio)"
+    rules = [*_added_up(objectives.period), Recording("slo:budget_left:ratio", left)]
+    return [Group("slo-budget", rules, "1m")]
 
 
 def windows(objectives: Objectives) -> list[str]:
@@ -51,21 +65,35 @@ def _selector(slo: Slo, *more: str) -> str:
     return "{" + ",".join([f'job="{slo.service}"', route, *more]) + "}"
 
 
-def events(slo: Slo, window: str) -> str:
-    """PromQL that counts the events of the window. Errors have no latency worth an objective."""
-    good = 'http_response_status_code!~"5.."'
-    selector = _selector(slo, good) if slo.sli == "latency" else _selector(slo)
-    return f"sum(increase({schema.HTTP_SERVER_DURATION.sample}{selector}[{window}]))"
+def _of_each_target(metric: str, selector: str) -> str:
+    return f"sum by (job, instance) ({metric}{selector})"
 
 
-def failures(slo: Slo, window: str) -> str:
-    """PromQL that counts the bad events of the window: 0 where there are none."""
-    every = events(slo, window)
+def _zero(slo: Slo) -> str:
+    """0 for each target that answers; while one does not, nothing, for a fall to 0 would be a restart."""
+    return f'0 * sum by (job, instance) (up{{job="{slo.service}"}} == 1)'
+
+
+def _every(slo: Slo) -> str:
+    """Errors have no latency worth an objective."""
+    selector = _selector(slo, 'http_response_status_code!~"5.."') if slo.sli == "latency" else _selector(slo)
+    return _of_each_target(schema.HTTP_SERVER_DURATION.sample, selector)
+
+
+def events(slo: Slo) -> str:
+    """PromQL that counts the events of each target since it started: 0 from its first scrape on."""
+    return f"{_every(slo)}\nor {_zero(slo)}"
+
+
+def failures(slo: Slo) -> str:
+    """PromQL that counts the bad ones among the events of each target: 0 from its first scrape on."""
     if slo.sli == "latency":
         fast = _selector(slo, 'http_response_status_code!~"5.."', f'le="{slo.threshold}"')
-        return f"{every}\n- sum(increase({schema.HTTP_SERVER_DURATION.name}_bucket{fast}[{window}]))"
-    bad = _selector(slo, 'http_response_status_code=~"5.."')
-    return f"sum(increase({schema.HTTP_SERVER_DURATION.sample}{bad}[{window}]))\nor 0 * {every}"
+        bad = f"{_every(slo)}\n- {_of_each_target(f'{schema.HTTP_SERVER_DURATION.name}_bucket', fast)}"
+    else:
+        selector = _selector(slo, 'http_response_status_code=~"5.."')
+        bad = _of_each_target(schema.HTTP_SERVER_DURATION.sample, selector)
+    return f"{bad}\nor {_zero(slo)}"
 
 
 def _labels(slo: Slo) -> dict[str, str]:
@@ -74,11 +102,20 @@ def _labels(slo: Slo) -> dict[str, str]:
 
 def _counts(slo: Slo, objectives: Objectives) -> list[Recording]:
     labels = _labels(slo)
-    recorded = [Recording("slo:objective:ratio", f"vector({slo.objective / 100:.6g})", labels)]
+    recorded = [
+        Recording("slo:objective:ratio", f"vector({slo.objective / 100:.6g})", labels),
+        # Failures before events: if a scrape comes in between the two, there are never more bad than all.
+        Recording("slo:failures:total", failures(slo), labels),
+        Recording("slo:events:total", events(slo), labels),
+    ]
     for window in filter(_raw, windows(objectives)):
         recorded += [
-            Recording(f"slo:events:increase{window}", events(slo, window), labels),
-            Recording(f"slo:failures:increase{window}", failures(slo, window), labels),
+            Recording(
+                f"slo:{what}:increase{window}",
+                f'sum(increase(slo:{what}:total{{slo="{slo.name}"}}[{window}]))',
+                labels,
+            )
+            for what in ("events", "failures")
         ]
     return recorded
 
@@ -93,19 +130,16 @@ def _ratios(objectives: Objectives) -> list[Recording]:
     return [_ratio(window) for window in windows(objectives) if _raw(window)]
 
 
-def _long_windows(objectives: Objectives) -> list[Recording]:
-    long = [window for window in windows(objectives) if not _raw(window)]
-    recorded = []
-    for window in [*long, objectives.period]:
-        recorded += [
+def _added_up(window: str) -> list[Recording]:
+    return [
+        *(
             Recording(
                 f"slo:{what}:increase{window}", f"sum_over_time(slo:{what}:increase{BASE}[{window}:{BASE}])"
             )
             for what in ("events", "failures")
-        ]
-        recorded.append(_ratio(window))
-    left = f"1 - slo:failures:ratio{objectives.period} / (1 - slo:objective:ratio)"
-    return [*recorded, Recording("slo:budget_left:ratio", left)]
+        ),
+        _ratio(window),
+    ]
 
 
 def _burning(slo: Slo, rate: BurnRate, min_failures: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dashboards.src.counters import grown
 from dashboards.src.rules import Alert, Group
 from dashboards.src.slos import Objectives
 from observability import schema
@@ -14,7 +15,7 @@ _BAD_LINES = f'{_LOGS}{{severity=~"ERROR|FATAL"}}'
 def groups(objectives: Objectives) -> list[Group]:
     """One group: the services of `objectives` down, cut off, overloaded, noisy or restarting."""
     down = [_down(service) for service in objectives.depends_on]
-    rules = [*down, *_reachability(), *_dependencies(), *_load(), *_noise(), _recovering()]
+    rules = [*down, *_reachability(objectives), *_dependencies(), *_load(), *_noise(), _recovering()]
     return [Group("services", rules, "15s")]
 
 
@@ -31,9 +32,11 @@ def _down(service: str) -> Alert:
     )
 
 
-def _reachability() -> list[Alert]:
-    before = f"sum by (job) (increase({_REQUESTS}[1h] offset 10m))"
-    now = f"sum by (job) (increase({_REQUESTS}[10m]))"
+def _reachability(objectives: Objectives) -> list[Alert]:
+    # Jaeger, and others that are built with OpenTelemetry, count requests under the same name.
+    ours = f'{_REQUESTS}{{job=~"{"|".join(objectives.depends_on)}"}}'
+    before = f"sum by (job) (increase({ours}[1h] offset 10m))"
+    now = f"sum by (job) ({grown(ours, '10m')})"
     return [
         Alert(
             name="TargetDown",
@@ -117,14 +120,14 @@ def _load() -> list[Alert]:
 
 
 def _noise() -> list[Alert]:
-    now = f"sum by (job) (increase({_BAD_LINES}[10m]))"
+    now = f"sum by (job) ({grown(_BAD_LINES, '10m')})"
     before = f"sum by (job) (increase({_BAD_LINES}[1h] offset 10m))"
     return [
         Alert(
             name="LogErrorsRising",
             severity="ticket",
-            # Ten minutes against the mean ten minutes of the hour before; no line then counts as none.
-            expr=f"{now} >= 20\nand\n{now} > 3 * ({before} / 6 or 0 * {now})",
+            # Three times the mean ten minutes of the hour before; with no line then, any number is more.
+            expr=f"{now} >= 20\nunless\n{before} / 2 >= {now}",
             service="{{ $labels.job }}",
             summary=(
                 "{{ $labels.job }} wrote {{ $value | humanize }} error lines in ten minutes, over three "

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dashboards.src.counters import grown
 from dashboards.src.rules import Alert, Group
 from observability import schema
 
@@ -21,12 +22,17 @@ def groups() -> list[Group]:
     ]
 
 
+def _any(*losses: str, by: str = "job") -> str:
+    """Whether one of the counters grew within ten minutes: a single loss is worth knowing."""
+    return "\nor\n".join(f"sum by ({by}) ({grown(loss, '10m')}) > 0" for loss in losses)
+
+
 def _services() -> list[Alert]:
     return [
         Alert(
             name="SpansDropped",
             severity="ticket",
-            expr=f'sum by (job) (increase({_PROCESSED}{{error_type!=""}}[10m])) > 0',
+            expr=_any(f'{_PROCESSED}{{error_type!=""}}'),
             service="{{ $labels.job }}",
             summary="{{ $labels.job }} dropped {{ $value | humanize }} spans in ten minutes.",
             description="Its export queue was full or already closed: traces of this time have holes.",
@@ -35,8 +41,8 @@ def _services() -> list[Alert]:
             name="SpanExportFailing",
             severity="ticket",
             expr=(
-                f'sum by (job) (increase({_EXPORTED}{{error_type!=""}}[5m]))\n'
-                f"/ sum by (job) (increase({_EXPORTED}[5m])) > 0.05"
+                f"""sum by (job) ({grown(f'{_EXPORTED}{{error_type!=""}}', "5m")})\n"""
+                f"/ sum by (job) ({grown(_EXPORTED, '5m')}) > 0.05"
             ),
             hold="2m",
             service="{{ $labels.job }}",
@@ -65,7 +71,7 @@ def _services() -> list[Alert]:
         Alert(
             name="LogLinesLost",
             severity="ticket",
-            expr=f"sum by (job) (increase({schema.LOG_RECORDS_LOST.sample}[10m])) > 0",
+            expr=_any(schema.LOG_RECORDS_LOST.sample),
             service="{{ $labels.job }}",
             summary="{{ $labels.job }} could not write {{ $value | humanize }} log lines in ten minutes.",
             description=(
@@ -76,22 +82,18 @@ def _services() -> list[Alert]:
 
 
 def _carriers() -> list[Alert]:
-    collector = "\nor\n".join(
-        f"sum by (job) (increase(otelcol_{name}_spans_total[10m])) > 0"
-        for name in ("exporter_send_failed", "exporter_enqueue_failed", "receiver_refused")
+    collector = _any(
+        *(
+            f"otelcol_{name}_spans_total"
+            for name in ("exporter_send_failed", "exporter_enqueue_failed", "receiver_refused")
+        )
     )
-    fluentbit = "\nor\n".join(
-        f"sum by (job) (increase(fluentbit_output_{name}_total[10m])) > 0"
-        for name in ("dropped_records", "retries_failed")
-    )
+    fluentbit = _any(*(f"fluentbit_output_{name}_total" for name in ("dropped_records", "retries_failed")))
     return [
         Alert(
             name="BackendRefusingTelemetry",
             severity="ticket",
-            expr=(
-                'sum by (job) (increase(dashcam_receiver_records_total{outcome="refused"}[10m])) > 0\n'
-                "or\nsum by (job) (increase(dashcam_store_failures_total[10m])) > 0"
-            ),
+            expr=_any('dashcam_receiver_records_total{outcome="refused"}', "dashcam_store_failures_total"),
             service="{{ $labels.job }}",
             summary="The embedded backend refused or lost telemetry {{ $value | humanize }} times.",
             description="Its queue or its disk is full: it takes what fits one machine, then says so.",
@@ -124,10 +126,7 @@ def _carriers() -> list[Alert]:
         Alert(
             name="ElasticsearchRejectingWrites",
             severity="ticket",
-            expr=(
-                "sum by (job, cluster) "
-                '(increase(elasticsearch_thread_pool_rejected_count{type="write"}[10m])) > 0'
-            ),
+            expr=_any('elasticsearch_thread_pool_rejected_count{type="write"}', by="job, cluster"),
             service="{{ $labels.job }}",
             summary="Elasticsearch rejected {{ $value | humanize }} write requests in ten minutes.",
             description=(
@@ -143,7 +142,7 @@ def _watchers() -> list[Alert]:
         Alert(
             name="RuleEvaluationFailing",
             severity="ticket",
-            expr="sum by (job, rule_group) (increase(prometheus_rule_evaluation_failures_total[10m])) > 0",
+            expr=_any("prometheus_rule_evaluation_failures_total", by="job, rule_group"),
             service="{{ $labels.job }}",
             summary="Prometheus could not evaluate rules of {{ $labels.rule_group }}.",
             description="Alerts of this group are blind until it is repaired.",
@@ -151,10 +150,7 @@ def _watchers() -> list[Alert]:
         Alert(
             name="NotificationsFailing",
             severity="ticket",
-            expr=(
-                "sum by (job) (increase(alertmanager_notifications_failed_total[10m])) > 0\n"
-                "or\nsum by (job) (increase(prometheus_notifications_dropped_total[10m])) > 0"
-            ),
+            expr=_any("alertmanager_notifications_failed_total", "prometheus_notifications_dropped_total"),
             service="{{ $labels.job }}",
             summary=(
                 "{{ $labels.job }} could not deliver {{ $value | humanize }} notifications in ten minutes."

@@ -11,7 +11,7 @@ from dashboards.src.slos import Objectives
 def all_boards(objectives: Objectives) -> list[Dashboard]:
     """Every dashboard, with panel ids given in order."""
     boards = [
-        overview.build(),
+        overview.build(objectives),
         service.build(),
         slo.build(objectives),
         car.build(),

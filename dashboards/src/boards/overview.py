@@ -21,6 +21,7 @@ from dashboards.src.panels import (
     row,
     rows,
 )
+from dashboards.src.slos import Objectives
 from observability import schema
 
 ERRORS = ((None, GREEN), (0.001, AMBER), (0.01, RED))
@@ -35,23 +36,24 @@ reached at all.
 """
 
 
-def build() -> Dashboard:
-    """The overview."""
+def build(objectives: Objectives) -> Dashboard:
+    """The overview of the services that slos.yaml names. Jaeger counts its requests under the same metric."""
+    ours = f'job=~"{"|".join(objectives.depends_on)}"'
     board = page("overview", "All services", "Rate, errors, duration and error budget of every service.")
     board.with_panel(note("How to read this page", _HOW, width=24, height=4))
-    for panel in _numbers():
+    for panel in _numbers(ours):
         board.with_panel(panel)
-    board.with_panel(_table())
+    board.with_panel(_table(ours))
     board.with_row(row("Rate, errors, duration"))
-    for panel in _graphs():
+    for panel in _graphs(ours):
         board.with_panel(panel)
     board.with_row(row("Objectives and dependencies"))
-    for panel in _objectives():
+    for panel in _objectives(ours):
         board.with_panel(panel)
     return board.build()
 
 
-def _numbers() -> list[PanelBuilder]:
+def _numbers(ours: str) -> list[PanelBuilder]:
     firing = 'count(ALERTS{{alertstate="firing",severity="{}"}}) or vector(0)'
     return [
         number(
@@ -79,13 +81,13 @@ def _numbers() -> list[PanelBuilder]:
             "Requests",
             "All requests a second. A sudden fall to zero is a fault in front of the services.",
             "reqps",
-            Query(f"sum(rate({red.SERVER.sample}[{red.RATE}]))", "requests"),
+            Query(f"sum(rate({red.SERVER.sample}{{{ours}}}[{red.RATE}]))", "requests"),
         ),
         number(
             "Failing requests",
             "The share answered with 500 to 599, of all services.",
             "percentunit",
-            Query(_all_errors(), "failing"),
+            Query(_all_errors(ours), "failing"),
             steps=ERRORS,
         ),
         number(
@@ -98,22 +100,22 @@ def _numbers() -> list[PanelBuilder]:
     ]
 
 
-def _all_errors() -> str:
-    every = f"sum(rate({red.SERVER.sample}[{red.RATE}]))"
-    failed = f"sum(rate({red.SERVER.sample}{{{red.FAILED}}}[{red.RATE}]))"
+def _all_errors(ours: str) -> str:
+    every = f"sum(rate({red.SERVER.sample}{{{ours}}}[{red.RATE}]))"
+    failed = f"sum(rate({red.SERVER.sample}{{{ours},{red.FAILED}}}[{red.RATE}]))"
     return f"({failed} or 0 * {every}) / ({every} > 0)"
 
 
-def _table() -> PanelBuilder:
+def _table(ours: str) -> PanelBuilder:
     return rows(
         "Services",
         "One line for each service that answers. A service that is missing here is down. Click a name "
         "for its page.",
         "none",
-        Query(red.rate("job"), "Requests/s"),
-        Query(red.error_ratio("job"), "Failing"),
-        Query(red.quantile(0.5, "job"), "p50"),
-        Query(red.quantile(0.99, "job"), "p99"),
+        Query(red.rate("job", ours), "Requests/s"),
+        Query(red.error_ratio("job", ours), "Failing"),
+        Query(red.quantile(0.5, "job", ours), "p50"),
+        Query(red.quantile(0.99, "job", ours), "p99"),
         Query(red.saturation("job"), "Threads busy"),
         Query(f"sum by (job) ({_UP})", "Instances up"),
         height=6,
@@ -128,20 +130,20 @@ def _table() -> PanelBuilder:
     )
 
 
-def _graphs() -> list[PanelBuilder]:
+def _graphs(ours: str) -> list[PanelBuilder]:
     return [
         graph(
             "Requests by service",
             "A step down without a deploy is people giving up, or a fault in front of the services.",
             "reqps",
-            Query(red.rate("job"), "{{job}}"),
+            Query(red.rate("job", ours), "{{job}}"),
         ),
         graph(
             "Failing requests by service",
             "The share answered with 500 to 599. Several lines rising together share a cause: the last "
             "in the chain.",
             "percentunit",
-            Query(red.error_ratio("job"), "{{job}}"),
+            Query(red.error_ratio("job", ours), "{{job}}"),
             steps=ERRORS,
         ),
         graph(
@@ -149,7 +151,7 @@ def _graphs() -> list[PanelBuilder]:
             "What the unluckiest in a hundred wait. web's includes car's, car's includes minus'. A "
             "point opens its trace.",
             "s",
-            Query(red.quantile(0.99, "job"), "{{job}}", exemplars=True),
+            Query(red.quantile(0.99, "job", ours), "{{job}}", exemplars=True),
         ),
         graph(
             "Threads busy",
@@ -176,14 +178,14 @@ def _graphs() -> list[PanelBuilder]:
             "to a service that says it is well: the way to it is broken.",
             "percentunit",
             Query(
-                red.call_failures("job, server_address, server_port"),
+                red.call_failures("job, server_address, server_port", ours),
                 "{{job}} to {{server_address}}:{{server_port}}",
             ),
         ),
     ]
 
 
-def _objectives() -> list[PanelBuilder]:
+def _objectives(ours: str) -> list[PanelBuilder]:
     return [
         bars(
             "Error budget left",
@@ -213,7 +215,7 @@ def _objectives() -> list[PanelBuilder]:
             "Requests a second along each edge. More calls for the same requests: retries, or an N+1.",
             "reqps",
             Query(
-                red.rate("job, server_address, server_port", "", red.CLIENT),
+                red.rate("job, server_address, server_port", ours, red.CLIENT),
                 "{{job}} to {{server_address}}:{{server_port}}",
             ),
             width=12,

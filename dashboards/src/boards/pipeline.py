@@ -7,6 +7,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards.src.boards import carriers, red
 from dashboards.src.boards.carriers import per_second
 from dashboards.src.boards.page import page
+from dashboards.src.counters import grown
 from dashboards.src.panels import (
     BAD_ABOVE_ZERO,
     GREEN,
@@ -58,14 +59,14 @@ def _services() -> list[PanelBuilder]:
             "Spans dropped in an hour",
             "Above zero, traces of that time have holes.",
             "none",
-            Query(f'sum(increase({processed}{{error_type!=""}}[1h])) or vector(0)', "dropped"),
+            Query(f"""sum({grown(f'{processed}{{error_type!=""}}', "1h")}) or vector(0)""", "dropped"),
             steps=BAD_ABOVE_ZERO,
         ),
         number(
             "Log lines lost in an hour",
             "Above zero, lines could not be written to standard output.",
             "none",
-            Query(f"sum(increase({lost}[1h])) or vector(0)", "lost"),
+            Query(f"sum({grown(lost, '1h')}) or vector(0)", "lost"),
             steps=BAD_ABOVE_ZERO,
         ),
         graph(

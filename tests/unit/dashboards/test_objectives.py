@@ -75,12 +75,12 @@ def test_a_changed_objective_changes_rule_and_threshold(tmp_path: Path) -> None:
     assert 'ratio1h{slo="web-availability"} > 14.4 * 0.005' in expression
 
 
-def test_long_windows_read_recorded_counts_and_short_ones_the_services_own() -> None:
-    recorded = {
-        rule.record: rule.expr
-        for group in slo_rules.groups(load())
-        for rule in group.rules
-        if hasattr(rule, "record")
-    }
-    assert "http_server_request" in recorded["slo:events:increase6h"]
+def test_windows_are_counted_from_recorded_counters_and_long_ones_from_recorded_counts() -> None:
+    objectives = load()
+    groups = [*slo_rules.groups(objectives), *slo_rules.budget_groups(objectives)]
+    recorded = {rule.record: rule.expr for group in groups for rule in group.rules if hasattr(rule, "record")}
+    raw = {name for name, expr in recorded.items() if "http_server_request" in expr}
+    assert raw == {"slo:events:total", "slo:failures:total"}
+    assert "slo:events:total" in recorded["slo:events:increase6h"]
     assert recorded["slo:events:increase3d"] == "sum_over_time(slo:events:increase5m[3d:5m])"
+    assert recorded["slo:events:increase30d"] == "sum_over_time(slo:events:increase5m[30d:5m])"
