@@ -1,23 +1,17 @@
-"""Causes that the shape of traces shows: contexts that do not arrive, clocks that differ."""
+"""Causes that the shape of traces shows: contexts that do not arrive."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from observability.diagnose import words
-from observability.diagnose.model import WASTE, Cause, Evidence
+from observability.diagnose.model import WASTE, Cause
 from observability.diagnose.observe import Observed
 from observability.diagnose.places import Visit
 from observability.diagnose.traces import Traced
-from observability.sources import Span
 
 LEAST_ROOTS, BROKEN = 8, 0.3
-"""Calls, or moved spans, that must have been seen; the rise of the share of cut ones that counts."""
-
-
-def causes(seen: Observed, found: Traced) -> list[Cause]:
-    """Everything that the traces' shape alone gives as a cause."""
-    return [*broken(seen, found), *skewed(seen, found)]
+"""Calls that must have been seen; the rise of the share of cut ones that counts."""
 
 
 def broken(seen: Observed, found: Traced) -> list[Cause]:
@@ -86,32 +80,3 @@ def _new_roots(found: Traced, service: str) -> list[Visit]:
 
     usual = {client(visit) for visit in roots(found.before)}
     return [visit for visit in roots(found.during) if client(visit) not in usual]
-
-
-def skewed(seen: Observed, found: Traced) -> list[Cause]:
-    """Services whose clock differs from their callers', as Jaeger's own adjustment says."""
-    causes = []
-    for service in sorted({visit.place.service for visit in found.during}):
-        moved = [v for v in found.during if v.place.service == service and _moved(v.span)]
-        usual = sum(v.place.service == service and _moved(v.span) for v in found.before)
-        share, before = len(moved) / len(found.during), usual / max(1, len(found.before))
-        if len(moved) < LEAST_ROOTS or share < 2 * before:
-            continue
-        evidence: tuple[Evidence, ...] = (words.trace(seen, moved[-1].trace, moved[-1].span.warnings[0]),)
-        causes.append(
-            Cause(
-                "clock",
-                service,
-                str(moved[-1].span.resource.get("host.name", "")),
-                f"the clock of {service} differs from its callers'",
-                WASTE,
-                share,
-                evidence=evidence,
-            )
-        )
-    return causes
-
-
-def _moved(span: Span) -> bool:
-    # Jaeger warns of skew by the delta that it found, and also where it could not look for one.
-    return any("clock skew" in warning.lower() and "delta" in warning for warning in span.warnings)

@@ -35,10 +35,22 @@ _COUNT = schema.HTTP_SERVER_DURATION.name + "_count"
 _SUM = schema.HTTP_SERVER_DURATION.name + "_sum"
 _ROUTE = "job, http_request_method, http_route"
 
+
+def _rate(sample: str) -> str:
+    """How much a counter grew each second, by PromQL, with what a series brought when it came up.
+
+    `rate` compares samples of a series, and so knows nothing of what made it: the first failure of a route
+    brings a series of its own with the value 1 and no increase. A series that is new on a target that was
+    scraped before did grow from nothing.
+    """
+    new = f"({sample} unless {sample} offset WINDOW) / SECONDS and on (job, instance) up offset WINDOW == 1"
+    return f"(rate({sample}[WINDOW]) and {sample} offset WINDOW or {new} or rate({sample}[WINDOW]))"
+
+
 QUERIES: Mapping[str, str] = {
     "up": "up",
-    "answers": f"sum by ({_ROUTE}, http_response_status_code) (rate({_COUNT}[WINDOW]))",
-    "time": f"sum by ({_ROUTE}) (rate({_SUM}[WINDOW]))",
+    "answers": f"sum by ({_ROUTE}, http_response_status_code) {_rate(_COUNT)}",
+    "time": f"sum by ({_ROUTE}) {_rate(_SUM)}",
     "calls": "sum by (job, server_address, server_port) "
     f"(rate({schema.HTTP_CLIENT_DURATION.sample}[WINDOW]))",
     "statements": "sum by (job, db_operation_name, db_collection_name) "
@@ -51,13 +63,13 @@ QUERIES: Mapping[str, str] = {
     f"/ sum by (job, instance) ({schema.SERVER_THREADS.sample})",
     "circuit": schema.CIRCUIT_OPEN.sample,
     "dependency": schema.DEPENDENCY_UP.sample,
-    "exported": f"sum by (job, error_type) (rate({schema.SPANS_EXPORTED.sample}[WINDOW]))",
-    "dropped": f'sum by (job) (rate({schema.SPANS_PROCESSED.sample}{{error_type!=""}}[WINDOW]))',
-    "lost": f"sum by (job) (rate({schema.LOG_RECORDS_LOST.sample}[WINDOW]))",
+    "exported": f"sum by (job, error_type) {_rate(schema.SPANS_EXPORTED.sample)}",
+    "dropped": "sum by (job) " + _rate(schema.SPANS_PROCESSED.sample + '{error_type!=""}'),
+    "lost": f"sum by (job) {_rate(schema.LOG_RECORDS_LOST.sample)}",
     "samples": "scrape_samples_post_metric_relabeling",
     "versions": schema.TARGET.sample,
 }
-"""What is asked of Prometheus, by name; WINDOW becomes three scrapes."""
+"""What is asked of Prometheus, by name; WINDOW becomes three scrapes, SECONDS their length in seconds."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,8 @@ class Observed:
     lines_before: Sequence[LogLine] = ()
     lines_during: Sequence[LogLine] = ()
     traced: Sequence[str] = ()
+    heard: Mapping[str, float] = field(default_factory=dict)
+    """When each traced service wrote its last log line; `start` where it wrote none, empty: not asked."""
     away: Mapping[str, str] = field(default_factory=dict)
     console: str = ""
     detailed: bool = False
@@ -96,9 +110,9 @@ def metrics(sources: Sources, start: float, end: float, console: str = "") -> Ob
     alerts: list[Alert] = []
     try:
         interval = _interval(sources, end)
-        window = f"{max(1, round(3 * interval))}s"
+        seconds = max(1, round(3 * interval))
         step = max(interval, (end - start) / MOST_POINTS)
-        queries = {name: text.replace("WINDOW", window) for name, text in QUERIES.items()}
+        queries = {name: _asked(text, seconds) for name, text in QUERIES.items()}
         with ThreadPoolExecutor(4) as pool:
             asked = {
                 name: pool.submit(sources.metrics.range, text, start, end, step)
@@ -111,6 +125,10 @@ def metrics(sources: Sources, start: float, end: float, console: str = "") -> Ob
     return Observed(
         start, end, series=series, queries=queries, alerts=tuple(alerts), away=away, console=console
     )
+
+
+def _asked(text: str, seconds: int) -> str:
+    return text.replace("WINDOW", f"{seconds}s").replace("SECONDS", str(seconds))
 
 
 def families(sources: Sources, seen: Observed, job: str) -> Observed:
@@ -151,9 +169,11 @@ def details(sources: Sources, seen: Observed, onset: float | None, interval: flo
     except SourceError as error:
         away[error.source] = str(error)
     lines: dict[str, list[LogLine]] = {"before": [], "during": []}
+    heard: dict[str, float] = {}
     try:
         lines["before"] = _lines(sources, seen.start, border - RAMP * interval)
         lines["during"] = _lines(sources, border - interval / 2, seen.end)
+        heard = {service: _last_line(sources, service, seen.start, seen.end) for service in traced}
     except SourceError as error:
         away[error.source] = str(error)
     return Observed(
@@ -168,6 +188,7 @@ def details(sources: Sources, seen: Observed, onset: float | None, interval: flo
         lines["before"],
         lines["during"],
         traced,
+        heard,
         away,
         seen.console,
         detailed=True,
@@ -205,6 +226,11 @@ def _traces(
 
 def _broke(trace: Trace) -> bool:
     return any(span.failed and span.kind == "server" for span in trace.spans)
+
+
+def _last_line(sources: Sources, service: str, start: float, end: float) -> float:
+    found = sources.logs.search(LogQuery(service, start=int(start * 1e6), end=int(end * 1e6), limit=1)).lines
+    return found[0].time / 1e6 if found else start
 
 
 def _lines(sources: Sources, start: float, end: float) -> list[LogLine]:

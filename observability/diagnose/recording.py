@@ -40,6 +40,7 @@ def write(seen: Observed, path: Path) -> None:
         "lines_before": [_kept(one.fields) for one in _spread(seen.lines_before, MOST_LINES)],
         "lines_during": [_kept(one.fields) for one in _spread(seen.lines_during, MOST_LINES)],
         "traced": list(seen.traced),
+        "heard": dict(seen.heard),
         "away": dict(seen.away),
         "detailed": seen.detailed,
     }
@@ -62,6 +63,7 @@ def read(path: Path) -> Observed:
             lines_before=[LogLine(one) for one in data["lines_before"]],
             lines_during=[LogLine(one) for one in data["lines_during"]],
             traced=data["traced"],
+            heard=data.get("heard", {}),
             away=data["away"],
             detailed=data["detailed"],
         )

@@ -23,6 +23,7 @@ RUNBOOKS = {
     "spans lost": "SpanExportFailing",
     "no spans": "SpanExportFailing",
     "lines lost": "LogLinesLost",
+    "no lines": "LogLinesLost",
     "part away": "TargetDown",
     "no metrics": "TargetDown",
 }
@@ -44,10 +45,11 @@ ADVICE = {
     "series": "Find the label without a bound in the families below and take it out.",
     "uncached": "See whether validators (ETag, If-None-Match) still reach the service and still hold.",
     "cut traces": "See who removes or does not pass on the headers traceparent and tracestate.",
-    "clock": "Set the clock of this host (NTP).",
+    "clock": "Set the clock of this host (NTP); until then compare no times across hosts by eye.",
     "spans lost": "See whether the OTLP endpoint runs and has room.",
     "no spans": "See whether the service exports, and whether the endpoint takes in.",
-    "lines lost": "Free the disk that its standard output goes to.",
+    "lines lost": "Free the disk that its standard output goes to; traces and metrics go on meanwhile.",
+    "no lines": "See whether what carries log lines (the receiver, Fluent Bit) runs, and has room.",
     "source away": "Start it, or say where it is; until then nothing can be said about what it holds.",
 }
 """What to do about each kind, in a sentence."""

@@ -1,12 +1,12 @@
 """Scenarios: the files of `scenarios/`, what each expects, and whether a diagnosis named it.
 
 A file describes what happens (`faults` of `scenarios/flags.json`, programs to `stop`, a database to
-`lock`) and the cause that the diagnosis must put first. Nothing here is known to the diagnosis.
+`lock`, a `twin` of a service, a number of `slow_clients`) and the cause that the diagnosis must put first.
+Nothing here is known to the diagnosis.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,13 @@ from typing import Any
 import yaml
 
 from observability.diagnose.model import Cause, Diagnosis
+from observability.diagnose.twins import Twin
 
 FOLDER = Path(__file__).resolve().parents[2] / "scenarios"
 
-TELEMETRY = frozenset({"spans lost", "no spans", "lines lost", "source away", "part away", "no metrics"})
+TELEMETRY = frozenset(
+    {"spans lost", "no spans", "lines lost", "no lines", "source away", "part away", "no metrics", "clock"}
+)
 """Kinds that the diagnosis says first, in its part on the telemetry."""
 
 
@@ -52,7 +55,11 @@ class Expected:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One scenario. `lock` holds a write lock on car's SQLite file from outside; `settle` is in seconds."""
+    """One scenario.
+
+    `lock` holds a write lock on car's SQLite file from outside, `slow_clients` is how many hold on to car,
+    `settle` is seconds between the first signal and the diagnosis.
+    """
 
     name: str
     title: str
@@ -61,6 +68,8 @@ class Scenario:
     faults: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     lock: bool = False
+    twin: Twin | None = None
+    slow_clients: int = 0
     settle: float = 20.0
 
     def judged(self, found: Diagnosis) -> tuple[bool, str]:
@@ -90,12 +99,18 @@ def _read(path: Path) -> Scenario:
             faults=tuple(how.get("faults", ())),
             stop=tuple(how.get("stop", ())),
             lock=bool(how.get("lock", False)),
+            twin=_twin(how["twin"]) if "twin" in how else None,
+            slow_clients=int(how.get("slow_clients", 0)),
             **data,
         )
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, re.error) as error:
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadScenario(
             f"{path.name} cannot be used ({error}): it needs title, description, how and expect"
         ) from error
+
+
+def _twin(data: dict[str, Any]) -> Twin:
+    return Twin(**{**data, "faults": tuple(data.get("faults", ()))})
 
 
 def _expected(data: dict[str, Any]) -> Expected:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,13 +16,15 @@ from types import FrameType
 import click
 
 from observability.console.cli.session import failures, one_line, table
-from observability.diagnose import recording, results
+from observability.diagnose import recording, results, session
+from observability.diagnose.breaking import Bench, Say
 from observability.diagnose.scenario import BadScenario, Scenario, load
-from observability.diagnose.verify import BASELINE, Bench, Result, verify
+from observability.diagnose.verify import BASELINE, Result
 from observability.settings import from_environ
 from observability.sources import SourceSettings, connect
 from observability.stack import lifecycle
 from observability.stack.settings import Settings, read
+from observability.stack.state import recorded_settings
 
 RATE = "12"
 """Requests a second that the traffic of a stack for scenarios sends: enough for figures within seconds."""
@@ -43,7 +47,11 @@ def list_() -> None:
 @scenario.command("verify")
 @click.argument("names", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Every scenario.")
+@click.option("--healthy", default=0, metavar="N", help="Also N runs without a fault, under changing load.")
 @click.option("--running", is_flag=True, help="Break the stack that is up, instead of one of its own.")
+@click.option(
+    "--stacks", default=1, show_default=True, type=click.IntRange(1, 4), help="Stacks side by side."
+)
 @click.option("--baseline", default=BASELINE, show_default=True, help="Seconds without a fault before each.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write JUnit's XML here.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write a table in Markdown here.")
@@ -53,7 +61,9 @@ def list_() -> None:
 def verify_(
     names: tuple[str, ...],
     every: bool,
+    healthy: int,
     running: bool,
+    stacks: int,
     baseline: float,
     junit: Path | None,
     markdown: Path | None,
@@ -61,22 +71,40 @@ def verify_(
 ) -> None:
     """Run scenarios one after the other: baseline, fault, diagnosis, comparison, recovery.
 
-    They run in a stack of their own on free ports, with livelier traffic. Exit status 1 unless the
-    diagnosis named every cause first. One takes about two minutes.
+    They run in a stack of their own on free ports, with livelier traffic. The recovery from one counts for
+    the baseline of the next. Exit status 1 unless the diagnosis named every cause first, and nothing where
+    nothing was wrong. One takes about a minute and a half.
     """
     signal.signal(signal.SIGTERM, _interrupted)
-    chosen = _chosen(names, every)
-    done = []
-    with failures(), _bench(running) as bench:
-        for one in chosen:
-            done.append(verify(bench, one, baseline))
-            _write(done, junit, markdown, record)
-    table([[one_line(cell, 100) for cell in row] for row in results.table(done)])
-    for result in done:
+    if running and stacks > 1:
+        raise click.UsageError("--running breaks the one stack that is up: leave out --stacks")
+    jobs = session.jobs(_chosen(names, every, healthy), healthy)
+    kept: list[Result] = []
+    with failures():
+        for result in session.run(jobs, lambda number: _bench(running, number), stacks, baseline):
+            kept.append(result)
+            _write(kept, junit, markdown, record)
+    order = [job.name for job in jobs]
+    kept.sort(key=lambda one: order.index(one.name) if one.name in order else -1)
+    _write(kept, junit, markdown)
+    table([[one_line(cell, 100) for cell in row] for row in results.table(kept)])
+    for result in kept:
         for alarm in result.alarms:
             click.echo(f"{result.name}: named without a fault: {one_line(alarm)}")
-    if not all(result.passed for result in done):
+    if not all(result.passed for result in kept):
         sys.exit(1)
+
+
+@scenario.command()
+@click.argument("name")
+def hold(name: str) -> None:
+    """Break the running stack as the scenario NAME does, until Ctrl-C."""
+    signal.signal(signal.SIGTERM, _interrupted)
+    (one,) = _chosen((name,), False, 0)
+    with failures(), _bench(True, 1) as bench, contextlib.suppress(KeyboardInterrupt), bench.broken(one):
+        click.echo(f"{one.title}. Ctrl-C takes it back.")
+        while True:
+            signal.pause()
 
 
 def _interrupted(signum: int, frame: FrameType | None) -> None:
@@ -84,7 +112,7 @@ def _interrupted(signum: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + signum)
 
 
-def _write(done: list[Result], junit: Path | None, markdown: Path | None, record: Path | None) -> None:
+def _write(done: list[Result], junit: Path | None, markdown: Path | None, record: Path | None = None) -> None:
     """After each scenario, so that a run that is cut off has left something."""
     if junit:
         junit.write_text(results.junit(done), encoding="utf-8")
@@ -102,9 +130,9 @@ def _load() -> Mapping[str, Scenario]:
         raise click.ClickException(str(error)) from error
 
 
-def _chosen(names: tuple[str, ...], every: bool) -> list[Scenario]:
+def _chosen(names: tuple[str, ...], every: bool, healthy: int) -> list[Scenario]:
     known = _load()
-    if every == bool(names):
+    if (every and names) or not (every or names or healthy):
         raise click.UsageError("give the names of scenarios, or --all; `dashcam scenario list` shows them")
     if unknown := [name for name in names if name not in known]:
         raise click.UsageError(f"there is no scenario {unknown[0]!r}: give one of {', '.join(known)}")
@@ -112,14 +140,12 @@ def _chosen(names: tuple[str, ...], every: bool) -> list[Scenario]:
 
 
 @contextmanager
-def _bench(running: bool) -> Iterator[Bench]:
+def _bench(running: bool, number: int) -> Iterator[Bench]:
     """The stack that is up, or one of its own that ends with the block."""
     if running:
         asked = read()
         if not lifecycle.status(asked).ready:
             raise click.ClickException("the stack is not up: `make up`, or leave out --running")
-        from observability.stack.state import recorded_settings
-
         yield bench_of(recorded_settings(asked))
         return
     with tempfile.TemporaryDirectory(prefix="dashcam-scenarios-") as folder:
@@ -127,14 +153,18 @@ def _bench(running: bool) -> Iterator[Bench]:
         own = {**free, "TRAFFIC": "on", "TRAFFIC_RATE": os.environ.get("TRAFFIC_RATE") or RATE}
         asked = read({**own, "DASHCAM_STATE_DIR": str(Path(folder) / "state")})
         try:
-            yield bench_of(lifecycle.up(asked, click.echo))
+            click.echo(f"starting stack {number}")
+            yield bench_of(lifecycle.up(asked, lambda said: None), say=_saying(number))
         finally:
-            lifecycle.down(asked, click.echo)
+            lifecycle.down(asked, lambda said: None)
 
 
-def bench_of(settings: Settings) -> Bench:
+def _saying(number: int) -> Say:
+    return lambda text: click.echo(f"{time.strftime('%H:%M:%S')} [{number}] {text}")
+
+
+def bench_of(settings: Settings, say: Say = click.echo) -> Bench:
     """The bench of a stack that runs under `settings`."""
     environ = {name: str(value) for name, value in settings.as_environ().items()}
     sources = connect(from_environ(SourceSettings, environ))
-    console = f"http://localhost:{settings.console_port}"
-    return Bench(sources, settings.state_dir, console, click.echo)
+    return Bench(settings, sources, f"http://localhost:{settings.console_port}", say)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from observability.diagnose import (
+    clocks,
     continuity,
     figures,
     lines,
@@ -62,12 +63,13 @@ def onset(seen: Observed) -> float | None:
 
 def judge(seen: Observed) -> Diagnosis:
     """The answer to what was observed; asks nothing more."""
+    seen, skewed = clocks.put_right(seen)
     found = traces.traced(seen)
-    telemetry = wholeness.gaps(seen)
+    telemetry = [*wholeness.gaps(seen), *skewed]
     symptoms = figures.symptoms(seen)
     every = [
         *traces.causes(seen, found),
-        *continuity.causes(seen, found),
+        *continuity.broken(seen, found),
         *processes.causes(seen),
         *volumes.causes(seen, found.known),
     ]

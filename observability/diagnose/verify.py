@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from observability.diagnose import figures, observe, processes, verdict
+from observability.diagnose.breaking import Bench
 from observability.diagnose.model import Diagnosis
 from observability.diagnose.observe import Observed
 from observability.diagnose.scenario import Scenario
-from observability.diagnose.switches import Switches
-from observability.sources import SourceError, Sources
-from observability.stack.supervision import Supervisor
+from observability.sources import SourceError
 
-BASELINE = 45.0
+BASELINE = 30.0
 """Seconds without a fault before it, which are what is usual."""
 NOTICE, RECOVERY = 60.0, 90.0
 """Seconds that the first signal of a fault, and the recovery from it, may take."""
-REST = 15.0
+FORGOTTEN = 18.0
+"""Seconds after which no rate (of three scrapes) remembers a fault that is over."""
 POLL = 3.0
-
-HOLDER = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
-connection.execute("BEGIN IMMEDIATE")
-print("held", flush=True)
-sys.stdin.read()
-"""
-"""A program that holds the write lock of a SQLite file until its standard input ends."""
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -58,95 +43,44 @@ class Result:
     """Causes that were named before there was a fault."""
     seen: Observed | None = None
     """What the answer was made from."""
+    clean: float | None = None
+    """The Unix time from which on nothing of the fault is seen any more; None when it was not waited for."""
 
 
-@dataclass(frozen=True)
-class Bench:
-    """A running stack to break: its sources, its state folder, and where the pages are."""
+def verify(
+    bench: Bench,
+    scenario: Scenario,
+    baseline: float = BASELINE,
+    since: float | None = None,
+    during: Callable[[], None] = lambda: None,
+) -> Result:
+    """Run one scenario. The stack must be up, with traffic, and without a fault since `since` (now).
 
-    sources: Sources
-    state_dir: Path
-    console: str = ""
-    say: Say = print
-
-    @contextmanager
-    def broken(self, scenario: Scenario) -> Iterator[None]:
-        """The fault, for as long as the block lasts."""
-        switches = Switches(self.state_dir / "faults.json")
-        with ExitStack() as undo:
-            undo.callback(self._start_given_up)
-            undo.callback(switches.all_off)
-            for name in scenario.faults:
-                switches.set(name, True)
-            for name in scenario.stop:
-                undo.enter_context(self._stopped(name))
-            if scenario.lock:
-                undo.enter_context(_locked(self.state_dir / "car.sqlite3"))
-            yield
-
-    def _start_given_up(self) -> None:
-        """Start what its supervisor does not start any more, because it has ended too often."""
-        supervisor = Supervisor(self.state_dir)
-        for process in supervisor.processes().values():
-            if process.given_up:
-                supervisor.start_program(process)
-
-    @contextmanager
-    def _stopped(self, name: str) -> Iterator[None]:
-        supervisor = Supervisor(self.state_dir)
-        supervisor.stop_program(supervisor.processes()[name])
-        try:
-            yield
-        finally:
-            supervisor.start_program(supervisor.processes()[name])
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the write lock of a SQLite file, as a stuck migration or a forgotten shell does."""
-    holder = subprocess.Popen(  # noqa: S603 - our own interpreter and the text above
-        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    with holder:
-        assert holder.stdin is not None
-        assert holder.stdout is not None
-        if not holder.stdout.readline():
-            raise RuntimeError(f"the database {path} could not be locked")
-        yield
-        holder.stdin.close()
-
-
-def verify(bench: Bench, scenario: Scenario, baseline: float = BASELINE, rest: float = REST) -> Result:
-    """Run one scenario. The stack must be up, with traffic, and without a fault.
-
-    `rest` is in seconds and keeps what a rate still remembers of the fault out of the next baseline.
+    `during` is called while the fault still lasts, after its diagnosis.
     """
-    start = time.time()
+    start = since or time.time()
     bench.say(f"{scenario.name}: {baseline:.0f} s of baseline")
-    time.sleep(baseline)
+    bench.sleep(start + baseline - time.time())
     before = _diagnosed(bench, start)
     quiet = {one.name for one in bench.sources.metrics.alerts()}
     result = Result(scenario.name, " and ".join(map(str, scenario.expect)), "nothing", False)
     result = replace(result, alarms=tuple(c.summary for c in before.causes + before.telemetry))
-    with bench.broken(scenario):
-        made = time.time()
+    with bench.broken(scenario) as made:
         result = replace(result, signal=_noticed(bench, start, made, result.alarms))
-        settle = scenario.settle if result.signal is not None else 0.0
-        time.sleep(settle)
+        bench.sleep(scenario.settle if result.signal is not None else 0.0)
         asked = time.monotonic()
         seen = verdict.observed(bench.sources, start, time.time(), bench.console)
         found = verdict.judge(seen)
         took = time.monotonic() - asked
         passed, named = scenario.judged(found)
         alert = _first_alert(bench, quiet, made)
-        verdict_after = time.time() - made
-    result = replace(
-        result, passed=passed, named=named, alert=alert, verdict=verdict_after, took=took, seen=seen
-    )
+        after = time.time() - made
+        during()
+    result = replace(result, passed=passed, named=named, alert=alert, verdict=after, took=took, seen=seen)
     bench.say(f"{scenario.name}: {'named' if passed else 'NOT named'}: {named}")
-    result = replace(result, recovered=_recovered(bench))
-    time.sleep(rest)
-    return result
+    over = time.time()
+    recovered = _recovered(bench, over)
+    return replace(result, recovered=recovered, clean=max(time.time(), over + FORGOTTEN))
 
 
 def _diagnosed(bench: Bench, start: float) -> Diagnosis:
@@ -160,7 +94,7 @@ def _noticed(bench: Bench, start: float, made: float, known: tuple[str, ...]) ->
         fresh = [c for c in (*found.telemetry, *found.causes) if c.summary not in known]
         if any(symptom.step.end is None for symptom in found.symptoms) or fresh:
             return time.time() - made
-        time.sleep(POLL)
+        bench.sleep(POLL)
     return None
 
 
@@ -172,11 +106,10 @@ def _first_alert(bench: Bench, quiet: set[str], made: float) -> float | None:
     return None
 
 
-def _recovered(bench: Bench) -> float | None:
+def _recovered(bench: Bench, over: float) -> float | None:
     """Seconds until nothing that users notice lasts, and every process answers; None when not in time."""
-    over = time.time()
     while time.time() - over < RECOVERY:
-        time.sleep(POLL)
+        bench.sleep(POLL)
         now = time.time()
         seen = observe.metrics(bench.sources, now - 120, now)
         stopped = [cause for cause in processes.causes(seen) if cause.kind == "down"]

@@ -32,7 +32,7 @@ def gaps(seen: Observed) -> list[Cause]:
         for source, reason in seen.away.items()
     ]
     # What does not run comes before what is missing because of it.
-    return [*away, *_nothing(seen), *_unscraped(seen), *_undelivered(seen), *_silent(seen)]
+    return [*away, *_nothing(seen), *_unscraped(seen), *_undelivered(seen), *_silent(seen), *_mute(seen)]
 
 
 def thin(seen: Observed) -> list[str]:
@@ -116,6 +116,20 @@ def _silent(seen: Observed) -> list[Cause]:
         result = f"no span of {job} arrives, though it answers requests"
         evidence = (words.metric(seen, "answers", result),)
         found.append(Cause("no spans", job, "", result, STOPPED, 1.0, since, evidence=evidence))
+    return found
+
+
+def _mute(seen: Observed) -> list[Cause]:
+    """Services that count log lines as written, and of which no line arrives."""
+    found = []
+    for (job,), series in grouped(seen.named("lines"), "job").items():
+        busy = [time for time, value in total(series) if value >= BUSY]
+        since = seen.heard.get(job)
+        if since is None or len(busy) < 3 or busy[-1] - since < QUIET:
+            continue
+        result = f"no log line of {job} arrives, though it writes them"
+        evidence = (words.metric(seen, "lines", result),)
+        found.append(Cause("no lines", job, "", result, STOPPED, 1.0, since, evidence=evidence))
     return found
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from observability.diagnose.scenario import load
 
 HERE = Path(__file__).parents[3] / "observability" / "diagnose"
-PROOF = {"switches", "fault_command", "scenario", "scenario_command", "verify", "results"}
+MAKING = {"switches", "fault_command", "breaking", "twins", "oddhost", "slowclients"}
+PROOF = {*MAKING, "scenario", "scenario_command", "verify", "results"}
 """The modules that make and judge faults; all others belong to the diagnosis."""
 
 
@@ -38,7 +39,8 @@ def test_every_scenario_expects_a_kind_that_the_diagnosis_can_give() -> None:
     for scenario in load().values():
         assert scenario.title
         assert scenario.description
-        assert scenario.faults or scenario.stop or scenario.lock, scenario.name
+        how = (scenario.faults, scenario.stop, scenario.lock, scenario.twin, scenario.slow_clients)
+        assert any(how), scenario.name
         for expected in scenario.expect:
             for kind in expected.kinds:
                 assert f'"{kind}"' in given, f"{scenario.name}: {kind}"
@@ -50,4 +52,5 @@ def test_every_fault_that_a_scenario_switches_is_in_the_catalogue() -> None:
 
     known = parse(CATALOGUE.read_text())
     for scenario in load().values():
-        assert set(scenario.faults) <= set(known), scenario.name
+        twins = scenario.twin.faults if scenario.twin else ()
+        assert {*scenario.faults, *twins} <= set(known), scenario.name

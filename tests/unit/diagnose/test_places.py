@@ -42,7 +42,7 @@ def seen(before: list[Trace], during: list[Trace]) -> Observed:
 def found(before: list[Trace], during: list[Trace]) -> list[Cause]:
     observed = seen(before, during)
     traced = traces.traced(observed)
-    return [*traces.causes(observed, traced), *continuity.causes(observed, traced)]
+    return [*traces.causes(observed, traced), *continuity.broken(observed, traced)]
 
 
 USUAL = [request(number) for number in range(30)]
@@ -177,28 +177,3 @@ def test_an_instance_that_is_slow_while_others_are_not_is_named() -> None:
     ]
     (cause,) = found(before, during)
     assert (cause.service, cause.scope) == ("shop", ("service.instance.id = a",))
-
-
-def test_a_clock_that_differs_is_told_by_what_jaeger_says_of_the_spans() -> None:
-    warning = "clock skew adjustment disabled; not applying calculated delta of 2.5s"
-    during = [
-        Trace(
-            one.trace_id,
-            tuple(
-                dataclasses.replace(span, warnings=(warning,)) if span.service == "shop" else span
-                for span in one.spans
-            ),
-        )
-        for one in (request(100 + number) for number in range(12))
-    ]
-    (cause,) = found(USUAL, during)
-    assert (cause.kind, cause.service) == ("clock", "shop")
-    assert cause.evidence[0].result == warning
-
-
-def test_a_clock_that_always_differed_is_no_news() -> None:
-    skewed = [
-        Trace(one.trace_id, tuple(dataclasses.replace(s, warnings=("clock skew delta",)) for s in one.spans))
-        for one in USUAL
-    ]
-    assert found(skewed, skewed) == []
