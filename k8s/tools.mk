@@ -60,25 +60,9 @@ tools-k8s-programs: $(VENV)/.run ## Have Jaeger, the Collector and Pod Security 
 test-k8s-programs: $(VENV)/.dev tools-k8s tools-k8s-programs ## Let Jaeger, the Collector and Pod Security read what the manifests give them
 	$(BIN)/pytest --durations=5 tests/k8s_programs
 
-# A real Kubernetes API, from tests/apiserver/programs/go.mod: hashed by its go.sum, ten minutes of two cores the first
-# time. Nothing is left out but what makes programs larger: the paths of this machine and symbols for debuggers.
-APISERVER := tests/apiserver/programs
-KUBERNETES_VERSION := $(shell sed -n 's|^\tk8s.io/kubernetes \(v.*\)|\1|p' $(APISERVER)/go.mod)
-KUBERNETES := kube-apiserver kube-controller-manager kubectl
-KUBERNETES_FLAGS := -s -w $(foreach package,component-base/version client-go/pkg/version,\
-	-X k8s.io/$(package).gitVersion=$(KUBERNETES_VERSION)) \
-	-X k8s.io/component-base/version.gitMajor=1 \
-	-X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(KUBERNETES_VERSION)))
-
 .PHONY: tools-apiserver apiserver test-apiserver
-tools-apiserver: $(addprefix .tools/bin/,etcd $(KUBERNETES)) ## Build etcd, kube-apiserver, its controllers and kubectl (slow)
-
-.tools/bin/etcd: PACKAGE := go.etcd.io/etcd/server/v3
-$(addprefix .tools/bin/,$(KUBERNETES)): PACKAGE = k8s.io/kubernetes/cmd/$(@F)
-.tools/bin/etcd $(addprefix .tools/bin/,$(KUBERNETES)): $(APISERVER)/go.mod
-	@command -v go >/dev/null || { echo "make: Go is needed to build $(@F) (Debian: apt-get install golang)" >&2; exit 1; }
-	@mkdir -p .tools/bin
-	cd $(APISERVER) && CGO_ENABLED=0 go build -trimpath -ldflags "$(KUBERNETES_FLAGS)" -o "$(CURDIR)/$@" $(PACKAGE)
+tools-apiserver: $(VENV)/.run ## Have etcd, a Kubernetes API server, its controllers and kubectl (the first time slow)
+	@$(BUILD_TOOLS) etcd kube-apiserver kube-controller-manager kubectl
 
 apiserver: $(VENV)/.dev tools-apiserver ## Run a Kubernetes API on this machine, without nodes, until Ctrl-C
 	@PYTHONPATH=tests $(BIN)/python tests/apiserver/control_plane.py

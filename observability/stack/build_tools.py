@@ -125,7 +125,10 @@ def _follow(tool: Tool, folder: Path, out: Path) -> None:
             environ = {"CGO_ENABLED": "0"}
             _go(tool, ["build", "-v", *flags, "-o", binary, "."], folder / "collector", environ)
         case Ours():
-            _go(tool, ["build", "-v", "-o", binary, "."], ROOT / recipe.folder, {})
+            flags = ["-trimpath", "-ldflags", recipe.ldflags] if recipe.ldflags else []
+            # Its go.sum is in the checkout, and stays as it is.
+            environ = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
+            _go(tool, ["build", "-v", *flags, "-o", binary, recipe.package], ROOT / recipe.folder, environ)
 
 
 def _downloaded(tool: Tool, module: str, folder: Path) -> Path:
@@ -188,12 +191,12 @@ def say(text: str) -> None:
 
 
 def main(names: Sequence[str]) -> int:
-    """Have the named programs, all where none is named; 0, or 1 with the reason on stderr."""
+    """Have the named programs, or all that are not on demand; 0, or 1 with the reason on stderr."""
     if unknown := [name for name in names if name not in TOOLS]:
         say(f"there is no tool {', '.join(unknown)}: name some of {', '.join(TOOLS)}")
         return 2
     try:
-        for name in names or TOOLS:
+        for name in names or [tool.name for tool in TOOLS.values() if not tool.on_demand]:
             provide(TOOLS[name])
     except (MissingTool, BuildError) as error:
         say(str(error))

@@ -65,9 +65,11 @@ class Collected:
 
 @dataclass(frozen=True)
 class Ours:
-    """`go build` of a module in this checkout."""
+    """`go build` of a module in this checkout, or of a program that its go.mod pins."""
 
     folder: str
+    package: str = "."
+    ldflags: str = ""
 
     def inputs(self) -> list[bytes]:
         files = sorted(path for path in (ROOT / self.folder).rglob("*") if path.is_file())
@@ -90,6 +92,8 @@ class Tool:
     on_path: tuple[str, ...]
     effort: str
     elsewhere: str
+    on_demand: bool = False
+    """Not built unless it is named: few want it, and it takes long."""
 
     @property
     def cached(self) -> Path:
@@ -184,4 +188,51 @@ PODSECURITY = Tool(
     elsewhere="build tests/k8s_programs/podsecurity",
 )
 
-TOOLS = {tool.name: tool for tool in (JAEGER, COLLECTOR, KUSTOMIZE, PODSECURITY)}
+KUBERNETES_VERSION = "1.35.4"
+"""Of the API server that the manifests are given to; tests/apiserver/programs/go.mod has it, too."""
+
+_MINOR = KUBERNETES_VERSION.split(".")[1]
+_KUBERNETES_LDFLAGS = (
+    f"-s -w -X k8s.io/component-base/version.gitVersion=v{KUBERNETES_VERSION}"
+    f" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor={_MINOR}"
+    f" -X k8s.io/client-go/pkg/version.gitVersion=v{KUBERNETES_VERSION}"
+)
+
+
+def _kubernetes(name: str, purpose: str, on_path: tuple[str, ...] = ()) -> Tool:
+    variable = f"{name.upper().replace('-', '_')}_BINARY"
+    return Tool(
+        name,
+        KUBERNETES_VERSION,
+        purpose,
+        Ours("tests/apiserver/programs", f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES_LDFLAGS),
+        variable=variable,
+        on_path=on_path,
+        effort="10 minutes on two cores for all of Kubernetes",
+        elsewhere=f"name the released `{name}` by {variable} (https://kubernetes.io/releases/download/)",
+        on_demand=True,
+    )
+
+
+ETCD = Tool(
+    "etcd",
+    "3.6.5",
+    "keeps what a Kubernetes API server is told",
+    Ours("tests/apiserver/programs", "go.etcd.io/etcd/server/v3", "-s -w"),
+    variable="ETCD_BINARY",
+    on_path=("etcd",),
+    effort="two minutes",
+    elsewhere="put `etcd` (3.5 or newer) on PATH",
+    on_demand=True,
+)
+KUBE_APISERVER = _kubernetes("kube-apiserver", "admits and keeps objects as every cluster does")
+KUBE_CONTROLLER_MANAGER = _kubernetes("kube-controller-manager", "makes pods of Deployments and the like")
+KUBECTL = _kubernetes("kubectl", "speaks to a cluster", on_path=("kubectl",))
+
+TOOLS = {
+    tool.name: tool
+    for tool in (
+        *(JAEGER, COLLECTOR, KUSTOMIZE, PODSECURITY),
+        *(ETCD, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL),
+    )
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from pathlib import Path
 from typing import Any
@@ -39,20 +40,21 @@ def schema(api_version: str, kind: str) -> dict[str, Any]:
     group, _, version = api_version.partition("/")
     for served in definition(group, kind)["spec"]["versions"]:
         if served["name"] == version:
-            found: dict[str, Any] = served["schema"]["openAPIV3Schema"]
+            found: dict[str, Any] = copy.deepcopy(served["schema"]["openAPIV3Schema"])
             found["properties"]["metadata"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
             closed: dict[str, Any] = _closed(found)
             return closed
     raise AssertionError(f"the definition of {kind} has no version {version}")
 
 
+@functools.cache
 def definition(group: str, kind: str) -> dict[str, Any]:
     """The CustomResourceDefinition of a kind."""
     for path in sorted(CRDS.glob(f"{group}_*.yaml")):
         for crd in yaml.load_all(path.read_text(), Loader):
             if crd and crd["spec"]["names"]["kind"] == kind:
                 found: dict[str, Any] = crd
-                return found
+                return found  # not to be changed, because all tests share it
     raise AssertionError(f"{CRDS} has no {kind} of {group}: `make tools-k8s` fetches it (it needs Go)")
 
 
