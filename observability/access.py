@@ -15,6 +15,7 @@ from observability import schema
 from observability.access_line import MAX_AGENT, MAX_PATH, AccessLines, Answered
 from observability.conventions import KNOWN_METHODS
 from observability.exceptions import SPAN_KEY
+from observability.local_trace import ERROR, keep
 from observability.propagation import TRACE_RESPONSE, identity, traceresponse
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class Exchange:
         span = self._environ.get(SPAN_KEY)
         self.ids = identity(span) if span is not None else None
         if span is not None and self.ids is not None:
+            if self._status >= 500:
+                keep(span, ERROR)  # before the header, which tells the caller so
             headers.append((TRACE_RESPONSE, traceresponse(span, self.ids)))
 
     def sent(self, size: int) -> None:

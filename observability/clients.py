@@ -20,9 +20,16 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled, unwr
 from opentelemetry.util.http import sanitize_method
 
 from observability import redaction
+from observability.local_trace import kept_downstream
+from observability.propagation import TRACE_RESPONSE
 
 _POOL = urllib3.connectionpool.HTTPConnectionPool
 _nested = contextvars.ContextVar("observability.nested_call", default=False)
+
+
+def _answered(span: trace.Span, pool: Any, response: Any) -> None:
+    """A service that was called may say that it keeps its part of an unsampled trace."""
+    kept_downstream(span, response.headers.get(TRACE_RESPONSE))
 
 
 def install(tracers: trace.TracerProvider, meters: metrics.MeterProvider) -> Callable[[], None]:
@@ -57,7 +64,12 @@ def install(tracers: trace.TracerProvider, meters: metrics.MeterProvider) -> Cal
     # First ours, then the official one around it: so the span is current when a call fails.
     wrapt.wrap_function_wrapper(_POOL, "urlopen", measured)
     official = URLLib3Instrumentor()
-    official.instrument(tracer_provider=tracers, meter_provider=meters, url_filter=redaction.text)
+    official.instrument(
+        tracer_provider=tracers,
+        meter_provider=meters,
+        url_filter=redaction.text,
+        response_hook=_answered,
+    )
 
     def undo() -> None:
         official.uninstrument()

@@ -144,6 +144,17 @@ class TelemetrySettings:
         check=between(0.0, 1.0),
         help="The share of traces that a traceidratio sampler keeps.",
     )
+    traces_keep: bool = setting(
+        "DASHCAM_TRACES_KEEP",
+        True,
+        help="Export requests that failed or were slow even where head sampling leaves them out.",
+    )
+    traces_slow: float = setting(
+        "DASHCAM_TRACES_SLOW",
+        0.5,
+        check=between(0.0, 3600.0),
+        help="Seconds from which a request is slow, and kept.",
+    )
     propagators: tuple[str, ...] = setting(
         "OTEL_PROPAGATORS",
         ("tracecontext", "baggage"),

@@ -34,6 +34,7 @@ from observability.access import Body, Exchange
 from observability.access_line import AccessLines
 from observability.conventions import OTHER, ServerConventions
 from observability.exceptions import SPAN_KEY
+from observability.local_trace import promised
 from observability.metrics import Families
 from observability.spans import RecordedSpan, SpanTracer
 
@@ -191,12 +192,11 @@ class Request(Exchange):
         self._parts.metrics.answered(labels, time.perf_counter() - self._began, self._exemplar())
 
     def _exemplar(self) -> dict[str, str] | None:
-        """Trace and span where they will be found: recorded here, and sampled."""
+        """Trace and span where they will be found: recorded here, and sampled or kept."""
         ids = self.ids
         if ids is None or self.span is None:
             return None
-        context = self.span.get_span_context()
-        if context.is_remote or not context.trace_flags & 1:
+        if self.span.get_span_context().is_remote or not promised(self.span):
             return None
         return {"trace_id": ids[0], "span_id": ids[1]}
 

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.metrics_core import Metric as Collected
 
 from observability import schema
+from observability.local_trace import promised
 
 ABSENT = {"http_route": schema.UNMATCHED_ROUTE}
 """The value of a label whose attribute is missing; empty for all others."""
@@ -82,11 +83,12 @@ class Families:
 def exemplar(context: Context | None = None) -> dict[str, str] | None:
     """The labels of an exemplar for the span of `context` (the current one by default).
 
-    None where no span of this process was recorded: an exemplar of an unsampled, invalid or merely
-    passed-on span would be a link to nothing.
+    None where no span of this process will be found: an exemplar of an unsampled (and not kept), invalid
+    or merely passed-on span would be a link to nothing.
     """
-    span = trace.get_current_span(context).get_span_context()
-    if not span.is_valid or not span.trace_flags.sampled or span.is_remote:
+    current = trace.get_current_span(context)
+    span = current.get_span_context()
+    if not span.is_valid or span.is_remote or not promised(current):
         return None
     return {"trace_id": trace.format_trace_id(span.trace_id), "span_id": trace.format_span_id(span.span_id)}
 

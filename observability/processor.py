@@ -5,10 +5,11 @@ whole time limit. This one has a bounded queue, one daemon thread that starts wi
 process that records it, so also after a fork), and a flush and a shutdown that keep their time limit
 whatever the exporter does.
 
-Each span that ends here is counted exactly once in `otel_sdk_processor_span_processed_total`: with an
-empty `error_type` when it was handed to the exporter, with `queue_full`, `already_shutdown` or
-`shutdown_timeout` when it was dropped. `otel_sdk_exporter_span_exported_total` counts what became of the
-handed ones; `error_type` is empty for the exported ones.
+Each span that is put in is counted exactly once in `otel_sdk_processor_span_processed_total`: with an
+empty `error_type` when it was handed to the exporter, with `queue_full`, `already_shutdown`,
+`shutdown_timeout` or the class of what kept it from being encoded when it was dropped.
+`otel_sdk_exporter_span_exported_total` counts what became of the handed ones; `error_type` is empty for
+the exported ones. A process that has lost spans says how many, and why, as it ends.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import os
 import threading
 import time
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExportResult
 
 from observability import schema
 from observability.metrics import Families
@@ -35,24 +37,28 @@ _logger = logging.getLogger(__name__)
 class SpanQueue(SpanProcessor):
     """Queues sampled spans and exports them in batches from a thread of its own.
 
-    `failure` answers why the exporter's last call failed, for the `error_type` label. Times are seconds.
+    `prepare` makes of a span what waits and is given to the exporter: by default the span itself. It is
+    called in the thread that ended the span, and only for one that is queued. `failure` answers why the
+    exporter's last call failed, for the `error_type` label. Times are seconds.
     """
 
     def __init__(
         self,
-        exporter: SpanExporter,
+        exporter: Any,
         families: Families,
         *,
         capacity: int = 2048,
         batch: int = 512,
         delay: float = 1.0,
         failure: Callable[[], str | None] = lambda: None,
+        prepare: Callable[[ReadableSpan], Any] | None = None,
     ) -> None:
         self._exporter = exporter
         self._capacity = capacity
         self._batch = min(batch, capacity)
         self._delay = delay
         self._failure = failure
+        self._prepare = prepare
         self._processed = families.metric(schema.SPANS_PROCESSED)
         self._exported = families.metric(schema.SPANS_EXPORTED)
         self._duration = families.metric(schema.EXPORT_DURATION)
@@ -67,10 +73,11 @@ class SpanQueue(SpanProcessor):
 
     def _reset(self) -> None:
         """An empty queue and no thread; a forked child starts so, for the parent exports its own spans."""
-        self._queue: deque[ReadableSpan] = deque()
+        self._queue: deque[Any] = deque()
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
+        self._losses: Counter[str] = Counter()
         self._in_flight = 0
         self._flushes = 0
         self._closed = False
@@ -82,19 +89,36 @@ class SpanQueue(SpanProcessor):
         """Nothing to do."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Queue a sampled span. Never blocks longer than it takes to append to a list."""
-        if span.context is None or not span.context.trace_flags.sampled:
-            return
-        with self._lock:
-            dropped = self._refusal()
-            if dropped is None:
-                self._queue.append(span)
-                if self._thread is None:
-                    self._start()
-                elif len(self._queue) == self._batch:
-                    self._changed.notify_all()
+        """Queue a sampled span."""
+        if span.context is not None and span.context.trace_flags.sampled:
+            self.put(span)
+
+    def put(self, span: ReadableSpan) -> None:
+        """Queue a span, sampled or not. Never blocks longer than it takes to append to a list."""
+        dropped = self._refusal()  # looked at before it is encoded, and again when it is in hand
+        if dropped is None:
+            try:
+                item = span if self._prepare is None else self._prepare(span)
+            except Exception as error:
+                dropped = type(error).__qualname__
+                _logger.warning("A span could not be encoded", exc_info=True)
+        if dropped is None:
+            with self._lock:
+                dropped = self._refusal()
+                if dropped is None:
+                    self._queue.append(item)
+                    if self._thread is None:
+                        self._start()
+                    elif len(self._queue) == self._batch:
+                        self._changed.notify_all()
         if dropped is not None:
-            self._processed.labels(error_type=dropped).inc()
+            self.lost(1, dropped)
+
+    def lost(self, number: int, reason: str) -> None:
+        """Count spans that ended and cannot be queued."""
+        self._processed.labels(error_type=reason).inc(number)
+        with self._lock:
+            self._losses[reason] += number
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Export what is queued now; False when that took longer than `timeout_millis`."""
@@ -123,7 +147,7 @@ class SpanQueue(SpanProcessor):
         deadline = time.monotonic() + timeout
         if thread is not None:
             thread.join(timeout)
-        self._abandon(timeout)
+        self._abandon()
         # The exporter's own shutdown interrupts its waiting between retries, but closes sockets too and
         # could wait for them: it gets what is left of the time, in a thread that may be left behind.
         closer = threading.Thread(target=self._exporter.shutdown, name="span-exporter-shutdown", daemon=True)
@@ -151,10 +175,12 @@ class SpanQueue(SpanProcessor):
                 if not self._abandoned:  # what is given up was counted when it was
                     self._duration.labels(error_type=error).observe(seconds)
                     self._exported.labels(error_type=error).inc(len(batch))
+                    if error:
+                        self._losses[error] += len(batch)
                 self._in_flight = 0
                 self._changed.notify_all()
 
-    def _next_batch(self) -> list[ReadableSpan]:
+    def _next_batch(self) -> list[Any]:
         """Wait until there is something to export; an empty list means that all is done."""
         with self._lock:
             until = time.monotonic() + self._delay
@@ -173,7 +199,7 @@ class SpanQueue(SpanProcessor):
                 self._changed.wait(waiting)
             return []
 
-    def _export(self, batch: Sequence[ReadableSpan]) -> tuple[str, float]:
+    def _export(self, batch: Sequence[Any]) -> tuple[str, float]:
         """Export `batch`; answers the reason of a failure (empty for none) and the seconds it took."""
         self._processed.labels(error_type="").inc(len(batch))
         error = ""
@@ -188,19 +214,23 @@ class SpanQueue(SpanProcessor):
             _logger.warning("Exporting %d spans failed", len(batch), exc_info=True)
         return error, time.perf_counter() - began
 
-    def _abandon(self, timeout: float) -> None:
+    def _abandon(self) -> None:
         """Give up what is queued and what is being exported, and count both."""
         with self._lock:
             self._abandoned = True
             queued, in_flight = len(self._queue), self._in_flight
             self._queue.clear()
+            self._losses["shutdown_timeout"] += queued + in_flight
+            losses = {reason: number for reason, number in self._losses.items() if number}
         if queued:
             self._processed.labels(error_type="shutdown_timeout").inc(queued)
         if in_flight:
             self._exported.labels(error_type="shutdown_timeout").inc(in_flight)
-        if queued or in_flight:
+        if losses:
             _logger.warning(
-                "%d spans were lost: exporting them took longer than %.1f s", queued + in_flight, timeout
+                "%d spans of this process were lost: %s",
+                sum(losses.values()),
+                ", ".join(f"{number} {reason}" for reason, number in sorted(losses.items())),
             )
 
 

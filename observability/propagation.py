@@ -19,6 +19,8 @@ from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from observability.local_trace import promised
+
 TRACE_RESPONSE = "traceresponse"
 
 
@@ -81,8 +83,11 @@ def identity(span: trace.Span) -> tuple[str, str] | None:
 
 
 def traceresponse(span: trace.Span, ids: tuple[str, str]) -> str:
-    """The value of a `traceresponse` header for `span`, of which `ids` is the identity."""
-    return f"00-{ids[0]}-{ids[1]}-{span.get_span_context().trace_flags & 0xFF:02x}"
+    """The value of a `traceresponse` header for `span`, of which `ids` is the identity.
+
+    Its sampled flag says that the span will be found: it was sampled, or is certain to be kept.
+    """
+    return f"00-{ids[0]}-{ids[1]}-{span.get_span_context().trace_flags & 0xFF | promised(span):02x}"
 
 
 def current_trace_id() -> str | None:

@@ -128,7 +128,7 @@ SPAN_QUEUE_CAPACITY = Metric(
 SPANS_PROCESSED = Metric(
     "otel_sdk_processor_span_processed",
     "counter",
-    "Spans that left the processor; error_type queue_full and already_shutdown count the dropped ones.",
+    "Spans that left the processor; error_type says why one was dropped (queue_full, already_shutdown, ...).",
     ("error_type",),
     "{span}",
 )
@@ -146,6 +146,13 @@ EXPORT_DURATION = Metric(
     ("error_type",),
     "s",
     LATENCY_BUCKETS,
+)
+TRACES_KEPT = Metric(
+    "dashcam_traces_kept",
+    "counter",
+    "Requests that head sampling left out, exported after all, by reason: error, slow, downstream.",
+    ("reason",),
+    "{trace}",
 )
 
 # -- the domain of the example services ----------------------------------------------------------
@@ -204,6 +211,8 @@ LOG_FIELDS = (
 )
 """Every top-level key of a log line; other keys of `extra=` go below the key `extra`."""
 
+SAMPLED_BY = "dashcam.sampled.by"
+
 SPAN_ATTRIBUTES = (
     Field("db.system.name", "string", "The database product: sqlite, postgresql, ..."),
     Field("db.namespace", "string", "The database's name; a file's name without its folders for SQLite."),
@@ -217,5 +226,10 @@ SPAN_ATTRIBUTES = (
     Field("server.address", "string", "The database's host."),
     Field("server.port", "int", "The database's port."),
     Field("error.type", "string", "What failed: an exception's class or a status code."),
+    Field(
+        SAMPLED_BY,
+        "string",
+        "Why a span is there that head sampling left out: error, slow, downstream. Missing on all others.",
+    ),
 )
 """The span attributes that Dashcam itself sets; those of the official instrumentations come on top."""

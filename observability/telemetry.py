@@ -19,7 +19,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor
 
-from observability import incoming, official, process, schema, tracing
+from observability import incoming, logs, official, process, schema, tracing
 from observability.access_line import AccessLines
 from observability.admin import AdminServer
 from observability.configuration import TelemetrySettings
@@ -92,9 +92,9 @@ class Telemetry:
         self._group: WorkerGroup | None = None
         self._open_admin_port()
         self._processors = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]
-        self._queue = tracing.span_queue(settings, self.families)
+        self._queue = tracing.span_queue(settings, self.families, self.resource)
         if self._queue is not None:
-            self._processors.add_span_processor(self._queue)
+            self._processors.add_span_processor(tracing.entrance(settings, self._queue, self.families))
         self.tracers: trace.TracerProvider = tracing.provider(settings, self.resource, self._processors)
         self.meters = PrometheusMeterProvider(self.families)
         try:
@@ -148,6 +148,7 @@ class Telemetry:
         self.drain()
         if self._queue is not None:
             self._queue.shutdown(max(0.0, deadline - time.monotonic()))
+        logs.drain(max(0.0, deadline - time.monotonic()))
         self._undo.close()
         atexit.unregister(self.shutdown)
 

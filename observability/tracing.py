@@ -10,22 +10,27 @@ from __future__ import annotations
 
 import socket
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import requests
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, SynchronousMultiSpanProcessor, TracerProvider, sampling
-from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.trace import (
+    SpanLimits,
+    SpanProcessor,
+    SynchronousMultiSpanProcessor,
+    TracerProvider,
+    sampling,
+)
 from opentelemetry.util.types import Attributes
 
+from observability import otlp
 from observability.configuration import TelemetrySettings
+from observability.exporter import otlp_exporter
 from observability.metrics import Families
 from observability.processor import SpanQueue
+from observability.retention import Keeper, RecordAll
 from observability.spans import SpanTracerProvider
 
 DEFAULT_ENVIRONMENT = "local"
@@ -66,48 +71,29 @@ def sampler(settings: TelemetrySettings) -> sampling.Sampler:
         root = sampling.ALWAYS_OFF
     else:
         root = sampling.TraceIdRatioBased(settings.sampler_ratio)
-    return sampling.ParentBased(root) if settings.sampler.startswith("parentbased_") else root
+    chosen = sampling.ParentBased(root) if settings.sampler.startswith("parentbased_") else root
+    return RecordAll(chosen) if keeps(settings) else chosen
 
 
-class ObservedSession(requests.Session):
-    """The exporter's HTTP session, which remembers why the last call failed.
+def keeps(settings: TelemetrySettings) -> bool:
+    """Whether requests that failed or were slow are exported where head sampling leaves them out.
 
-    `SpanExporter.export` answers only that it failed; `otel_sdk_exporter_*` must say why.
+    A sampler that shall record nothing (`..._always_off`) has its way.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.failure: str | None = None
-
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send; remember the status code or the exception's type when it was no success."""
-        try:
-            response = super().send(request, **kwargs)
-        except requests.RequestException as error:
-            self.failure = type(error).__qualname__
-            raise
-        self.failure = None if response.ok else str(response.status_code)
-        return response
+    exports = not settings.sdk_disabled and settings.traces_exporter != "none"
+    return exports and settings.traces_keep and not settings.sampler.endswith("always_off")
 
 
-def otlp_exporter(settings: TelemetrySettings) -> tuple[SpanExporter, Callable[[], str | None]]:
-    """The official OTLP/HTTP exporter and a function that says why its last export failed."""
-    session = ObservedSession()
-    exporter = OTLPSpanExporter(
-        endpoint=settings.spans_url,
-        headers=dict(settings.headers) or None,
-        timeout=settings.export_timeout / 1000,
-        compression=Compression(settings.compression),
-        session=session,
-    )
-    return exporter, lambda: session.failure
+def entrance(settings: TelemetrySettings, queue: SpanQueue, families: Families) -> SpanProcessor:
+    """What spans go through to the queue."""
+    return Keeper(queue, families, settings.traces_slow) if keeps(settings) else queue
 
 
-def span_queue(settings: TelemetrySettings, families: Families) -> SpanQueue | None:
+def span_queue(settings: TelemetrySettings, families: Families, about: Resource) -> SpanQueue | None:
     """The queue before the exporter, or None where nothing is to be exported."""
     if settings.sdk_disabled or settings.traces_exporter == "none":
         return None
-    exporter, failure = otlp_exporter(settings)
+    exporter, failure = otlp_exporter(settings, about)
     return SpanQueue(
         exporter,
         families,
@@ -115,6 +101,7 @@ def span_queue(settings: TelemetrySettings, families: Families) -> SpanQueue | N
         batch=settings.max_batch_size,
         delay=settings.schedule_delay / 1000,
         failure=failure,
+        prepare=None if settings.instrumentation == "official" else otlp.encoded,
     )
 
 

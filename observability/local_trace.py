@@ -1,0 +1,98 @@
+"""The spans of one unsampled request in this process, held until it is known how it ended.
+
+`retention.py` says what becomes of them. Here is what the rest of the runtime may ask about a span and
+tell about its trace; it costs one look at an attribute where there is nothing to say.
+"""
+
+from __future__ import annotations
+
+import time
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, Span
+from opentelemetry.trace import SpanKind, StatusCode
+
+ERROR, SLOW, DOWNSTREAM = "error", "slow", "downstream"
+"""Why a local trace is kept."""
+
+MAX_SPANS = 1000
+"""Spans of one local trace that are held. Those of a request that makes more are cut, and counted."""
+
+
+class LocalTrace:
+    """The spans of one unsampled request in this process, from the start of its root to its end."""
+
+    __slots__ = ("__weakref__", "_root", "_slow", "_spans", "closed", "cut", "reason")
+
+    def __init__(self, root: Span, slow: int) -> None:
+        self._root: Span | None = root
+        self._slow = slow
+        self._spans: list[ReadableSpan] = []
+        self.reason: str | None = None
+        self.closed = False
+        self.cut = 0
+
+    def promise(self) -> bool:
+        """Whether it is certain by now that it is exported; and if it is, it stays so."""
+        if self.reason is None and self._root is not None:
+            if self._root.status.status_code is StatusCode.ERROR:
+                self.reason = ERROR
+            elif time.time_ns() - (self._root.start_time or 0) > self._slow:
+                self.reason = SLOW
+        return self.reason is not None
+
+    def ended(self, span: ReadableSpan) -> bool:
+        """Take in a span that has ended; True when that was the root."""
+        if self.reason is None and failed(span):
+            self.reason = ERROR
+        if len(self._spans) < MAX_SPANS:
+            self._spans.append(span)
+        else:
+            self.cut += 1
+        root = self._root
+        return root is not None and root.context is span.context
+
+    def close(self, root: ReadableSpan) -> list[ReadableSpan]:
+        """The root has ended: what is to be exported."""
+        if self.reason is None and (root.end_time or 0) - (root.start_time or 0) > self._slow:
+            self.reason = SLOW
+        self.closed = True
+        self._root = None
+        spans, self._spans = self._spans, []
+        return spans if self.reason is not None else []
+
+
+def failed(span: ReadableSpan) -> bool:
+    """Whether a span is an error of this system's: a 4xx that it was answered is not."""
+    if span.status.status_code is not StatusCode.ERROR:
+        return False
+    status = (span.attributes or {}).get("http.response.status_code")
+    return not (span.kind is SpanKind.CLIENT and isinstance(status, int) and 400 <= status < 500)
+
+
+def promised(span: trace.Span) -> bool:
+    """Whether `span`, one of this process, is going to be exported, as far as is known by now.
+
+    An exemplar and the sampled flag of `traceresponse` may point to it then. An answer of True is kept.
+    """
+    if span.get_span_context().trace_flags & 1:
+        return True
+    local: LocalTrace | None = getattr(span, "local_trace", None)
+    return local is not None and local.promise()
+
+
+def keep(span: trace.Span, reason: str = DOWNSTREAM) -> None:
+    """Have the local trace of `span` exported in any case. No effect on a sampled one or after its end."""
+    local: LocalTrace | None = getattr(span, "local_trace", None)
+    if local is not None and local.reason is None and not local.closed:
+        local.reason = reason
+
+
+def kept_downstream(span: trace.Span, answer: str | None) -> None:
+    """Take note of a `traceresponse` header that a call within `span` was answered with."""
+    if answer is None or getattr(span, "local_trace", None) is None:
+        return
+    parts = answer.strip().split("-")
+    ours = trace.format_trace_id(span.get_span_context().trace_id)
+    if len(parts) >= 4 and parts[1] == ours and len(parts[3]) == 2 and parts[3][1] in "13579bdf":
+        keep(span)

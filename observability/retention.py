@@ -1,0 +1,149 @@
+"""Traces that head sampling left out and that are kept after all: those that failed or were slow.
+
+With a sampler such as `parentbased_traceidratio`, a span that the head of the trace did not choose is
+still recorded, and the spans of one request in this process, the *local trace*, are held until its first
+span, the *local root*, has ended. Then they are exported, if one of them failed, if the root took longer
+than DASHCAM_TRACES_SLOW, or if a service further down said that it keeps its part; else they are
+forgotten. Nothing is encoded for a trace that goes well.
+
+How services agree: nobody can know at the head how a request will end, so each service judges its own
+part, and tells whoever called it by the sampled flag of `traceresponse`. A caller that learns so keeps
+its part too: what failed is there from the failure up to where the request came in.
+
+Every span that is kept so says why in `dashcam.sampled.by`. Spans without it are the plain sample:
+statistics over spans count those alone, or failures would be counted twice (docs/sampling.md).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import SpanKind
+from opentelemetry.util.types import Attributes
+
+from observability import schema
+from observability.local_trace import LocalTrace
+from observability.metrics import Families
+from observability.processor import SpanQueue
+
+
+class RecordAll(Sampler):
+    """Decides as `inner`, but has recorded, unsampled, what that would drop."""
+
+    def __init__(self, inner: Sampler) -> None:
+        self._inner = inner
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[trace.Link] | None = None,
+        trace_state: trace.TraceState | None = None,
+    ) -> SamplingResult:
+        """See `Sampler`; answers RECORD_ONLY in place of DROP."""
+        result = self._inner.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        if result.decision is Decision.DROP:
+            return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
+        return result
+
+    def get_description(self) -> str:
+        """The inner sampler's, and that all is recorded."""
+        return f"RecordAll{{{self._inner.get_description()}}}"
+
+
+class Keeper(SpanProcessor):
+    """Stands before `queue`: passes on what was sampled, and judges what was not.
+
+    `slow` is in seconds.
+    """
+
+    def __init__(self, queue: SpanQueue, families: Families, slow: float) -> None:
+        self._queue = queue
+        self._slow = int(slow * 1e9)
+        self._kept = families.metric(schema.TRACES_KEPT)
+        # By span id, for the SDK's own spans: what it shows at their end is a copy.
+        self._copied: weakref.WeakValueDictionary[int, LocalTrace] = weakref.WeakValueDictionary()
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Put an unsampled span with the rest of its local trace."""
+        context = span.context
+        if context.trace_flags & 1:
+            return
+        local: LocalTrace | None = getattr(trace.get_current_span(parent_context), "local_trace", None)
+        if local is None or local.closed:
+            local = LocalTrace(span, self._slow)
+        span.local_trace = local  # type: ignore[attr-defined] # the SDK's has none, ours has it declared
+        if type(span).__module__.startswith("opentelemetry."):
+            self._copied[context.span_id] = local
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Pass a sampled span on; hold an unsampled one until its local root has ended."""
+        context = span.context
+        if context is None:
+            return
+        if context.trace_flags & 1:
+            self._queue.put(span)
+            return
+        local: LocalTrace | None = getattr(span, "local_trace", None) or self._copied.get(context.span_id)
+        if local is None:
+            return
+        if local.closed:  # it outlived its root: it goes the way that the others went
+            if local.reason is not None:
+                self._queue.put(Kept(span, local.reason))
+        elif local.ended(span):
+            self._export(local, span)
+
+    def _export(self, local: LocalTrace, root: ReadableSpan) -> None:
+        spans = local.close(root)
+        if local.reason is None:
+            return
+        self._kept.labels(reason=local.reason).inc()
+        for span in spans:
+            self._queue.put(Kept(span, local.reason))
+        if local.cut:
+            self._queue.lost(local.cut, "local_trace_full")
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """See `SpanQueue`."""
+        return self._queue.force_flush(timeout_millis)
+
+
+class Kept(ReadableSpan):
+    """A span as it ended, with the reason why it was kept."""
+
+    def __init__(self, span: ReadableSpan, reason: str) -> None:
+        super().__init__(
+            name=span.name,
+            context=span.context,
+            parent=span.parent,
+            resource=span.resource,
+            attributes={**(span.attributes or {}), schema.SAMPLED_BY: reason},
+            events=span.events,
+            links=span.links,
+            kind=span.kind,
+            status=span.status,
+            start_time=span.start_time,
+            end_time=span.end_time,
+            instrumentation_scope=span.instrumentation_scope,
+        )
+        self._of = span
+
+    @property
+    def dropped_attributes(self) -> int:
+        return self._of.dropped_attributes
+
+    @property
+    def dropped_events(self) -> int:
+        return self._of.dropped_events
+
+    @property
+    def dropped_links(self) -> int:
+        return self._of.dropped_links
