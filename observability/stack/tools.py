@@ -126,12 +126,13 @@ class Tool:
         """How the program of `path` was had, in words for a report."""
         if self.given():
             return f"found on this machine as `{Path(self.path()).name}`"
-        return {
-            "Installed": "built from its Go module",
-            "Copied": "built from its Go module",
-            "Collected": "built from its Go modules by the Collector's builder",
-            "Ours": "built from its Go modules",
-        }[type(self.recipe).__name__]
+        match self.recipe:
+            case Installed(version=version) | Copied(version=version):
+                return f"built from its Go module {version}"
+            case Collected():
+                return "built from its Go modules by the Collector's builder"
+            case Ours():
+                return "built from its Go modules"
 
 
 def cache() -> Path:

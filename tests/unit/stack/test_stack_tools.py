@@ -66,7 +66,7 @@ def test_a_program_is_built_once_and_linked(machine: Machine) -> None:
     assert (built, machine.builds) == (again, 1)
     assert (machine.links / "made").resolve() == Path(built)
     assert MADE.path() == str(machine.links / "made")
-    assert MADE.had() == "built from its Go module"
+    assert MADE.had() == "built from its Go module v1.2.3"
 
 
 def test_another_checkout_takes_it_from_the_cache(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
