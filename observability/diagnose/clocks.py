@@ -19,7 +19,7 @@ from observability.diagnose.model import WASTE, Cause
 from observability.diagnose.observe import Observed
 from observability.sources import Span, Trace
 
-LEAST = 8
+LEAST = 5
 """Calls between two hosts that must have been seen."""
 SHARE = 0.3
 """The share of them that must show a difference."""

@@ -65,7 +65,8 @@ QUERIES: Mapping[str, str] = {
     "dependency": schema.DEPENDENCY_UP.sample,
     "exported": f"sum by (job, error_type) {_rate(schema.SPANS_EXPORTED.sample)}",
     "dropped": "sum by (job) " + _rate(schema.SPANS_PROCESSED.sample + '{error_type!=""}'),
-    "lost": f"sum by (job) {_rate(schema.LOG_RECORDS_LOST.sample)}",
+    "lost": f"sum by (job, instance) {_rate(schema.LOG_RECORDS_LOST.sample)}",
+    "scrapes": "scrape_duration_seconds",
     "samples": "scrape_samples_post_metric_relabeling",
     "versions": schema.TARGET.sample,
 }

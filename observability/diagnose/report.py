@@ -99,7 +99,7 @@ def _cause(found: Diagnosis, cause: Cause, mark: str) -> Iterator[str]:
     since = f" since {clock(cause.since)}" if cause.since else ""
     over = f" until {clock(cause.until)}" if cause.until else ""
     yield f"\n{mark} {cause.summary}{since}{over}  (confidence: {found.confidence(cause)})"
-    for name in ("error", "message", "statement"):
+    for name in ("error", "message", "statement", "change"):
         if value := cause.details.get(name):
             yield f"   {name}: {value}"
     yield from (line for one in cause.evidence for line in _evidence(one))

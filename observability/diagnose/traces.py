@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 
-from observability.diagnose import words
+from observability.diagnose import figures, words
+from observability.diagnose.contention import contended
 from observability.diagnose.contrast import scope_of
 from observability.diagnose.model import HARM, STOPPED, Cause
 from observability.diagnose.observe import Observed
-from observability.diagnose.places import Place, Visit, by_place, owners, title, visits
+from observability.diagnose.places import Place, Visit, by_place, callees, owners, title, visits
 from observability.diagnose.processes import refusing
 from observability.sources import Span
 
@@ -19,8 +20,11 @@ SLOWER, EXCESS = 3.0, 0.1
 """A visit is slow from SLOWER times the usual 90th percentile on, and from EXCESS seconds above it."""
 LEAST_SLOW, SLOW_SHARE = 4, 0.03
 LEAST_FAILED, FAILED_SHARE = 3, 0.02
-MATTERS = 0.15
-"""The share of all lost time, or of all failures, that a place must account for."""
+MATTERS, PREVAILS = 0.15, 0.5
+"""The share of all lost time, or of all failures, that a place must account for; on a machine that is short
+of time, where a little is lost everywhere, most of it."""
+CERTAIN = 8
+"""Slow visits that have something in common and need no metric to confirm them."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,26 @@ def slow(seen: Observed, found: Traced) -> list[Cause]:
         cost = sum(visit.waited for visit in late) - len(late) * (median(earlier) if earlier else 0.0)
         lost[place] = cost, late, [visit for visit in here if visit.waited <= limit]
     total = sum(cost for cost, _, _ in lost.values())
-    return [
-        _slow_cause(seen, found, place, late, fast, usual.get(place, ()), cost / total)
+    matters = PREVAILS if contended(seen) else MATTERS
+    causes = [
+        (_slow_cause(seen, found, place, late, fast, usual.get(place, ()), cost / total), len(late))
         for place, (cost, late, fast) in lost.items()
-        if cost >= MATTERS * total
+        if cost >= matters * total
     ]
+    return [cause for cause, late in causes if _confirmed(seen, found, cause, late)]
+
+
+def _confirmed(seen: Observed, found: Traced, cause: Cause, late: int) -> bool:
+    """Whether more than a few traces say so: traces are a choice, and each has its slow moments.
+
+    Metrics count every request. Where no route of the service or of its callers is slower by them, only what
+    hits a part of the requests can be: those then have something in common.
+    """
+    if not seen.named("time") or (cause.scope and late >= CERTAIN):
+        return True
+    calls = callees([*found.before, *found.during])
+    suffering = {symptom.service for symptom in figures.symptoms(seen)}
+    return any(one == cause.service or cause.service in calls.get(one, ()) for one in suffering)
 
 
 def _raised(found: Traced, late: Sequence[Visit]) -> tuple[list[Visit], list[Visit]]:

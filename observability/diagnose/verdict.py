@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from observability.diagnose import (
+    changes,
     clocks,
+    contention,
     continuity,
     figures,
     lines,
@@ -83,7 +85,9 @@ def judge(seen: Observed) -> Diagnosis:
             effects.append((cause, reason))
         else:
             roots.append(cause)
+    came = changes.arrivals(seen)
     roots = [_supported(seen, cause, [c for c, _ in effects], symptoms) for cause in roots]
+    roots = [changes.shown(seen, cause, came) for cause in roots]
     return Diagnosis(
         seen.start,
         seen.end,
@@ -94,7 +98,7 @@ def judge(seen: Observed) -> Diagnosis:
         tuple(effects),
         tuple(_ruled_out(seen, every, symptoms)),
         tuple(sorted({alert.name for alert in seen.alerts if _firing(alert)})),
-        tuple(wholeness.thin(seen)),
+        (*wholeness.thin(seen), *contention.noted(seen)),
     )
 
 
@@ -122,6 +126,8 @@ def _follows(cause: Cause, root: Cause, below: Mapping[str, set[str]], seen: Obs
         return f"what fails there is also slow: {root.summary}"
     if downstream and (cause.service, root.service) in processes.refusing(seen) and cause.kind == "failing":
         return f"{cause.service} has stopped calling {root.service} and refuses at once"
+    if downstream and cause.kind == "slow" and "peer" in cause.details and root.rank <= HARM:
+        return f"{cause.service} waits until {root.service} takes its calls"
     if downstream and cause.kind in DEPENDENT and root.rank <= HARM:
         return f"{cause.service} waits for or repeats calls of {root.service}"
     if (
@@ -182,6 +188,6 @@ def _ruled_out(seen: Observed, causes: Sequence[Cause], symptoms: Sequence[Sympt
     started = {
         s.labels.get("job", "") for s in seen.named("started") if any(v > seen.start for _, v in s.points)
     }
-    if seen.named("started") and not started & processes.services(seen):
+    if seen.named("started") and not started & processes.services(seen) and not changes.arrivals(seen):
         said.append("nothing was deployed or restarted in this time")
     return said

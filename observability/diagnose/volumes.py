@@ -18,6 +18,8 @@ LINES = 5.0
 RUN, SERIES = 6, 40.0
 """Scrapes in a row, and series more over them, from which growth counts. A new route or status comes in a
 burst and then stops; what a value without a bound adds comes with nearly every scrape."""
+WARM = 15.0
+"""Seconds in which a target that has come up is asked for most of what it can be asked for."""
 CACHED, FEWEST_CACHED = 0.7, 6.0
 """The part of the 304 answers that must have gone, and how many one would have expected."""
 
@@ -115,7 +117,7 @@ def growing(seen: Observed) -> list[Cause]:
     for one in seen.named("samples"):
         job = one.labels.get("job", "")
         run = _run(one.points)
-        if job not in mine or run is None:
+        if job not in mine or run is None or _warming(seen, one.points, run):
             continue
         change = Step(run[0][0], None, run[0][1], run[-1][1])
         result = f"{change.during:.0f} series, {change.before:.0f} before, more with nearly every scrape"
@@ -134,6 +136,11 @@ def growing(seen: Observed) -> list[Cause]:
             )
         )
     return found
+
+
+def _warming(seen: Observed, points: Points, run: Points) -> bool:
+    """Whether it grows since it came up in the time: each route that is asked for first brings its series."""
+    return run[0][0] <= points[0][0] + 2 * WARM and points[0][0] > seen.start + WARM
 
 
 def _run(points: Points) -> Points | None:

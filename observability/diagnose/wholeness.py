@@ -92,9 +92,13 @@ def _undelivered(seen: Observed) -> list[Cause]:
     for one in seen.named("lost"):
         if change := step(one.points, least=0.05):
             job = one.labels.get("job", "")
-            result = f"{job} could not write {change.during:.1f} log lines a second"
+            where = one.labels.get("instance", "")
+            result = f"{job} at {where} could not write {change.during:.1f} log lines a second"
+            summary = f"{result}, which are missing; its traces and metrics go on"
             evidence = (words.metric(seen, "lost", result),)
-            found.append(Cause("lines lost", job, "", result, STOPPED, 1.0, change.start, evidence=evidence))
+            found.append(
+                Cause("lines lost", job, where, summary, STOPPED, 1.0, change.start, evidence=evidence)
+            )
     return found
 
 
