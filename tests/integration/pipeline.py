@@ -64,6 +64,13 @@ def queue_in_memory(page: Page) -> None:
     del page["exporters"]["otlp_grpc/jaeger"]["sending_queue"]["storage"]
 
 
+def small_queue(page: Page) -> None:
+    """A queue that a test can fill: a five-thousandth of the real one, its batches smaller alike."""
+    queue = page["exporters"]["otlp_grpc/jaeger"]["sending_queue"]
+    queue["queue_size"] //= 5000
+    queue["batch"] |= {"min_size": 16384, "max_size": 32768}
+
+
 @dataclass
 class Running:
     """A program that can be ended, killed and started again with the same files."""

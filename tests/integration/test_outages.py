@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from load import load
-from pipeline import Page, Pipeline, config_map, faster, pipeline, queue_in_memory, total
+from pipeline import Page, Pipeline, config_map, faster, pipeline, queue_in_memory, small_queue, total
 from polling import until
 from realprograms import record_collector, record_jaeger
 from spans import Piece, Sender
@@ -121,6 +121,22 @@ def test_the_same_restart_with_the_queue_in_memory_is_seen_to_lose_spans(started
         sender.send(spans)
     until(lambda: trace_id in running.stored("waiting"), "a trace sent after the restart", within=30)
     assert running.stored("waiting").keys() == {trace_id}
+
+
+@pytest.mark.verifies(
+    component="OpenTelemetry Collector",
+    claim="what does not fit into a full queue is lost and counted to the span; what was in it is not lost",
+)
+@pytest.mark.parametrize("started", [small_queue], indirect=True)
+def test_what_a_full_queue_refuses_is_counted_to_the_span(started: Pipeline) -> None:
+    running = started
+    sent = fill(running, 5000)
+    refused = running.counted("otelcol_exporter_enqueue_failed_spans_total")
+    assert 0 < refused < len(sent)
+    running.jaeger.start()
+    until(lambda: running.queued() == 0 and running.sent_on() > 0, "an empty queue", within=30)
+    until(lambda: len(running.stored("waiting")) == len(sent) - refused, "what was not refused", within=30)
+    assert running.stored("waiting").keys() < sent
 
 
 @pytest.mark.verifies(

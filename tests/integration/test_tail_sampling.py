@@ -130,6 +130,9 @@ def test_a_span_that_is_late_follows_the_decision(
     until(lambda: sum(map(len, kept(running).values())) == count + expected, "the late spans of kept traces")
     after = kept(running)
     assert after.keys() == before.keys()
+    # None was taken for the first of a trace, to be decided upon by itself.
+    every = sum(len(each) for kind, each in sent.items() if kind != "late")
+    assert running.counted("otelcol_processor_tail_sampling_new_trace_id_received_total") == every
     for trace_id in ordinary:
         if trace_id in before:
             assert after[trace_id] == before[trace_id] | {late[trace_id]}
