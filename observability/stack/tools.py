@@ -114,7 +114,8 @@ class Tool:
 
     def path(self) -> str:
         """The program to run: the person's, else the built one. Raises MissingTool."""
-        if found := self.given() or shutil.which(str(BIN / self.name)):
+        # Not the link in .tools/bin, which may be of an earlier version.
+        if found := self.given() or shutil.which(str(self.cached)):
             return found
         raise MissingTool(
             f"{self.name} is not on this machine: it {self.purpose}. Either build it once with `make tools` "

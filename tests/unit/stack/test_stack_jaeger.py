@@ -124,7 +124,7 @@ def test_collector_and_jaeger_stand_in_the_place_of_the_embedded_traces(settings
 def test_a_program_that_was_never_built_is_named_with_every_way_to_get_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(tools, "BIN", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(tools.MissingTool) as missing:

@@ -65,7 +65,7 @@ def test_a_program_is_built_once_and_linked(machine: Machine) -> None:
 
     assert (built, machine.builds) == (again, 1)
     assert (machine.links / "made").resolve() == Path(built)
-    assert MADE.path() == str(machine.links / "made")
+    assert MADE.path() == built
     assert MADE.had() == "built from its Go module v1.2.3"
 
 
@@ -87,6 +87,8 @@ def test_another_version_is_another_program(machine: Machine) -> None:
 
     assert build_tools.provide(MADE) != build_tools.provide(newer)
     assert machine.builds == 2
+    assert MADE.path() != newer.path()
+    assert (machine.links / "made").resolve() == newer.cached
 
 
 def test_what_the_person_has_is_used_and_nothing_is_built(
