@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from crds import definition
+from crds import definition, is_custom
 from manifests import Workload, shown
 from polling import until
 
@@ -43,11 +43,15 @@ class Answer:
 
 
 class Api:
-    """The few verbs that the tests need, over `client`. Each is strict: an unknown field is an error."""
+    """The few verbs that the tests need, over `client`. Each is strict: an unknown field is an error.
+
+    The definition of a custom resource is applied before the first object of its kind.
+    """
 
     def __init__(self, client: httpx.Client) -> None:
         self.client = client
         self._resources = functools.cache(self._discover)
+        self._known = functools.cache(self._define)
 
     def apply(
         self, each: Object, *, manager: str = MANAGER, force: bool = True, dry_run: bool = False
@@ -83,15 +87,27 @@ class Api:
     def address(self, each: Object) -> str:
         """Where an object is, or would be."""
         version, meta = each["apiVersion"], each["metadata"]
-        plural, namespaced = self._resources(version)[each["kind"]]
+        if is_custom(version):
+            self._known(version, each["kind"])
+        plural, namespaced = self._resources(version, each["kind"])
         root = f"/api/{version}" if "/" not in version else f"/apis/{version}"
         inside = f"/namespaces/{meta['namespace']}" if namespaced else ""
         return f"{root}{inside}/{plural}/{meta['name']}"
 
-    def _discover(self, version: str) -> dict[str, tuple[str, bool]]:
+    def _discover(self, version: str, kind: str) -> tuple[str, bool]:
         path = f"/api/{version}" if "/" not in version else f"/apis/{version}"
-        found = self.client.get(path).raise_for_status().json()["resources"]
-        return {each["kind"]: (each["name"], each["namespaced"]) for each in found if "/" not in each["name"]}
+        for each in self.client.get(path).raise_for_status().json()["resources"]:
+            if each["kind"] == kind and "/" not in each["name"]:
+                return each["name"], each["namespaced"]
+        raise AssertionError(f"the API serves no {kind} in {version}")
+
+    def _define(self, version: str, kind: str) -> None:
+        crd = {**definition(version.partition("/")[0], kind)}
+        crd.pop("status", None)
+        said = self.apply(crd)
+        assert said.accepted, said.complaints(crd)
+        name = crd["metadata"]["name"]
+        until(lambda: self._resources(version, kind), f"{name} to be served", within=60, every=0.2)
 
 
 def _answer(answer: httpx.Response) -> Answer:
@@ -104,23 +120,6 @@ def in_order(objects: Iterable[Object]) -> list[Object]:
     """Namespaces, then accounts, then the others as they came."""
     first = {kind: place for place, kind in enumerate(BEFORE_OTHERS)}
     return sorted(objects, key=lambda each: first.get(each["kind"], len(first)))
-
-
-def define(api: Api, kinds: Iterable[tuple[str, str]]) -> None:
-    """Make the custom resources (apiVersion, kind) known, by the definitions of their operators."""
-    definitions = [definition(version.partition("/")[0], kind) for version, kind in sorted(set(kinds))]
-    for each in definitions:
-        said = api.apply(each)
-        assert said.accepted, said.complaints(each)
-    for each in definitions:
-        until(
-            functools.partial(_established, api, each), f"{each['metadata']['name']} to be served", within=60
-        )
-
-
-def _established(api: Api, each: Object) -> bool:
-    conditions = api.get(each).body.get("status", {}).get("conditions", [])
-    return any((one["type"], one["status"]) == ("Established", "True") for one in conditions)
 
 
 def pod_of(workload: Workload) -> Object:

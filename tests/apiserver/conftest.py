@@ -14,10 +14,9 @@ import pytest
 # What renders the manifests and asks questions to them is there.
 sys.path.append(str(Path(__file__).parents[1] / "k8s"))
 
-from api_objects import Api, define
+from api_objects import Api
 from control_plane import ControlPlane
-from crds import is_custom
-from rendering import COMBINATIONS, rendered
+from rendering import rendered
 from verifying import Recorder
 
 from observability.stack.tools import KUBE_APISERVER, KUBERNETES_VERSION
@@ -32,12 +31,9 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory, ran: Recorder) -> It
 
 @pytest.fixture(scope="session")
 def api(control_plane: ControlPlane) -> Iterator[Api]:
-    """The API, every custom resource that the manifests use known to it, and both namespaces made."""
-    objects = [each for name in COMBINATIONS for each in rendered(name)]
-    custom = {(each["apiVersion"], each["kind"]) for each in objects if is_custom(each["apiVersion"])}
+    """The API with both namespaces. Custom resources get known to it when a test first uses one."""
     with control_plane.client() as client:
         found = Api(client)
-        define(found, custom)
         for each in rendered("local"):
             if each["kind"] == "Namespace":
                 assert not found.apply(each).complaints(each)

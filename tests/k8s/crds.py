@@ -19,6 +19,7 @@ BUILT_IN = (
     "autoscaling/",
     "rbac.authorization.k8s.io/",
     "networking.k8s.io/",
+    "apiextensions.k8s.io/",
 )
 
 
