@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask, Response, current_app, render_template, request, url_for
 
@@ -17,7 +17,21 @@ from observability.console.settings import ConsoleSettings
 from observability.settings import from_environ
 from observability.sources import SourceError, Sources, connect
 
-PAGES = ("overview", "search", "trace", "compare", "logs", "monitor", "explore", "alerts", "diagnose")
+if TYPE_CHECKING:
+    from observability.faults import FaultSettings
+
+PAGES = (
+    "overview",
+    "search",
+    "trace",
+    "compare",
+    "logs",
+    "monitor",
+    "explore",
+    "alerts",
+    "diagnose",
+    "faults",
+)
 """The modules under `pages/`; each has `routes(blueprint)`."""
 
 NAVIGATION = (
@@ -28,7 +42,7 @@ NAVIGATION = (
     ("console.alerts", "Alerts"),
     ("console.diagnose", "Diagnose"),
 )
-"""The pages that every page links to."""
+"""The pages that every page links to; the one of the faults comes on top where they can be switched."""
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -52,6 +66,8 @@ class Console:
     settings: ConsoleSettings
     sources: Sources
     gatherer: Gatherer
+    faults: FaultSettings
+    """Whether faults can be switched from here."""
 
 
 def console() -> Console:
@@ -60,24 +76,37 @@ def console() -> Console:
     return found
 
 
-def register(app: Flask, settings: ConsoleSettings | None = None, sources: Sources | None = None) -> None:
+def register(
+    app: Flask,
+    settings: ConsoleSettings | None = None,
+    sources: Sources | None = None,
+    faults: FaultSettings | None = None,
+) -> None:
     """Mount the console on `app`.
 
     An application that answers `/api/traces` itself is asked in this process for whatever no setting places
-    elsewhere. `sources` replaces what the settings would connect to.
+    elsewhere. `sources` replaces what the settings would connect to. `faults` come from the environment too.
     """
     settings = settings or from_environ(ConsoleSettings)
     answers_queries = any(rule.rule == "/api/traces" for rule in app.url_map.iter_rules())
     sources = sources or connect(settings, here=app.wsgi_app if answers_queries else None)
-    app.extensions["dashcam_console"] = Console(settings, sources, Gatherer(settings.source_timeout))
+    from observability.faults import FaultSettings  # not for those who only read: the diagnosis imports us
+
+    gatherer = Gatherer(settings.source_timeout)
+    switchable = faults or from_environ(FaultSettings)
+    app.extensions["dashcam_console"] = Console(settings, sources, gatherer, switchable)
     filters.install(app)
     app.register_blueprint(_blueprint())
 
 
-def create_app(settings: ConsoleSettings | None = None, sources: Sources | None = None) -> Flask:
+def create_app(
+    settings: ConsoleSettings | None = None,
+    sources: Sources | None = None,
+    faults: FaultSettings | None = None,
+) -> Flask:
     """An application of the console alone, against sources elsewhere."""
     app = Flask("observability.console", static_folder=None)
-    register(app, settings, sources)
+    register(app, settings, sources, faults)
     return app
 
 
@@ -119,7 +148,8 @@ def _source_error(error: SourceError) -> tuple[str, int]:
 
 
 def _context() -> dict[str, Any]:
-    return {"asset": _asset, "navigation": NAVIGATION}
+    switches = (("console.faults", "Faults"),) if console().faults.file else ()
+    return {"asset": _asset, "navigation": (*NAVIGATION, *switches)}
 
 
 def _asset(name: str) -> str:

@@ -16,7 +16,7 @@ from observability.sources import SourceError
 
 BASELINE = 30.0
 """Seconds without a fault before it, which are what is usual."""
-NOTICE, RECOVERY = 60.0, 90.0
+NOTICE, RECOVERY = 90.0, 90.0
 """Seconds that the first signal of a fault, and the recovery from it, may take."""
 FORGOTTEN = 18.0
 """Seconds after which no rate (of three scrapes) remembers a fault that is over."""
