@@ -40,6 +40,7 @@ from observability.spans import RecordedSpan, SpanTracer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from werkzeug.routing import Rule
 
 SCHEMA_URL = Schemas.V1_21_0.value
 """Which version of the conventions the official instrumentation names."""
@@ -127,9 +128,8 @@ class Request(Exchange):
 
     # -- around the view --------------------------------------------------------------------------
 
-    def begin(self, request: flask.Request, context_id: int) -> None:
+    def begin(self, rule: Rule | None, context_id: int) -> None:
         """The route is known: start the span and make it the current one."""
-        rule = request.url_rule
         shown = "HTTP" if self.method == OTHER else self.method
         # An unknown path is any user's text and does not name a span.
         name = f"{shown} {rule.rule}" if rule is not None else shown
@@ -152,6 +152,8 @@ class Request(Exchange):
         span = self.span
         if span is None or self._token is None or context_id != self._context_id:
             return
+        # The environ and what stands in it shall not hold each other: only a collection would free them.
+        self._environ.pop(_KEY, None)
         exceptions.record(self._environ, span, self._status, escaping)
         token, self._token = self._token, None
         contexts.detach(token)
@@ -220,15 +222,19 @@ def install(app: Flask, parts: Parts) -> Callable[[], None]:
     return undo
 
 
+_context = flask.globals.request_ctx._get_current_object  # type: ignore[attr-defined] # not by a proxy
+
+
 def _begin() -> None:
-    request = flask.request._get_current_object()  # type: ignore[attr-defined]
+    context = _context()
+    request = context.request
     exchange = request.environ.get(_KEY)
     if exchange is not None and exchange.span is None and not _excluded(exchange, request):
-        exchange.begin(request, id(flask.globals.request_ctx._get_current_object()))  # type: ignore[attr-defined]
+        exchange.begin(request.url_rule, id(context))
 
 
 def _end(escaping: BaseException | None) -> None:
-    context = flask.globals.request_ctx._get_current_object()  # type: ignore[attr-defined]
+    context = _context()
     exchange = context.request.environ.get(_KEY)
     if exchange is not None:
         exchange.end(escaping, id(context))

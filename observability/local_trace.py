@@ -50,7 +50,10 @@ class LocalTrace:
         else:
             self.cut += 1
         root = self._root
-        return root is not None and root.context is span.context
+        if root is not None and root.context is span.context:
+            return True
+        _ = span.attributes  # read now: what would collect them later is gone by then
+        return False
 
     def close(self, root: ReadableSpan) -> list[ReadableSpan]:
         """The root has ended: what is to be exported."""

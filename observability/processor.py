@@ -59,6 +59,7 @@ class SpanQueue(SpanProcessor):
         self._delay = delay
         self._failure = failure
         self._prepare = prepare
+        self.reads_at_once = prepare is not None
         self._processed = families.metric(schema.SPANS_PROCESSED)
         self._exported = families.metric(schema.SPANS_EXPORTED)
         self._duration = families.metric(schema.EXPORT_DURATION)

@@ -25,18 +25,21 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from observability import redaction
+from observability.sampling import HeadSampler
 
 _logger = logging.getLogger(__name__)
 
 _FLAGS = tuple(TraceFlags(bits) for bits in range(4))
 """By the two bits that there are, sampled and random: making one costs as much as finding its parent."""
 
+_DROP, _SAMPLE = Decision.DROP, Decision.RECORD_AND_SAMPLE
 _UNSET = Status(StatusCode.UNSET)
 _PLAIN = frozenset({bool, int, float})
 
@@ -201,7 +204,11 @@ class RecordedSpan(sdk.Span):
             return
         processor = tracer.span_processor
         processor._on_ending(self)
+        if self._later is not None and not getattr(processor, "reads_at_once", False):
+            self._collected()
         processor.on_end(self)
+        # What would collect them holds the whole request.
+        self._later = None
 
 
 class SpanTracer(sdk.Tracer):
@@ -216,6 +223,7 @@ class SpanTracer(sdk.Tracer):
         self.limits = self._span_limits
         self.scope = self._instrumentation_scope
         self.lock = provider.span_lock
+        self._head = self.sampler if isinstance(self.sampler, HeadSampler) else None
         self._random = 2 if self.id_generator.is_trace_id_random() else 0
         return self
 
@@ -232,29 +240,30 @@ class SpanTracer(sdk.Tracer):
         *,
         later: Later | None = None,
     ) -> trace.Span:
-        """As the API has it. `later` collects the first attributes when they are asked for.
-
-        The sampler is not shown what `later` collects.
-        """
+        """As the API has it. `later` collects the first attributes; no sampler is shown them."""
         parent: SpanContext | None = trace.get_current_span(context).get_span_context()
         if not self._is_enabled():
             return trace.NonRecordingSpan(parent or trace.INVALID_SPAN_CONTEXT)
         if parent is None or not parent.is_valid:
-            parent, trace_id, random = None, self.id_generator.generate_trace_id(), self._random
+            trace_id, random = self.id_generator.generate_trace_id(), self._random
+            parent = state = None
         else:
-            trace_id, random = parent.trace_id, parent.trace_flags & 2
-        result = self.sampler.should_sample(context, trace_id, name, kind, attributes, links or ())
-        flags = _FLAGS[random | (result.decision is sdk.sampling.Decision.RECORD_AND_SAMPLE)]
-        identity = SpanContext(
-            trace_id, self.id_generator.generate_span_id(), False, flags, result.trace_state
-        )
-        if result.decision is sdk.sampling.Decision.DROP:
+            trace_id, random, state = parent.trace_id, parent.trace_flags & 2, parent.trace_state
+        if self._head is not None:
+            decision = self._head.decide(parent, trace_id)
+        else:
+            result = self.sampler.should_sample(context, trace_id, name, kind, attributes, links or ())
+            decision, attributes, state = result.decision, result.attributes, result.trace_state
+        flags = _FLAGS[random | (decision is _SAMPLE)]
+        span_id = self.id_generator.generate_span_id()
+        identity = SpanContext(trace_id, span_id, False, flags, state)
+        if decision is _DROP:
             return trace.NonRecordingSpan(identity)
         span = RecordedSpan(self, name, identity, parent, kind)
         span._later = later
         span._start_time = time_ns() if start_time is None else start_time
-        if result.attributes:
-            span.set_attributes(result.attributes)
+        if attributes:
+            span.set_attributes(attributes)
         if links:
             span._links = span._new_links(links)
         if not (record_exception and set_status_on_exception):

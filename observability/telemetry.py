@@ -17,7 +17,7 @@ from typing import Any
 from flask import Flask
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor
+from opentelemetry.sdk.trace import SpanProcessor
 
 from observability import incoming, logs, official, process, schema, tracing
 from observability.access_line import AccessLines
@@ -27,6 +27,7 @@ from observability.conventions import ServerConventions
 from observability.exposition import OwnMetrics, Source
 from observability.health import Check, Readiness
 from observability.metrics import Families, PrometheusMeterProvider
+from observability.processors import Processors
 from observability.settings import from_environ
 from observability.workers import WorkerGroup, group_folder
 
@@ -91,7 +92,7 @@ class Telemetry:
         self._admin: AdminServer | None = None
         self._group: WorkerGroup | None = None
         self._open_admin_port()
-        self._processors = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]
+        self._processors = Processors()
         self._queue = tracing.span_queue(settings, self.families, self.resource)
         if self._queue is not None:
             self._processors.add_span_processor(tracing.entrance(settings, self._queue, self.families))

@@ -21,7 +21,6 @@ from opentelemetry.sdk.trace import (
     SpanProcessor,
     SynchronousMultiSpanProcessor,
     TracerProvider,
-    sampling,
 )
 from opentelemetry.util.types import Attributes
 
@@ -30,7 +29,8 @@ from observability.configuration import TelemetrySettings
 from observability.exporter import otlp_exporter
 from observability.metrics import Families
 from observability.processor import SpanQueue
-from observability.retention import Keeper, RecordAll
+from observability.retention import Keeper
+from observability.sampling import HeadSampler
 from observability.spans import SpanTracerProvider
 
 DEFAULT_ENVIRONMENT = "local"
@@ -61,18 +61,12 @@ def _sdk_attributes() -> Mapping[str, Any]:
     return {key: value for key, value in known.items() if key.startswith("telemetry.")}
 
 
-def sampler(settings: TelemetrySettings) -> sampling.Sampler:
+def sampler(settings: TelemetrySettings) -> HeadSampler:
     """The sampler of OTEL_TRACES_SAMPLER and its argument."""
-    root: sampling.Sampler
     name = settings.sampler.removeprefix("parentbased_")
-    if name == "always_on":
-        root = sampling.ALWAYS_ON
-    elif name == "always_off":
-        root = sampling.ALWAYS_OFF
-    else:
-        root = sampling.TraceIdRatioBased(settings.sampler_ratio)
-    chosen = sampling.ParentBased(root) if settings.sampler.startswith("parentbased_") else root
-    return RecordAll(chosen) if keeps(settings) else chosen
+    ratio = {"always_on": 1.0, "always_off": 0.0}.get(name, settings.sampler_ratio)
+    follows = settings.sampler.startswith("parentbased_")
+    return HeadSampler(ratio, follows_parent=follows, records_all=keeps(settings))
 
 
 def keeps(settings: TelemetrySettings) -> bool:
