@@ -18,6 +18,7 @@ from verifying import Recorder
 
 from observability import schema
 from observability.configuration import TelemetrySettings
+from observability.faults import FaultSettings
 from observability.serve import ServerSettings
 from services.car.settings import Settings as CarSettings
 from services.minus.settings import Settings as MinusSettings
@@ -57,7 +58,7 @@ def environment(manifests: Manifests, service: str) -> dict[str, Any]:
 def test_every_variable_of_a_service_is_a_declared_setting(manifests: Manifests, service: str) -> None:
     declared = {
         field.metadata["env"]
-        for settings in (SERVICES[service], TelemetrySettings, ServerSettings)
+        for settings in (SERVICES[service], TelemetrySettings, ServerSettings, FaultSettings)
         for field in dataclasses.fields(settings)
     }
     only_here = {name for name in environment(manifests, service) if name.startswith("K8S_")}
