@@ -84,7 +84,8 @@ class Scenario:
 
 def load(folder: Path = FOLDER) -> dict[str, Scenario]:
     """Every scenario by name, in the order of the files. Raises BadScenario."""
-    found = [_read(path) for path in sorted(folder.glob("*.yaml"))]
+    # The same folder is what a cluster makes its flags of.
+    found = [_read(path) for path in sorted(folder.glob("*.yaml")) if path.stem != "kustomization"]
     return {one.name: one for one in found}
 
 
