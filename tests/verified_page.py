@@ -110,8 +110,7 @@ def _result(claim: Claim, rows: list[Row]) -> str:
     bad = [row for row in rows if row.result != "passed"]
     count = f", {len(rows)} cases" if len(rows) > 1 else ""
     verdict = f"**{bad[0].result}**: {len(bad)} of {len(rows)}" if bad else f"passed{count}"
-    folder = str(Path(claim.module).parent)
-    how = RUNNERS.get(folder, f"pytest {folder}")
+    how = next((run for folder, run in RUNNERS.items() if claim.module.startswith(f"{folder}/")), "pytest")
     return f"[{verdict}](../{claim.module}), {max(row.day for row in rows)}, `{how}`"
 
 

@@ -77,3 +77,28 @@ def test_every_part_is_scraped_under_its_own_name(stack: RunningStack) -> None:
         ("web", "car", "minus", "receiver", "console", "prometheus", "alertmanager", "jaeger"), "1"
     ) | {"collector": "2"}
     until(lambda: up() == wanted, lambda: f"every part scraped once, the Collector twice: {up()}", within=30)
+
+
+@pytest.mark.verifies(
+    component="Jaeger",
+    claim="its Monitor finds rates and latencies in Prometheus, as the Collector counted them of the spans",
+)
+def test_jaegers_monitor_finds_in_prometheus_what_the_collector_counted_of_the_spans(
+    stack: RunningStack,
+) -> None:
+    """Names and units must agree between three configurations; where they do not, the tab is just empty."""
+
+    def points(name: str, **parameters: str) -> list[float]:
+        httpx.get(f"{stack.car}/cars/bentz/e-class", timeout=10)
+        answer = httpx.get(
+            f"{stack.jaeger}/api/metrics/{name}",
+            params={"service": "car", "spanKind": "server", "lookback": "600000", "step": "5000"}
+            | {"ratePer": "60000", **parameters},
+            timeout=10,
+        )
+        series = answer.raise_for_status().json()["metrics"]
+        values = [point["gaugeValue"]["doubleValue"] for each in series for point in each["metricPoints"]]
+        return [float(value) for value in values if float(value) > 0]
+
+    until(lambda: points("calls"), "calls of car in Jaeger's monitor", within=60, every=1)
+    until(lambda: points("latencies", quantile="0.95"), "latencies of car", within=60, every=1)
