@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,17 @@ def test_a_dockerfile_differs_from_the_others_in_name_and_port_only(service: str
 @pytest.mark.parametrize("service", SETTINGS)
 def test_the_labelled_version_is_the_services(service: str) -> None:
     assert f"ARG VERSION={VERSIONS[service]}\n" in dockerfile(service)
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    linter = Path(sys.executable).with_name("hadolint")  # not on PATH where nobody activated the environment
+    said = subprocess.run(
+        [linter, *(f"services/{service}/Dockerfile" for service in SETTINGS)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
 
 
 def test_only_the_runtime_part_of_observability_is_sent_to_a_build() -> None:

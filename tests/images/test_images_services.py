@@ -13,12 +13,15 @@ import socket
 import subprocess
 import urllib.request
 import uuid
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from polling import until
+
+from services.sbom import bill, inventory
 
 ROOT = Path(__file__).parents[2]
 SERVICES = {"car": "/cars?limit=1", "minus": "/minus?x=5&y=3", "web": "/hello"}
@@ -33,7 +36,7 @@ REVISION = uuid.uuid4().hex
 TAG = "test"
 PYTHON = "/opt/venv/bin/python"
 ALLOWED_BYTES = 150_000_000
-"""What an image may add to its base."""
+"""What an image may add to its base, and what all of it may be when a node pulls it."""
 
 
 def engine(*arguments: str, within: float = 60) -> str:
@@ -200,6 +203,28 @@ def test_it_adds_little_to_its_base(service: str) -> None:
     base = json.loads(engine("image", "inspect", os.environ["BASE"]))[0]["Size"]
 
     assert configuration(service)["Size"] - base < ALLOWED_BYTES
+
+
+def test_a_node_pulls_little(service: str, tmp_path: Path) -> None:
+    """All of it, the base too, as a registry keeps it: compressed."""
+    archive = tmp_path / "image.tar"
+    engine("save", "--output", str(archive), f"dashcam/{service}:{TAG}")
+    packed = 0
+    squeeze = zlib.compressobj(6)
+    with archive.open("rb") as whole:
+        while part := whole.read(1 << 20):
+            packed += len(squeeze.compress(part))
+
+    assert packed < ALLOWED_BYTES
+
+
+def test_its_bill_of_materials_names_what_is_inside(service: str) -> None:
+    image = f"dashcam/{service}:{TAG}"
+    said = inventory([os.environ["ENGINE"], "run", *run_flags()], image)
+    listed = {each["name"].lower() for each in json.loads(bill(image, said))["components"]}
+
+    assert {"flask", "granian", "python"} <= listed
+    assert "pip" not in listed
 
 
 def test_it_says_what_it_is(service: str) -> None:
