@@ -28,7 +28,9 @@ _MAX_TEXT = 2_000
 SEVERITIES = {"WARNING": "WARN", "CRITICAL": "FATAL"}
 """Severity names of the OpenTelemetry log data model where Python's differ."""
 
-_DECLARED = frozenset(field.name for field in schema.LOG_FIELDS)
+_DECLARED = frozenset(field.name for field in schema.LOG_FIELDS if field.type != "object")
+_MANY = (Mapping, list, tuple, set, frozenset)
+"""What no declared field can hold: an index would refuse the whole line."""
 _RESERVED = frozenset(RESERVED_ATTRS) | {"message", "taskName", "color_message"}
 
 
@@ -65,7 +67,7 @@ def fields(record: logging.LogRecord, service: str) -> dict[str, Any]:
     _add_trace(line, record)
     extra: dict[str, Any] = {}
     for key, value in _attached(record):
-        target = line if key in _DECLARED else extra
+        target = line if key in _DECLARED and not isinstance(value, _MANY) else extra
         if target is extra or key not in line:
             target[key] = redaction.value(value, key)
     _add_exception(line, record)
@@ -142,7 +144,7 @@ class JsonLines(OrjsonFormatter):
         try:
             return self.jsonify_log_record(line)
         except TypeError:  # orjson knows no integers beyond 64 bits and no lone surrogates
-            text = json.dumps(line, default=redaction.shown)
+            text = json.dumps(line, default=redaction.shown, ensure_ascii=False)
             return text.encode("utf-8", "replace").decode()
 
 

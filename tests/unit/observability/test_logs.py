@@ -12,6 +12,7 @@ import time
 import warnings
 from typing import Any
 
+import orjson
 import pytest
 from flask import Flask
 
@@ -78,6 +79,24 @@ def test_declared_fields_stand_at_the_top_and_all_others_below_extra() -> None:
     line = line_of(record(**{"http.route": "/cars", "customer": {"id": 7}}))
     assert line["http.route"] == "/cars"
     assert line["extra"] == {"customer": {"id": 7}}
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [1], (1,), {1}])
+def test_a_declared_field_holds_one_value_and_what_holds_many_goes_below_extra(value: Any) -> None:
+    line = line_of(record(**{"http.route": value}))
+    assert "http.route" not in line
+    assert list(line["extra"]) == ["http.route"]
+
+
+@pytest.mark.parametrize("value", ["text", 5, {"a": 1}])
+def test_what_is_attached_under_the_name_extra_stands_below_it(value: Any) -> None:
+    assert line_of(record(extra=value))["extra"] == {"extra": value}
+
+
+def test_half_of_a_surrogate_pair_does_not_make_a_line_that_strict_readers_refuse() -> None:
+    text = lines.JsonLines("demo").format(record("half \ud83d", whole="\U0001f697"))
+    assert orjson.loads(text)["message"] == "half ?"
+    assert orjson.loads(text)["extra"] == {"whole": "\U0001f697"}
 
 
 def test_a_record_cannot_overwrite_the_fields_of_the_line() -> None:
