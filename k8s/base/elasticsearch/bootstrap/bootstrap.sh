@@ -8,7 +8,7 @@ ask() { # METHOD PATH [BODY-FILE]
   printf 'user = "elastic:%s"\n' "$(</etc/users/elastic)" |
     curl --config - --silent --show-error --fail-with-body --max-time 30 ${CURL_CA_BUNDLE:+--cacert "$CURL_CA_BUNDLE"} \
       --request "$method" ${body:+--header 'Content-Type: application/json' --data-binary "@$body"} \
-      "$ELASTICSEARCH_URL$path"
+      "$ELASTICSEARCH_URL$path" || return # said here, for `set -e` is off while a condition is looked at
   echo
 }
 
