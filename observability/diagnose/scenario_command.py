@@ -28,6 +28,8 @@ from observability.stack.state import recorded_settings
 
 RATE = "12"
 """Requests a second that the traffic of a stack for scenarios sends: enough for figures within seconds."""
+SOURCE_TIMEOUT = "20"
+"""Seconds that a source may take to answer here."""
 
 
 @click.group()
@@ -166,5 +168,7 @@ def _saying(number: int) -> Say:
 def bench_of(settings: Settings, say: Say = click.echo) -> Bench:
     """The bench of a stack that runs under `settings`."""
     environ = {name: str(value) for name, value in settings.as_environ().items()}
+    # One who waits for a bench on a machine that is busy wants the answer, and not that it came late.
+    environ["SOURCE_TIMEOUT"] = SOURCE_TIMEOUT
     sources = connect(from_environ(SourceSettings, environ))
     return Bench(settings, sources, f"http://localhost:{settings.console_port}", say)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ NOTICE, RECOVERY = 90.0, 90.0
 FORGOTTEN = 18.0
 """Seconds after which no rate (of three scrapes) remembers a fault that is over."""
 POLL = 3.0
+THOROUGH = 4
+"""Every so many looks at the metrics, traces and log lines are looked at too, which costs more."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +92,18 @@ def _diagnosed(bench: Bench, start: float) -> Diagnosis:
 
 def _noticed(bench: Bench, start: float, made: float, known: tuple[str, ...]) -> float | None:
     """Seconds until anything tells of the fault; None when nothing does in time."""
-    while time.time() - made < NOTICE:
-        found = _diagnosed(bench, start)
+    for look in itertools.count(1):
+        if time.time() - made > NOTICE:
+            return None
+        seen = observe.metrics(bench.sources, start, time.time(), bench.console)
+        if look % THOROUGH == 0:
+            seen = observe.details(bench.sources, seen, verdict.onset(seen))
+        found = verdict.judge(seen)
         fresh = [c for c in (*found.telemetry, *found.causes) if c.summary not in known]
         if any(symptom.step.end is None for symptom in found.symptoms) or fresh:
             return time.time() - made
         bench.sleep(POLL)
-    return None
+    raise AssertionError("unreachable: the loop ends by returning")
 
 
 def _first_alert(bench: Bench, quiet: set[str], made: float) -> float | None:
