@@ -14,8 +14,8 @@ from functools import lru_cache
 from itertools import accumulate, chain
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client import CollectorRegistry
+from prometheus_client import metrics as client
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import escape_label_name, escape_metric_name
 from prometheus_client.samples import Exemplar, Sample
@@ -46,7 +46,7 @@ class RegistryReader:
         with self._registry._lock:
             collectors = list(self._registry._collector_to_names)
         for collector in collectors:
-            if isinstance(collector, MetricWrapperBase) and not isinstance(collector, Info):
+            if isinstance(collector, client.MetricWrapperBase) and not isinstance(collector, client.Info):
                 self._read_children(collector, reading)
             else:
                 for metric in collector.collect():
@@ -149,12 +149,12 @@ def _reader(child: Any) -> Callable[[], Readings]:
 
     One attribute is read at once; the client's `get()` takes a lock for it, which doubles the time.
     """
-    if type(child) is Histogram:
+    if type(child) is client.Histogram:
         signed = child._upper_bounds[0] < 0  # a sum of what may be negative is no counter
         return lambda: _histogram(child._buckets, None if signed else child._sum)
-    if type(child) is Counter:
+    if type(child) is client.Counter:
         return lambda: ((child._value._value,), (child._value._exemplar,))
-    if type(child) is Gauge and "_child_samples" not in vars(child):  # which set_function() puts there
+    if type(child) is client.Gauge and "_child_samples" not in vars(child):  # which set_function() puts there
         return lambda: ((child._value._value,), ())
     return lambda: _generic(child)
 

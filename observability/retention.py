@@ -27,7 +27,7 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import Attributes
 
 from observability import schema
-from observability.local_trace import LocalTrace
+from observability.local_trace import DOWNSTREAM, ERROR, SLOW, LocalTrace
 from observability.metrics import Families
 from observability.processor import SpanQueue
 
@@ -49,7 +49,9 @@ class RecordAll(Sampler):
         trace_state: trace.TraceState | None = None,
     ) -> SamplingResult:
         """See `Sampler`; answers RECORD_ONLY in place of DROP."""
-        result = self._inner.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        result = self._inner.should_sample(
+            parent_context, trace_id, name, kind, attributes, links, trace_state
+        )
         if result.decision is Decision.DROP:
             return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
         return result
@@ -67,8 +69,11 @@ class Keeper(SpanProcessor):
 
     def __init__(self, queue: SpanQueue, families: Families, slow: float) -> None:
         self._queue = queue
+        self.reads_at_once = queue.reads_at_once
         self._slow = int(slow * 1e9)
         self._kept = families.metric(schema.TRACES_KEPT)
+        for reason in (ERROR, SLOW, DOWNSTREAM):
+            self._kept.labels(reason=reason)
         # By span id, for the SDK's own spans: what it shows at their end is a copy.
         self._copied: weakref.WeakValueDictionary[int, LocalTrace] = weakref.WeakValueDictionary()
 

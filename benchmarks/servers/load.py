@@ -33,12 +33,18 @@ def missing() -> str | None:
 def saturate(url: str, *, seconds: int, connections: int) -> Load:
     """Requests one after another on each connection: how many can it answer?"""
     output = _run(["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--latency", url])
-    done, took = re.search(r"(\d+) requests in ([\d.]+)s", output).groups()  # type: ignore[union-attr]
+    done, took, unit = re.search(r"(\d+) requests in ([\d.]+)(s|m)", output).groups()  # type: ignore[union-attr]
     broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
     errors = sum(map(int, broken.groups())) if broken else 0
     errors += int(refused[1]) if refused else 0
-    return Load(int(done), float(took), _wrk_time(output, "50%"), _wrk_time(output, "99%"), errors)
+    return Load(
+        int(done),
+        float(took) * (60 if unit == "m" else 1),
+        _wrk_time(output, "50%"),
+        _wrk_time(output, "99%"),
+        errors,
+    )
 
 
 def fixed_rate(url: str, *, seconds: int, connections: int, rate: int) -> Load:

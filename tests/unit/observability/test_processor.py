@@ -67,6 +67,15 @@ class Setup:
         labels = {} if error is None else {"error_type": error}
         return self.families.registry.get_sample_value(name, labels) or 0.0
 
+    def by_reason(self, name: str) -> dict[str, float]:
+        """The values of a counter by its error_type."""
+        return {
+            sample.labels["error_type"]: sample.value
+            for family in self.families.registry.collect()
+            for sample in family.samples
+            if sample.name == name
+        }
+
     def processed(self, error: str = "") -> float:
         return self.count("otel_sdk_processor_span_processed_total", error)
 
@@ -208,6 +217,95 @@ def test_unsampled_spans_are_not_queued(exporter: Exporter, make: Make) -> None:
     setup = make()
     setup.provider.sampler = sampling.ALWAYS_OFF
     setup.provider.get_tracer("other").start_span("a").end()
+    assert setup.count("otel_sdk_processor_span_queue_size") == 0
+
+
+def test_what_is_made_is_what_is_exported_and_what_is_counted_as_lost(
+    make: Make, exporter: Exporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every way to lose a span at once: a full queue, refusals, exceptions, a shutdown that is too short."""
+    answers = iter(["", "503", "error"] * 1000)
+
+    def export(spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        exporter.entered.set()
+        exporter.open.wait(30)
+        answer = next(answers)
+        if answer == "error":
+            raise ValueError("no")
+        if answer:
+            return SpanExportResult.FAILURE
+        exporter.batches.append([span.name for span in spans])
+        return SpanExportResult.SUCCESS
+
+    exporter.export = export  # type: ignore[method-assign]
+    setup = make(capacity=60, batch=10, delay=0.001, failure=lambda: "503")
+    threads = [threading.Thread(target=setup.end, args=["x"] * 500) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert setup.queue.force_flush(5000)
+    exporter.open.clear()
+    exporter.entered.clear()
+    setup.end("in flight")
+    until(exporter.entered.is_set, "the export to begin")
+    setup.end(*["waits"] * 70)
+    setup.queue.shutdown(0.05)
+    setup.end("late")
+
+    processed = setup.by_reason("otel_sdk_processor_span_processed_total")
+    exported = setup.by_reason("otel_sdk_exporter_span_exported_total")
+    assert sum(processed.values()) == 4 * 500 + 1 + 70 + 1
+    assert processed[""] == sum(exported.values())
+    assert exported[""] == len(exporter.names)
+    assert processed["shutdown_timeout"] == 60
+    assert exported["shutdown_timeout"] == processed["already_shutdown"] == 1
+    assert min(processed["queue_full"], exported["503"], exported["ValueError"]) > 0
+    lost = sum(processed.values()) + sum(exported.values()) - processed[""] - exported[""]
+    said = [record.getMessage() for record in caplog.records if "were lost" in record.getMessage()]
+    assert len(said) == 1
+    assert said[0].startswith(f"{lost - 1:.0f} spans of this process were lost: ")  # the late one was later
+    for reason, number in {**exported, **processed, "shutdown_timeout": 61}.items():
+        assert reason in ("", "already_shutdown") or f"{number:.0f} {reason}" in said[0]
+
+
+def test_a_process_that_lost_nothing_says_nothing_as_it_ends(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    setup = make()
+    setup.end("a")
+    setup.queue.shutdown(5)
+    assert not caplog.records
+
+
+def test_a_span_is_made_ready_in_its_own_thread_and_only_when_there_is_room(
+    make: Make, exporter: Exporter
+) -> None:
+    made_ready: list[tuple[str, int]] = []
+
+    class Ready:
+        def __init__(self, span: ReadableSpan) -> None:
+            made_ready.append((span.name, threading.get_ident()))
+            self.name = f"ready {span.name}"
+
+    exporter.open.clear()
+    setup = make(capacity=1, batch=1, delay=0.001, prepare=Ready)
+    setup.end("in flight")
+    until(exporter.entered.is_set, "the export to begin")
+    setup.end("waits", "has no room")
+    assert made_ready == [(name, threading.get_ident()) for name in ("in flight", "waits")]
+    exporter.open.set()
+    assert setup.queue.force_flush(5000)
+    assert exporter.names == ["ready in flight", "ready waits"]
+
+
+def test_a_span_that_cannot_be_made_ready_is_counted_and_ends_nothing(make: Make, exporter: Exporter) -> None:
+    def refuse(span: ReadableSpan) -> Any:
+        raise UnicodeError(span.name)
+
+    setup = make(prepare=refuse)
+    setup.end("a")
+    assert setup.processed("UnicodeError") == 1
     assert setup.count("otel_sdk_processor_span_queue_size") == 0
 
 
