@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
+import json
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import click
 
@@ -12,11 +17,15 @@ from observability.cluster.kubectl import NAMESPACE, ClusterError, Kubectl
 READER = "grafana"
 """The user of Elasticsearch that may read log lines and nothing else."""
 
+CERTIFICATES = "elasticsearch-tls"
+"""The Secret with Elasticsearch's certificates, where it speaks TLS: in production."""
 
-def environment(kubectl: Kubectl) -> dict[str, str]:
+
+def environment(kubectl: Kubectl, folder: Path) -> dict[str, str]:
     """The variables of :class:`observability.sources.SourceSettings` for a cluster with its forwards up.
 
-    Raises ClusterError where the password of Elasticsearch's reader cannot be had.
+    Where Elasticsearch speaks TLS, its CA is written to `folder` and trusted, too. Raises ClusterError where
+    the password of Elasticsearch's reader cannot be had.
     """
     data = kubectl.get("secret", "elasticsearch-users", "-n", NAMESPACE)["data"]
     password = base64.b64decode(data[READER]).decode()
@@ -29,13 +38,27 @@ def environment(kubectl: Kubectl) -> dict[str, str]:
         "LOGS_URL": "http://127.0.0.1:9200",
         "ELASTICSEARCH_INDEX": "logs-dashcam*",
         "ELASTICSEARCH_AUTHORIZATION": f"Basic {token}",
+        **_encrypted(kubectl, folder),
     }
+
+
+def _encrypted(kubectl: Kubectl, folder: Path) -> dict[str, str]:
+    """What is different where Elasticsearch speaks TLS; its certificate names localhost for the forward."""
+    found = kubectl.run("get", "secret", CERTIFICATES, "-n", NAMESPACE, "--ignore-not-found", "-o", "json")
+    if not found:
+        return {}
+    authority = folder / "elasticsearch-ca.crt"
+    authority.write_bytes(base64.b64decode(json.loads(found)["data"]["ca.crt"]))
+    # OpenSSL reads the variable wherever nothing else names authorities; all other sources here are plain.
+    return {"LOGS_URL": "https://localhost:9200", "SSL_CERT_FILE": str(authority)}
 
 
 def point_at(context: str) -> None:
     """Let the commands of this process read the cluster; a variable that is set already wins."""
+    folder = Path(tempfile.mkdtemp(prefix="dashcam-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     try:
-        found = environment(Kubectl(context))
+        found = environment(Kubectl(context), folder)
     except ClusterError as error:
         raise click.ClickException(str(error)) from error
     for name, value in found.items():
