@@ -1,0 +1,163 @@
+"""What came with a fault, what makes an answer less sure, and lines that do not arrive."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from made import series, span, trace
+
+from observability.diagnose import changes, contention, traces, verdict, volumes, wholeness
+from observability.diagnose.model import HARM, Cause
+from observability.diagnose.observe import Observed
+from observability.sources import Series, Trace
+
+START, END = 0.0, 120.0
+
+
+def later(points: list[float], begin: float, labels: dict[str, str]) -> Series:
+    return Series(labels, tuple((begin + 5 * n, value) for n, value in enumerate(points)))
+
+
+def observed(**named: list[Series]) -> Observed:
+    return Observed(START, END, series=named, queries={"versions": "target_info"}, detailed=True)
+
+
+def instance(name: str, version: str, begin: float) -> Series:
+    labels = {"job": "shop", "instance": name, "service_version": version}
+    return later([1.0] * int((END - begin) / 5), begin, labels)
+
+
+CAUSE = Cause("failing", "shop", "GET /", "shop fails", HARM, 1.0, since=62.0)
+
+
+# -- deploys ---------------------------------------------------------------------------------------
+
+
+def test_a_version_that_came_shortly_before_a_cause_is_shown_with_it() -> None:
+    seen = observed(versions=[instance("a", "1", START), instance("b", "2", 55)])
+    shown = changes.shown(seen, CAUSE, changes.arrivals(seen))
+    assert shown.details["change"] == "version 2 of shop runs at b since 00:00:55"
+    assert shown.evidence[-1].query == 'target_info{job="shop"}'
+
+
+def test_another_instance_of_the_same_version_is_no_new_version() -> None:
+    seen = observed(versions=[instance("a", "1", START), instance("b", "1", 55)])
+    (came,) = changes.arrivals(seen)
+    assert str(came) == "a new shop runs at b since 00:00:55"
+
+
+def test_what_came_long_before_or_elsewhere_is_not_shown() -> None:
+    seen = observed(versions=[instance("a", "1", START), instance("b", "2", 25)])
+    late = dataclasses.replace(CAUSE, since=118.0)
+    assert changes.shown(seen, late, changes.arrivals(seen)) == late
+    other = dataclasses.replace(CAUSE, service="front")
+    assert changes.shown(seen, other, changes.arrivals(seen)) == other
+
+
+def test_what_was_there_from_the_beginning_is_no_arrival() -> None:
+    assert changes.arrivals(observed(versions=[instance("a", "1", START), instance("b", "2", 5)])) == []
+
+
+def test_where_something_came_it_is_not_said_that_nothing_was_deployed() -> None:
+    started = [series([START - 100] * 24, labels={"job": "shop"})]
+    calm = observed(versions=[instance("a", "1", START)], started=started)
+    busy = observed(versions=[instance("a", "1", START), instance("b", "2", 55)], started=started)
+    said = "nothing was deployed or restarted in this time"
+    assert said in verdict.judge(calm).ruled_out
+    assert said not in verdict.judge(busy).ruled_out
+
+
+# -- a machine that is short of time ---------------------------------------------------------------
+
+
+def scrapes(during: float, targets: int = 4) -> list[Series]:
+    return [series([0.02] * 12 + [during] * 12, labels={"instance": str(n)}) for n in range(targets)]
+
+
+def test_a_machine_on_which_all_scrapes_take_longer_is_told_and_lowers_the_confidence() -> None:
+    short = observed(scrapes=scrapes(0.6))
+    (note,) = contention.noted(short)
+    assert "answer a scrape in 600 ms instead of 20 ms" in note
+    assert verdict.judge(short).notes == (note,)
+
+
+def test_one_slow_target_is_no_short_machine() -> None:
+    assert contention.noted(observed(scrapes=[*scrapes(0.02), *scrapes(0.6, targets=1)])) == []
+    assert contention.noted(observed(scrapes=scrapes(0.6, targets=2))) == []
+
+
+def request(at: float, own: float = 0.005, callee: float = 0.01, item: str = "1") -> Trace:
+    inner = span("shop", "GET /items/{id}", at, callee, http_route="/items/{id}", url_path=f"/items/{item}")
+    return trace(
+        span("front", "GET /", at, own + callee, *span("front", "GET", at, callee, *inner, kind="client"))
+    )
+
+
+BEFORE = [request(n) for n in range(30)]
+CALM = [series([0.2] * 24, labels={"job": "shop", "http_route": "/items/{id}", "http_request_method": "GET"})]
+
+
+def slow(during: list[Trace], **more: list[Series]) -> list[Cause]:
+    seen = dataclasses.replace(observed(answers=CALM, time=CALM, **more), before=BEFORE, during=during)
+    return traces.slow(seen, traces.traced(seen))
+
+
+def test_a_few_slow_traces_that_no_metric_confirms_and_nothing_unites_are_no_cause() -> None:
+    assert slow([request(60 + n, callee=0.5 if n % 7 == 0 else 0.01, item=str(n)) for n in range(40)]) == []
+
+
+def test_slowness_of_those_that_have_something_in_common_needs_no_metric() -> None:
+    hit = [
+        request(60 + n, callee=0.5 if n % 4 == 0 else 0.01, item="7" if n % 4 == 0 else "1")
+        for n in range(40)
+    ]
+    assert [cause.scope for cause in slow(hit)] == [("id = 7",)]
+
+
+def test_slowness_that_metrics_confirm_at_the_caller_is_a_cause() -> None:
+    labels = {"job": "front", "http_route": "/", "http_request_method": "GET"}
+    counted = [*CALM, series([1.0] * 24, labels=labels)]
+    took = [*CALM, series([0.01] * 12 + [0.5] * 12, labels=labels)]
+    during = [request(60 + n, callee=0.5, item=str(n)) for n in range(20)]
+    seen = dataclasses.replace(observed(answers=counted, time=took), before=BEFORE, during=during)
+    assert [cause.service for cause in traces.slow(seen, traces.traced(seen))] == ["shop"]
+
+
+# -- lines -----------------------------------------------------------------------------------------
+
+WRITTEN = [series([3.0] * 24, labels={"job": "shop"})]
+
+
+def mute(heard: dict[str, float]) -> list[str]:
+    seen = dataclasses.replace(observed(lines=WRITTEN, versions=[instance("b", "1", START)]), heard=heard)
+    return [gap.kind for gap in wholeness.gaps(seen)]
+
+
+def test_lines_that_are_written_and_do_not_arrive_are_missing() -> None:
+    assert mute({"shop": 40.0}) == ["no lines"]
+    assert mute({"shop": 110.0}) == []
+
+
+def test_where_nobody_asked_for_lines_none_is_missing() -> None:
+    assert mute({}) == []
+
+
+def test_lines_that_one_instance_cannot_write_are_told_with_it() -> None:
+    lost = [series([0.0] * 12 + [4.0] * 12, labels={"job": "shop", "instance": "b"})]
+    (gap,) = wholeness.gaps(observed(lost=lost, versions=[instance("b", "1", START)]))
+    assert gap.summary.startswith("shop at b could not write 4.0 log lines a second")
+
+
+# -- warming up ------------------------------------------------------------------------------------
+
+
+def growing(begin: float) -> list[str]:
+    points = [100.0 + 20 * n for n in range(int((END - begin) / 5))]
+    labels = {"job": "shop", "instance": "b"}
+    seen = observed(samples=[later(points, begin, labels)], versions=[instance("a", "1", START)])
+    return [cause.kind for cause in volumes.growing(seen)]
+
+
+def test_the_series_of_an_instance_that_has_come_up_are_no_growth_without_end() -> None:
+    assert growing(START) == ["series"]
+    assert growing(60.0) == []
