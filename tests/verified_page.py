@@ -18,6 +18,7 @@ RUNNERS = {
     "tests/integration": "make test-integration",
     "tests/k8s_programs": "make test-integration",
     "tests/k8s": "make test-k8s",
+    "tests/apiserver": "make test-apiserver",
     "tests/cluster": "make test-cluster",
     "tests/images": "make test-images",
 }
