@@ -6,6 +6,7 @@ tell about its trace; it costs one look at an attribute where there is nothing t
 
 from __future__ import annotations
 
+import threading
 import time
 
 from opentelemetry import trace
@@ -22,12 +23,13 @@ MAX_SPANS = 1000
 class LocalTrace:
     """The spans of one unsampled request in this process, from the start of its root to its end."""
 
-    __slots__ = ("__weakref__", "_root", "_slow", "_spans", "closed", "cut", "reason")
+    __slots__ = ("__weakref__", "_lock", "_root", "_slow", "_spans", "closed", "cut", "reason")
 
     def __init__(self, root: Span, slow: int) -> None:
         self._root: Span | None = root
         self._slow = slow
         self._spans: list[ReadableSpan] = []
+        self._lock = threading.Lock()
         self.reason: str | None = None
         self.closed = False
         self.cut = 0
@@ -41,28 +43,37 @@ class LocalTrace:
                 self.reason = SLOW
         return self.reason is not None
 
-    def ended(self, span: ReadableSpan) -> bool:
-        """Take in a span that has ended; True when that was the root."""
+    def is_root(self, span: ReadableSpan) -> bool:
+        """Whether `span` is the one that the request began with in this process."""
+        root = self._root
+        return root is not None and root.context is span.context
+
+    def hold(self, span: ReadableSpan) -> bool:
+        """Take in a span that has ended and is not the root; False when the root was sooner."""
         if self.reason is None and failed(span):
             self.reason = ERROR
-        if len(self._spans) < MAX_SPANS:
-            self._spans.append(span)
-        else:
-            self.cut += 1
-        root = self._root
-        if root is not None and root.context is span.context:
-            return True
         _ = span.attributes  # read now: what would collect them later is gone by then
-        return False
+        with self._lock:
+            if self.closed:
+                return False
+            if len(self._spans) < MAX_SPANS:
+                self._spans.append(span)
+            else:
+                self.cut += 1
+            return True
 
     def close(self, root: ReadableSpan) -> list[ReadableSpan]:
-        """The root has ended: what is to be exported."""
-        if self.reason is None and (root.end_time or 0) - (root.start_time or 0) > self._slow:
-            self.reason = SLOW
-        self.closed = True
+        """The root has ended: the spans that are to be exported, itself included."""
+        if self.reason is None:
+            if failed(root):
+                self.reason = ERROR
+            elif (root.end_time or 0) - (root.start_time or 0) > self._slow:
+                self.reason = SLOW
+        with self._lock:
+            self.closed = True
+            spans, self._spans = self._spans, []
         self._root = None
-        spans, self._spans = self._spans, []
-        return spans if self.reason is not None else []
+        return [*spans, root] if self.reason is not None else []
 
 
 def failed(span: ReadableSpan) -> bool:

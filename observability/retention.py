@@ -11,54 +11,21 @@ part, and tells whoever called it by the sampled flag of `traceresponse`. A call
 its part too: what failed is there from the failure up to where the request came in.
 
 Every span that is kept so says why in `dashcam.sampled.by`. Spans without it are the plain sample:
-statistics over spans count those alone, or failures would be counted twice (docs/sampling.md).
+statistics over spans count those alone, or failures would be counted twice (docs/adr/0014).
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
-from opentelemetry.trace import SpanKind
-from opentelemetry.util.types import Attributes
 
 from observability import schema
 from observability.local_trace import DOWNSTREAM, ERROR, SLOW, LocalTrace
 from observability.metrics import Families
 from observability.processor import SpanQueue
-
-
-class RecordAll(Sampler):
-    """Decides as `inner`, but has recorded, unsampled, what that would drop."""
-
-    def __init__(self, inner: Sampler) -> None:
-        self._inner = inner
-
-    def should_sample(
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: SpanKind | None = None,
-        attributes: Attributes = None,
-        links: Sequence[trace.Link] | None = None,
-        trace_state: trace.TraceState | None = None,
-    ) -> SamplingResult:
-        """See `Sampler`; answers RECORD_ONLY in place of DROP."""
-        result = self._inner.should_sample(
-            parent_context, trace_id, name, kind, attributes, links, trace_state
-        )
-        if result.decision is Decision.DROP:
-            return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
-        return result
-
-    def get_description(self) -> str:
-        """The inner sampler's, and that all is recorded."""
-        return f"RecordAll{{{self._inner.get_description()}}}"
 
 
 class Keeper(SpanProcessor):
@@ -100,13 +67,12 @@ class Keeper(SpanProcessor):
         local: LocalTrace | None = getattr(span, "local_trace", None) or self._copied.get(context.span_id)
         if local is None:
             return
-        if local.closed:  # it outlived its root: it goes the way that the others went
-            if local.reason is not None:
-                self._queue.put(Kept(span, local.reason))
-        elif local.ended(span):
-            self._export(local, span)
+        if local.is_root(span):
+            self._judge(local, span)
+        elif not local.hold(span) and local.reason is not None:
+            self._queue.put(Kept(span, local.reason))  # it outlived its root, and goes the way of the others
 
-    def _export(self, local: LocalTrace, root: ReadableSpan) -> None:
+    def _judge(self, local: LocalTrace, root: ReadableSpan) -> None:
         spans = local.close(root)
         if local.reason is None:
             return

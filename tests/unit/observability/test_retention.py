@@ -20,7 +20,8 @@ from observability import Telemetry, schema, tracing
 from observability.local_trace import MAX_SPANS, keep, kept_downstream, promised
 from observability.metrics import Families, exemplar
 from observability.processor import SpanQueue
-from observability.retention import Keeper, RecordAll
+from observability.retention import Keeper
+from observability.sampling import HeadSampler
 from observability.spans import SpanTracerProvider
 from observability.testing import settings
 
@@ -50,7 +51,7 @@ class Setup:
         processors = SynchronousMultiSpanProcessor()
         processors.add_span_processor(Keeper(self.queue, self.families, slow))
         self.provider = kind(
-            sampler=RecordAll(sampling.ParentBased(sampling.TraceIdRatioBased(ratio))),
+            sampler=HeadSampler(ratio, follows_parent=True, records_all=True),
             shutdown_on_exit=False,
             active_span_processor=processors,
         )
@@ -211,10 +212,11 @@ def test_a_request_of_very_many_spans_is_bounded_and_what_is_cut_is_counted(make
             setup.tracer.start_span("child").end()
         root.set_status(ERROR)
     setup.exported()
-    assert len(setup.exporter.spans) == MAX_SPANS
+    assert len(setup.exporter.spans) == MAX_SPANS + 1
+    assert setup.exporter.spans[-1].name == "root"
     name = "otel_sdk_processor_span_processed_total"
     lost = setup.families.registry.get_sample_value(name, {"error_type": "local_trace_full"})
-    assert lost == 6  # five children, and the root
+    assert lost == 5
 
 
 def test_a_kept_span_is_the_span_that_ended(make: Make) -> None:
