@@ -7,7 +7,7 @@ the client left in the middle. An application would take the half for the whole.
 A client that stalls in the middle of a body holds the thread that reads it until it leaves: the server can
 neither give a read up nor tell which connection it is, and a read that is left behind in another thread
 stops the whole worker. So a :class:`Gate` bounds how many threads wait for bodies at once. Where all of these
-wait, one more body is a 503 that names who is waited for, and the other threads go on answering.
+wait, one more body is a 503 whose error names who is waited for, and the other threads go on answering.
 
 A request without a body costs two look-ups.
 """
@@ -38,6 +38,22 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+class NoTurn(ServiceUnavailable):
+    """No thread is left that may wait for one more body: a 503.
+
+    The client is told that much; who is waited for (`waiting`) is only in the error's text, for telemetry.
+    """
+
+    def __init__(self, waiting: str) -> None:
+        super().__init__(
+            "Too many requests arrive slowly at this time. Ask again in a moment.", retry_after=1
+        )
+        self.waiting = waiting
+
+    def __str__(self) -> str:
+        return self.waiting
+
+
 class Gate:
     """Lets `most` threads wait for bodies at once, and knows for whom."""
 
@@ -47,9 +63,9 @@ class Gate:
 
     @contextmanager
     def waiting(self, client: str) -> Iterator[None]:
-        """Wait for `client` while the block lasts. Raises ServiceUnavailable where no turn comes in time."""
+        """Wait for `client` while the block lasts. Raises NoTurn where none comes in time."""
         if not self._free.acquire(timeout=PATIENCE):
-            raise ServiceUnavailable(self._busy(), retry_after=1)
+            raise NoTurn(self._busy())
         thread = threading.get_ident()
         self._waiting[thread] = time.monotonic(), client
         try:

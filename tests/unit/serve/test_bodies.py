@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from werkzeug.exceptions import ClientDisconnected, ServiceUnavailable
+from werkzeug.exceptions import ClientDisconnected
 
-from observability.bodies import CHUNK, Body, Gate, whole
+from observability.bodies import CHUNK, Body, Gate, NoTurn, whole
 
 
 def body(data: bytes, length: int) -> io.BufferedReader:
@@ -79,9 +79,10 @@ def test_where_all_turns_are_taken_by_slow_clients_one_more_body_is_refused_and_
     holding.start()
     assert slow.asked.wait(10)
 
-    with pytest.raises(ServiceUnavailable, match=r"wait for slow clients .* on 10\.1\.2\.3 \(snail/1\)"):
+    with pytest.raises(NoTurn, match=r"wait for slow clients .* on 10\.1\.2\.3 \(snail/1\)") as error:
         gated({"wsgi.input": io.BytesIO(b"x" * 9), **headers}, lambda *_: None)
 
+    assert "10.1.2.3" not in str(error.value.description), "one client is told of another"
     slow.released.set()
     holding.join(10)
     assert list(gated({"wsgi.input": io.BytesIO(b"x" * 9), **headers}, lambda *_: None)) == [b"x" * 9]
