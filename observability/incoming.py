@@ -92,12 +92,12 @@ class Incoming:
 
     def __init__(self, application: WSGIApplication, parts: Parts) -> None:
         self._application = application
-        self._parts = parts
+        self.parts = parts
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        request = Request(self._parts, environ, start_response)
+        request = Request(self.parts, environ, start_response)
         environ[_KEY] = request
-        active = self._parts.metrics.active(request.method)
+        active = self.parts.metrics.active(request.method)
         active.inc(1)
         try:
             body = self._application(environ, request.start)
@@ -119,10 +119,11 @@ class Request(Exchange):
     _token: Any = None
     _context_id = 0
     _answered_within = False
+    excluded = False
 
     def __init__(self, parts: Parts, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         super().__init__(parts.lines, environ, start_response)
-        self._parts = parts
+        self.parts = parts
         self._arrived = time.time_ns()
         self.method = parts.conventions.method(environ.get("REQUEST_METHOD", ""))
 
@@ -138,7 +139,7 @@ class Request(Exchange):
         else:
             context, kind = contexts.get_current(), SpanKind.INTERNAL
         self._rule = rule.rule if rule is not None else None
-        tracer = self._parts.tracer
+        tracer = self.parts.tracer
         if isinstance(tracer, SpanTracer):
             span = tracer.start_span(name, context, kind, start_time=self._arrived, later=self._attributes)
         else:  # the null object
@@ -176,22 +177,22 @@ class Request(Exchange):
             outcome["error.type"] = status.partition(" ")[0]
             if span is not None and span.is_recording():
                 span.set_status(_ERROR)
-        if self._parts.conventions.captures_response:
-            outcome |= self._parts.conventions.response(headers)
+        if self.parts.conventions.captures_response:
+            outcome |= self.parts.conventions.response(headers)
         self._outcome = outcome
         if isinstance(span, RecordedSpan) and span.collected and span.is_recording():
             span.set_attributes(outcome)
 
     def _attributes(self) -> dict[str, Any]:
         """The span's attributes, as far as they are known by now."""
-        return self._parts.conventions.request(self._environ, self._rule) | dict(self._outcome)
+        return self.parts.conventions.request(self._environ, self._rule) | dict(self._outcome)
 
     def measure(self) -> None:
         """The application has returned: its duration, with the span as exemplar where it will be found."""
-        if not self._answered_within:
+        if self.excluded or not self._answered_within:
             return
         labels = (self.method, self._route, str(self._status))
-        self._parts.metrics.answered(labels, time.perf_counter() - self._began, self._exemplar())
+        self.parts.metrics.answered(labels, time.perf_counter() - self._began, self._exemplar())
 
     def _exemplar(self) -> dict[str, str] | None:
         """Trace and span where they will be found: recorded here, and sampled or kept."""
@@ -229,7 +230,12 @@ def _begin() -> None:
     context = _context()
     request = context.request
     exchange = request.environ.get(_KEY)
-    if exchange is not None and exchange.span is None and not _excluded(exchange, request):
+    if exchange is None or exchange.span is not None:
+        return
+    excluded = exchange.parts.conventions.excluded
+    if excluded is not None and excluded.url_disabled(request.url):
+        exchange.excluded = True
+    else:
         exchange.begin(request.url_rule, id(context))
 
 
@@ -238,8 +244,3 @@ def _end(escaping: BaseException | None) -> None:
     exchange = context.request.environ.get(_KEY)
     if exchange is not None:
         exchange.end(escaping, id(context))
-
-
-def _excluded(exchange: Request, request: flask.Request) -> bool:
-    excluded = exchange._parts.conventions.excluded
-    return excluded is not None and excluded.url_disabled(request.url)

@@ -1,0 +1,443 @@
+"""What Dashcam says of a request equals what opentelemetry-instrumentation-flask says of it.
+
+Both are given the same application and the same requests. The differences that are meant are those of
+`meant()` and `labels_of()`, each with its reason; docs/official-instrumentation.md lists them for readers.
+Everything else (names, kinds, attributes, events, status, parents, counts) has to be equal.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from flask import Flask, Response, abort, redirect, request, stream_with_context
+from flask_restful import Api, Resource
+from opentelemetry import baggage, propagate, trace
+from opentelemetry.instrumentation.flask import FlaskInstrumentor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource as About
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+from observability import instrument, official, propagation, schema
+from observability.testing import capture, settings
+from observability.tracing import MAX_ATTRIBUTE_LENGTH
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = "b7ad6b7169203331"
+ANSWERED_BY_THE_APPLICATION = {
+    "/handled": "LookupError",
+    "/restful/broken": "KeyError",
+    "/status/500": "werkzeug.exceptions.InternalServerError",
+    "/status/503": "werkzeug.exceptions.ServiceUnavailable",
+}
+
+
+def application(tracer: Callable[[], trace.Tracer]) -> Flask:
+    """Everything that a view can do to an instrumentation."""
+    app = Flask("subject")
+    app.static_folder = None
+
+    @app.before_request
+    def answer_early() -> Any:
+        return ("early", 203) if request.path == "/early" else None
+
+    @app.errorhandler(LookupError)
+    def handle(error: LookupError) -> tuple[str, int]:
+        return "sorry", 500
+
+    @app.route("/plain", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+    def plain() -> str:
+        return "plain"
+
+    @app.get("/cars/<maker>/<int:number>")
+    def car(maker: str, number: int) -> dict[str, Any]:
+        return {"maker": maker, "number": number, "who": baggage.get_baggage("who")}
+
+    @app.get("/status/<int:code>")
+    def status(code: int) -> Any:
+        return ("", code) if code < 400 or code == 599 else abort(code)
+
+    @app.get("/folder/")
+    def folder() -> Response:
+        return redirect("/plain", 307)  # type: ignore[return-value]
+
+    @app.get("/broken")
+    def broken() -> str:
+        raise ZeroDivisionError("by nought")
+
+    @app.get("/handled")
+    def handled() -> str:
+        raise LookupError("not there")
+
+    @app.get("/work")
+    def work() -> str:
+        trace.get_current_span().set_attribute("app.step", "first")
+        trace.get_current_span().add_event("noted", {"a": 1})
+        with tracer().start_as_current_span("inner", attributes={"b": (1, 2)}):
+            trace.get_current_span().set_attribute("c", True)
+        trace.get_current_span().update_name("renamed")
+        return "work"
+
+    _streams(app)
+    _restful(app)
+    return app
+
+
+def _streams(app: Flask) -> None:
+    def rows() -> Iterator[str]:
+        yield "a"
+        trace.get_current_span().set_attribute("app.row", 1)
+        yield "b"
+
+    @app.get("/stream")
+    def stream() -> Response:
+        return Response(rows())
+
+    @app.get("/stream-in-context")
+    def stream_in_context() -> Response:
+        return Response(stream_with_context(rows()))
+
+    @app.get("/stream-broken")
+    def stream_broken() -> Response:
+        def broken() -> Iterator[str]:
+            yield "a"
+            raise OSError("gone")
+
+        return Response(broken())
+
+
+def _restful(app: Flask) -> None:
+    class Thing(Resource):  # type: ignore[misc]
+        def get(self, name: str) -> Any:
+            if name == "broken":
+                raise KeyError("axle")
+            return {"name": name}, 202, {"X-Thing": "1"}
+
+    Api(app).add_resource(Thing, "/restful/<name>")
+
+
+@dataclass
+class Seen:
+    """What one side said: its spans by name, the counts of its durations, and what the client got."""
+
+    spans: list[ReadableSpan] = field(default_factory=list)
+    durations: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    active: float = 0.0
+    answer: Any = None
+
+
+Ask = Callable[[Flask], Any]
+
+
+@contextmanager
+def ours(**overrides: Any) -> Iterator[tuple[Flask, Seen]]:
+    app = application(lambda: trace.get_tracer("views"))
+    telemetry = instrument(app, "subject", settings=settings(**overrides))
+    seen = Seen()
+    try:
+        with capture(telemetry) as got:
+            yield app, seen
+        seen.spans = got.spans
+        for family in telemetry.families.registry.collect():
+            for sample in family.samples:
+                if sample.name == "http_server_request_duration_seconds_count":
+                    seen.durations[tuple(map(sample.labels.get, schema.HTTP_SERVER_DURATION.labels))] += int(
+                        sample.value
+                    )
+                if sample.name == "http_server_active_requests":
+                    seen.active += sample.value
+    finally:
+        telemetry.shutdown()
+
+
+@contextmanager
+def theirs() -> Iterator[tuple[Flask, Seen]]:
+    official.stable_conventions()
+    exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
+    limits = SpanLimits(max_attribute_length=MAX_ATTRIBUTE_LENGTH)
+    tracers = TracerProvider(resource=About({}), shutdown_on_exit=False, span_limits=limits)
+    tracers.add_span_processor(SimpleSpanProcessor(exporter))
+    meters = MeterProvider([reader], resource=About({}), shutdown_on_exit=False)
+    app = application(lambda: tracers.get_tracer("views"))
+    before = propagation.install(("tracecontext", "baggage"))
+    FlaskInstrumentor.instrument_app(
+        app, tracer_provider=tracers, meter_provider=meters, enable_commenter=False
+    )
+    # What an earlier before_request answers shall be a request too: so that there is something to compare.
+    hooks = app.before_request_funcs[None]
+    hooks.insert(0, hooks.pop(hooks.index(app._before_request)))  # type: ignore[attr-defined]
+    seen = Seen()
+    try:
+        yield app, seen
+    finally:
+        FlaskInstrumentor.uninstrument_app(app)
+        propagate.set_global_textmap(before)
+    seen.spans = list(exporter.get_finished_spans())
+    for metric in _metrics(reader):
+        for point in metric.data.data_points:
+            if metric.name == "http.server.request.duration":
+                seen.durations[labels_of(point.attributes)] += point.count
+            if metric.name == "http.server.active_requests":
+                seen.active += point.value
+
+
+def _metrics(reader: InMemoryMetricReader) -> Iterator[Any]:
+    data = reader.get_metrics_data()
+    for resource in data.resource_metrics if data else ():
+        for scope in resource.scope_metrics:
+            yield from scope.metrics
+
+
+# -- the differences that are meant -----------------------------------------------------------------
+
+
+def labels_of(attributes: Any) -> tuple[str, ...]:
+    """Our labels of their attributes: only what schema.py declares, so that series stay few, and a word
+    for what no route answers, so that no query has to look for an empty label."""
+    given = {key.replace(".", "_"): str(value) for key, value in attributes.items()}
+    given.setdefault("http_route", schema.UNMATCHED_ROUTE)
+    return tuple(given.get(label, "") for label in schema.HTTP_SERVER_DURATION.labels)
+
+
+def meant(name: str, attributes: dict[str, Any], events: list[Any], status: tuple[Any, Any]) -> Any:
+    """Their account of a server span as we mean to give it."""
+    if "http.route" not in attributes and name != "inner":
+        # An unknown path is any user's text: it does not name a span.
+        name = name.split(" ")[0]
+    if "hunter22" in attributes.get("url.query", ""):
+        # What looks like a credential is not recorded.
+        attributes["url.query"] = attributes["url.query"].replace("hunter22", "[redacted]")
+    kind = ANSWERED_BY_THE_APPLICATION.get(attributes.get("url.path", ""))
+    if kind is not None and "error.type" in attributes:
+        # An exception that the application answers itself with a 5xx is the reason of the error.
+        events, status = [*events, kind], (StatusCode.ERROR, kind.rpartition(".")[2])
+    return name, attributes, events, status
+
+
+def account(span: ReadableSpan) -> Any:
+    attributes = dict(span.attributes or {})
+    events: list[Any] = [(event.name, _event(dict(event.attributes or {}))) for event in span.events]
+    text = span.status.description
+    if attributes.get("url.path") in ANSWERED_BY_THE_APPLICATION and events:
+        events = [event["type"] for _, event in events]
+        assert text is not None
+        text = text.partition(":")[0]
+    return span.name, attributes, events, (span.status.status_code, text)
+
+
+def _event(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Without the stack trace, which shows the frames of whoever calls."""
+    stack = attributes.pop("exception.stacktrace", None)
+    assert stack is None or attributes["exception.message"] in stack
+    return {key.removeprefix("exception."): value for key, value in attributes.items()}
+
+
+def place(span: ReadableSpan, among: list[ReadableSpan]) -> Any:
+    """Kind, trace state, and where it hangs: below a remote parent, another span, or nothing."""
+    parent = span.parent
+    names = {other.context.span_id: other.name for other in among if other.context}
+    above = None if parent is None else names.get(parent.span_id, f"{parent.span_id:016x}")
+    remote = None if parent is None else parent.is_remote
+    context = span.context
+    assert context is not None
+    trace_id = f"{context.trace_id:032x}"
+    return (
+        span.kind,
+        above,
+        remote,
+        int(context.trace_flags),
+        dict(context.trace_state),
+        trace_id if trace_id == TRACE else "new",
+    )
+
+
+def compare(ask: Ask, **overrides: Any) -> tuple[Seen, Seen]:
+    with ours(**overrides) as (app, mine):
+        mine.answer = ask(app)
+    with theirs() as (app, other):
+        other.answer = ask(app)
+    assert len(mine.spans) == len(other.spans)
+    for one, another in zip(mine.spans, other.spans, strict=True):
+        assert account(one) == meant(*account(another))
+        assert place(one, mine.spans) == place(another, other.spans)
+        assert one.start_time < one.end_time  # type: ignore[operator]
+    assert mine.durations == other.durations
+    assert mine.active == other.active == 0
+    assert mine.answer == other.answer
+    return mine, other
+
+
+# -- the requests -----------------------------------------------------------------------------------
+
+
+def get(path: str, method: str = "GET", **arguments: Any) -> Any:
+    def ask(app: Flask) -> Any:
+        try:
+            response = app.test_client().open(path, method=method, **arguments)
+            return response.status_code, response.get_data()
+        except OSError as error:
+            return str(error)
+
+    return pytest.param(ask, id=f"{method} {path} {arguments or ''}"[:100])
+
+
+def headers(*given: tuple[str, str], path: str = "/plain") -> Any:
+    return get(path, headers=list(given))
+
+
+def environ(path: str = "/plain", **given: Any) -> Any:
+    return get(path, environ_overrides=given)
+
+
+UP = f"00-{TRACE}-{PARENT}"
+REQUESTS = [
+    *(get("/plain", method) for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")),
+    *(get("/plain", method) for method in ("TRACE", "QUERY", "BREW", "get", "CONNECT")),
+    get("/plain", "POST", data=b"x" * 100_000),
+    get("/plain", "POST", json={"a": 1}),
+    get("/cars/bentz/5"),
+    get("/cars/bentz/five"),
+    get("/cars/gr%C3%BC%C3%9Fe/7?a=1&b=%C3%BC"),
+    get("/cars/%FF%FE/1"),
+    get("/nowhere"),
+    get("/nowhere", "POST"),
+    get("//plain"),
+    get("/plain/"),
+    get("/folder"),
+    get("/folder/"),
+    get("/plain?token=hunter22&x=1"),
+    get("/plain?" + "a=1&" * 2000),
+    get("/" + "a" * 5000),
+    *(get(f"/status/{code}") for code in (200, 204, 301, 304, 399, 400, 401, 404, 418, 429, 500, 503, 599)),
+    get("/broken"),
+    get("/handled"),
+    get("/early"),
+    get("/work"),
+    get("/stream"),
+    get("/stream-in-context"),
+    get("/stream-broken"),
+    get("/restful/car"),
+    get("/restful/broken"),
+    get("/restful/car", "DELETE"),
+    headers(("User-Agent", "")),
+    headers(("User-Agent", "Googlebot/2.1")),
+    headers(("User-Agent", "AlwaysOn synthetic")),
+    headers(("User-Agent", "ü" * 300)),
+    headers(("X-Long", "x" * 20_000)),
+    headers(("Host", "cars.example:8443")),
+    headers(("Host", "[::1]:80")),
+    headers(("traceparent", f"{UP}-01")),
+    headers(("traceparent", f"{UP}-01"), ("tracestate", "a=1,b=2")),
+    headers(("traceparent", f"{UP}-03"), path="/work"),
+    headers(("traceparent", f"{UP}-00")),
+    headers(("traceparent", f"{UP}-ff")),
+    headers(("traceparent", f"{UP}-01-more")),
+    headers(("traceparent", f"cc{UP[2:]}-01-more")),
+    headers(("traceparent", f"ff{UP[2:]}-01")),
+    headers(("traceparent", f"00-{'0' * 32}-{PARENT}-01")),
+    headers(("traceparent", f"00-{TRACE}-{'0' * 16}-01")),
+    headers(("traceparent", UP.upper() + "-01")),
+    headers(("traceparent", "nonsense")),
+    headers(("tracestate", "a=1")),
+    headers(("baggage", "who=eve"), path="/cars/a/1"),
+    headers(("baggage", "=;=,,"), ("traceparent", f"{UP}-01"), path="/cars/a/1"),
+    environ(REMOTE_PORT="55123"),
+    environ(REMOTE_PORT="fifty"),
+    environ(REMOTE_HOST="client.example"),
+    environ(REMOTE_ADDR=""),
+    environ(REMOTE_ADDR="::1", REMOTE_HOST="::1"),
+    environ(SERVER_PROTOCOL="HTTP/2"),
+    environ(SERVER_PROTOCOL="http/1.0"),
+    environ(SERVER_PROTOCOL=""),
+    environ(SERVER_PORT="443", **{"wsgi.url_scheme": "https"}),
+    environ("/plain", SCRIPT_NAME="/app"),
+]
+
+
+@pytest.mark.parametrize("ask", REQUESTS)
+def test_a_request_is_told_as_the_official_instrumentation_tells_it(ask: Ask) -> None:
+    compare(ask)
+
+
+def test_a_request_within_a_span_is_an_internal_one_below_it() -> None:
+    def ask(app: Flask) -> Any:
+        parent = trace.NonRecordingSpan(
+            trace.SpanContext(int(TRACE, 16), int(PARENT, 16), False, trace.TraceFlags(1))
+        )
+        with trace.use_span(parent):
+            return app.test_client().get("/work").status_code
+
+    compare(ask)
+
+
+def test_an_exception_that_escapes_the_application_is_told_alike() -> None:
+    def ask(app: Flask) -> Any:
+        app.config["PROPAGATE_EXCEPTIONS"] = True
+        with pytest.raises(ZeroDivisionError):
+            app.test_client().get("/broken")
+
+    compare(ask)
+
+
+def test_nothing_is_current_after_a_request() -> None:
+    def ask(app: Flask) -> Any:
+        for path in ("/plain", "/broken", "/stream-in-context", "/nowhere"):
+            app.test_client().get(path).get_data()
+            assert trace.get_current_span() is trace.INVALID_SPAN
+
+    compare(ask)
+
+
+def test_captured_headers_are_told_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST", "X-Car,Authorization,User.*"
+    )
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_RESPONSE", "X-Thing,content-.*")
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS", "authorization")
+
+    def ask(app: Flask) -> Any:
+        sent = {"X-Car": "bentz", "Authorization": "Bearer abcdefgh"}
+        return app.test_client().get("/restful/car", headers=sent).status_code
+
+    mine, _ = compare(ask)
+    attributes = mine.spans[0].attributes or {}
+    assert attributes["http.request.header.x_car"] == ("bentz",)
+    assert attributes["http.response.header.x_thing"] == ("1",)
+
+
+def test_every_method_is_kept_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS", "1")
+
+    def ask(app: Flask) -> Any:
+        return app.test_client().open("/plain", method="BREW").status_code
+
+    mine, _ = compare(ask)
+    assert (mine.spans[0].attributes or {})["http.request.method"] == "BREW"
+
+
+def test_excluded_urls_leave_no_span_and_no_duration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_PYTHON_FLASK_EXCLUDED_URLS", "plain")
+    with ours() as (app, seen):
+        assert app.test_client().get("/plain").status_code == 200
+        app.test_client().get("/work")
+    assert [span.name for span in seen.spans] == ["inner", "renamed"]
+    assert list(seen.durations) == [("GET", "/work", "200")]
+
+
+def test_the_official_parts_are_one_setting_away() -> None:
+    with ours(instrumentation="official") as (app, seen):
+        app.test_client().get("/cars/bentz/5").get_data()
+    (span,) = seen.spans
+    assert type(span).__module__.startswith("opentelemetry.")
+    assert span.instrumentation_scope is not None
+    assert span.instrumentation_scope.name == "opentelemetry.instrumentation.flask"
+    assert os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"]
