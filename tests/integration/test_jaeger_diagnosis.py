@@ -1,0 +1,27 @@
+"""The diagnosis reads the traces of a real Jaeger as it reads those of the embedded backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from local.test_scenarios import test_two_causes_at_once_are_named_first  # noqa: F401 - the test itself
+from realprograms import record_jaeger
+from verifying import Recorder
+
+from observability.diagnose.breaking import Bench
+from observability.diagnose.scenario_command import bench_of
+from tests.local.conftest import running
+
+pytestmark = pytest.mark.verifies(
+    component="Jaeger",
+    claim="is read by the diagnosis, which names the two causes of a stack that is broken in two places",
+)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, ran: Recorder) -> Iterator[Bench]:
+    record_jaeger(ran)
+    folder = tmp_path_factory.mktemp("diagnosis")
+    with running(folder, BACKEND="jaeger", TRAFFIC="on", TRAFFIC_RATE="15") as stack:
+        yield bench_of(stack.settings)
