@@ -5,11 +5,13 @@ Needs Node and npm; npm takes the locked packages of otlp_node/ from its registr
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from verifying import Recorder
 
 from observability.local.query import create_app
 from observability.local.receiver import Receiver
@@ -19,16 +21,23 @@ PEER = Path(__file__).parent / "otlp_node"
 
 
 @pytest.fixture(scope="module")
-def peer(tmp_path_factory):
+def peer(tmp_path_factory: pytest.TempPathFactory, ran: Recorder) -> Path:
     """The peer's folder with its packages installed."""
     folder = tmp_path_factory.mktemp("node") / "peer"
     shutil.copytree(PEER, folder, ignore=shutil.ignore_patterns("node_modules"))
     command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
     installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=180)
     assert installed.returncode == 0, installed.stderr
+    lock = json.loads((PEER / "package-lock.json").read_text())
+    version = lock["packages"]["node_modules/@opentelemetry/sdk-trace-base"]["version"]
+    ran("OpenTelemetry SDK for JavaScript", version=version, had="from npm, locked")
     return folder
 
 
+@pytest.mark.verifies(
+    component="OpenTelemetry SDK for JavaScript",
+    claim="exports to the embedded receiver, unmodified; every attribute is found through Jaeger's API",
+)
 @pytest.mark.parametrize("encoding", ["json", "protobuf"])
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 def test_what_the_javascript_sdk_exports_is_found_through_jaegers_api(peer, tmp_path, encoding, compression):
