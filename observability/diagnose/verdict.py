@@ -24,11 +24,17 @@ from observability.diagnose.observe import Observed
 from observability.diagnose.places import callees
 from observability.sources import Alert, Sources
 
-TELLING = {"down": 0, "restarting": 0, "unanswered": 1, "failing": 2, "slow": 2, "statements": 3}
+TELLING = {
+    **{"down": 0, "restarting": 0, "unanswered": 1},
+    **{"statements": 2, "log lines": 3, "failing": 4, "slow": 4},
+}
 """How much a kind says about its place, the most telling first; what is not listed says less."""
 
 DEPENDENT = frozenset({"saturated", "calls", "log lines", "processor", "dependency", "series"})
 """Kinds that a fault further down, or a more telling one at the same place, brings about by itself."""
+
+WORK = frozenset({"statements", "log lines"})
+"""Kinds that say what a service does more of for each request."""
 
 
 def diagnose(sources: Sources, start: float, end: float, console: str = "") -> Diagnosis:
@@ -76,6 +82,7 @@ def judge(seen: Observed) -> Diagnosis:
         *volumes.causes(seen, found.known),
     ]
     below = callees([*found.before, *found.during])
+    every = [_weighed(cause, every, below) for cause in every]
     ordered = sorted(every, key=lambda cause: _order(cause, below))
     roots: list[Cause] = []
     effects: list[tuple[Cause, str]] = []
@@ -112,6 +119,21 @@ def _order(cause: Cause, below: Mapping[str, set[str]]) -> tuple[int, int, int, 
     return cause.rank, telling, len(below.get(cause.service, ())), -cause.impact
 
 
+def _weighed(cause: Cause, every: Sequence[Cause], below: Mapping[str, set[str]]) -> Cause:
+    """More work for each request is harm, and no mere waste, where it alone can be why its service is slow.
+
+    It cannot where something fails there, or anything is wrong further down: then the work may be repeats and
+    complaints.
+    """
+    if cause.kind not in WORK:
+        return cause
+    here = {one.kind for one in every if one.service == cause.service and not one.scope}
+    elsewhere = any(one.rank <= HARM and one.service in below.get(cause.service, ()) for one in every)
+    if "slow" not in here or here & {"failing", "unanswered"} or elsewhere:
+        return cause
+    return replace(cause, rank=HARM)
+
+
 def _follows(cause: Cause, root: Cause, below: Mapping[str, set[str]], seen: Observed) -> str | None:
     """Why `cause` follows from `root`, or None where it does not."""
     downstream = root.service in below.get(cause.service, ())
@@ -122,6 +144,8 @@ def _follows(cause: Cause, root: Cause, below: Mapping[str, set[str]], seen: Obs
         return f"{root.service} does not answer"
     if same and cause.kind in DEPENDENT and root.rank <= HARM:
         return f"it is in the same service as: {root.summary}"
+    if same and cause.kind == "slow" and root.kind in WORK and not cause.scope:
+        return f"it does more for each request: {root.summary}"
     if same and cause.kind == "slow" and root.kind == "failing" and cause.scope == root.scope:
         return f"what fails there is also slow: {root.summary}"
     if downstream and (cause.service, root.service) in processes.refusing(seen) and cause.kind == "failing":
