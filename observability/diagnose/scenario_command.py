@@ -116,6 +116,9 @@ def _interrupted(signum: int, frame: FrameType | None) -> None:
 
 def _write(done: list[Result], junit: Path | None, markdown: Path | None, record: Path | None = None) -> None:
     """After each scenario, so that a run that is cut off has left something."""
+    for path in (junit, markdown):
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
     if junit:
         junit.write_text(results.junit(done), encoding="utf-8")
     if markdown:
