@@ -1,0 +1,120 @@
+"""A real Elasticsearch as the manifests bring it up, and the services' lines in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from search_server import provide
+from search_server.fluent_bit import Document, FluentBit, bulk, torn
+from search_server.oddities import lines as odd_lines
+from search_server.server import Elasticsearch
+from search_server.services import Services, Written, exercise
+from verifying import Recorder
+
+BASE = Path(__file__).parents[3] / "k8s" / "base" / "elasticsearch"
+USERS = ("fluent-bit", "grafana", "jaeger", "elasticsearch-exporter", "kibana_system")
+STREAM = "logs-dashcam-services"
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """What was written, what Fluent Bit makes of it, and the answer to the bulk request."""
+
+    written: list[Written]
+    documents: list[Document]
+    answer: dict
+    traces: dict[str, str]
+
+
+def password(user: str) -> str:
+    return f"of-{user}-in-tests"
+
+
+@pytest.fixture(scope="session")
+def elasticsearch(ran: Recorder) -> Iterator[Elasticsearch]:
+    """One node, empty."""
+    node = Elasticsearch(os.environ.get("ELASTICSEARCH_HOME"))
+    image = yaml.safe_load((BASE / "statefulset.yaml").read_text())["spec"]["template"]["spec"]
+    pinned = image["containers"][0]["image"].rpartition(":")[2]
+    had = (
+        "the folder that ELASTICSEARCH_HOME names"
+        if node.whole
+        else "the server with transport and security from Maven Central, other modules stood in for (ADR 71)"
+    )
+    ran("Elasticsearch", version=provide.VERSION, had=had, pinned=pinned)
+    node.start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture(scope="session")
+def bootstrap(elasticsearch: Elasticsearch, tmp_path_factory: pytest.TempPathFactory):
+    """Runs the very script of the bootstrap Job, with its files in folders of the test."""
+    users = tmp_path_factory.mktemp("users")
+    for user in USERS:
+        (users / user).write_text(password(user))
+    (users / "elastic").write_text(elasticsearch.password)
+    files = tmp_path_factory.mktemp("bootstrap")
+    shutil.copytree(BASE / "bootstrap", files, dirs_exist_ok=True)
+    script = files / "bootstrap.sh"
+    text = script.read_text()
+    places = {"/etc/users": users, "/etc/bootstrap": files, "/tmp": files}
+    text = re.sub("|".join(places), lambda found: str(places[found[0]]), text)
+    script.write_text(text)
+
+    def run() -> str:
+        environ = {"PATH": os.environ["PATH"], "ELASTICSEARCH_URL": elasticsearch.url}
+        done = subprocess.run(["bash", str(script)], env=environ, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ready(elasticsearch: Elasticsearch, bootstrap) -> Elasticsearch:
+    """The node after the bootstrap Job has run."""
+    bootstrap()
+    return elasticsearch
+
+
+@pytest.fixture(scope="session")
+def shipped(ready: Elasticsearch, tmp_path_factory: pytest.TempPathFactory) -> Shipped:
+    """The lines of all services, and the odd ones, through the pipeline into the data stream."""
+    services = Services(tmp_path_factory.mktemp("services"))
+    with services.running():
+        traces = exercise(services)
+    written = [*services.written(), *(Written("car", "stdout", line) for line in odd_lines())]
+    documents = through_fluent_bit(written)
+    return Shipped(written, documents, deliver(ready, documents), traces)
+
+
+def through_fluent_bit(written: list[Written], pipeline: FluentBit | None = None) -> list[Document]:
+    """As the runtime writes the rows to each container's file, and Fluent Bit reads them."""
+    pipeline = pipeline or FluentBit()
+    began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+    documents = []
+    for service in dict.fromkeys(each.service for each in written):
+        rows: list[str] = []
+        for number, each in enumerate(each for each in written if each.service == service):
+            moment = (began + timedelta(milliseconds=number)).strftime("%Y-%m-%dT%H:%M:%S.%f")
+            rows += torn(each.text, f"{moment}{number % 1000:03d}Z", each.stream)
+        path = f"/var/log/containers/{service}-5d8f7c9b6-x2x4z_dashcam_app-{'0a' * 32}.log"
+        documents += pipeline.documents(path, rows)
+    return documents
+
+
+def deliver(node: Elasticsearch, documents: list[Document], stream: str = STREAM) -> dict:
+    """One bulk request of Fluent Bit's user."""
+    assert {document.stream for document in documents} == {stream}
+    path = f"/{stream}/_bulk?refresh=true"
+    return node.expect("POST", path, bulk(documents), user="fluent-bit", password=password("fluent-bit"))
