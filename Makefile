@@ -152,7 +152,9 @@ test-images: $(VENV)/.dev ## Build the images, run each, and look inside (with E
 scenarios: $(VENV)/.dev prerequisites ## Break a stack of its own in every known way; the diagnosis must name each cause
 	$(BIN)/dashcam scenario verify --all --stacks 2 --junit .dashcam/scenarios.xml --markdown .dashcam/scenarios.md
 
+include services/images.mk
 include k8s/tools.mk
 include benchmarks/bench.mk
 include benchmarks/loss.mk
 include tests/integration/tools.mk
+include tests/search_server/tools.mk
