@@ -199,6 +199,28 @@ def pipeline(
         running.jaeger.kill()  # what it holds is in memory; its orderly end takes ten seconds
 
 
+@contextmanager
+def router(folder: Path, *behind: Pipeline) -> Iterator[Running]:
+    """The Collector that spreads traces over others, ready; `behind` in the place of the pods' one name."""
+    settings = choose_free(read({**dict.fromkeys(_ports(), "0"), "DASHCAM_STATE_DIR": str(folder)}))
+    page = yaml.safe_load(manifest("local+collector-load-balancing", "collector-router"))
+    addresses = [jaeger.at(each.settings.otlp_grpc_port) for each in behind]
+    page["exporters"]["load_balancing"]["resolver"] = {"static": {"hostnames": addresses}}
+    page["extensions"]["health_check"]["endpoint"] = jaeger.at(settings.collector_health_port)
+    page["receivers"]["otlp"]["protocols"]["http"]["endpoint"] = jaeger.at(settings.otlp_http_port)
+    page["service"]["telemetry"]["metrics"] = {"level": "none"}
+    config = folder / "router.yaml"
+    config.write_text(yaml.safe_dump(page))
+    command = [tools.COLLECTOR.path(), f"--config={config}"]
+    health = f"http://127.0.0.1:{settings.collector_health_port}/"
+    made = Running(f"http://{jaeger.at(settings.otlp_http_port)}", command, {}, health, folder / "router.log")
+    try:
+        made.start()
+        yield made
+    finally:
+        made.end()
+
+
 def jaeger_endpoint(settings: Settings) -> dict[str, str]:
     """The one variable of the Collector that is an address."""
     return {"JAEGER_ENDPOINT": jaeger.at(settings.jaeger_otlp_port)}
