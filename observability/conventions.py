@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry.instrumentation.wsgi import (
     collect_custom_request_headers_attributes,
@@ -25,12 +25,21 @@ from opentelemetry.util.http import (
     normalize_user_agent,
 )
 
-from observability import redaction
+from observability import otlp, redaction
+from observability.spans import LONGEST
 
 KNOWN_METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
 )
 OTHER = "_OTHER"
+_REMEMBERED = 1024
+
+
+class Shared(NamedTuple):
+    """Attributes that many requests share, and the same as fields of an OTLP span, unless one is long."""
+
+    attributes: Mapping[str, Any]
+    encoded: bytes | None
 
 
 class ServerConventions:
@@ -38,7 +47,7 @@ class ServerConventions:
 
     def __init__(self) -> None:
         self._all_methods = bool(os.environ.get(OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS))
-        self._request_headers = bool(
+        self._captures_request = bool(
             get_custom_headers(OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST)
         )
         self.captures_response = bool(
@@ -46,7 +55,7 @@ class ServerConventions:
         )
         excluded = get_excluded_urls("FLASK")
         self.excluded = excluded if excluded._excluded_urls else None
-        self._synthetic: dict[str, str | None] = {}
+        self._shared: dict[tuple[Any, ...], Shared] = {}
 
     def method(self, given: str) -> str:
         """The method as a label: upper case, and `_OTHER` for what no specification knows."""
@@ -57,67 +66,87 @@ class ServerConventions:
 
     def request(self, environ: Mapping[str, Any], route: str | None) -> dict[str, Any]:
         """The attributes of a request to `route`, which is None where there is none."""
-        get = environ.get
-        found: dict[str, Any] = {}
-        given = get("REQUEST_METHOD", "")
-        method = self.method(given)
-        if given != method and given.strip() not in ("", method):
-            found["http.request.method_original"] = given.strip()
-        if method:
-            found["http.request.method"] = method
-        _url(get, found)
-        self._peer(get, found)
-        protocol = get("SERVER_PROTOCOL", "")
-        if protocol[:5].upper() == "HTTP/":
-            protocol = protocol[5:]
-        if protocol:
-            found["network.protocol.version"] = protocol
-        if route is not None:
-            found["http.route"] = route
-        if self._request_headers:
+        found = dict(self._shared_of(environ, route).attributes)
+        # The official one asks for the request's target too, which PEP 3333 does not know, nor granian tell.
+        if path := environ.get("PATH_INFO"):
+            found["url.path"] = path
+        if query := environ.get("QUERY_STRING"):
+            found["url.query"] = redaction.text(query)
+        if port := environ.get("REMOTE_PORT"):
+            with contextlib.suppress(ValueError, TypeError):
+                found["client.port"] = int(port)
+        if self._captures_request:
             found |= collect_custom_request_headers_attributes(dict(environ))
         return found
 
-    def _peer(self, get: Callable[[str], Any], found: dict[str, Any]) -> None:
-        address = get("REMOTE_ADDR")
-        if address:
-            found["client.address"] = address
-        if port := get("REMOTE_PORT"):
-            with contextlib.suppress(ValueError, TypeError):
-                found["client.port"] = int(port)
-        name = get("REMOTE_HOST")
-        if name and name != address:
-            found["client.address"] = name
-        agent = get("HTTP_USER_AGENT")
-        if agent and (agent := normalize_user_agent(agent)):
-            found["user_agent.original"] = agent
-            if kind := self._kind_of(agent):
-                found["user_agent.synthetic.type"] = kind
-
-    def _kind_of(self, agent: str) -> str | None:
-        """Whether an agent says of itself that it is a robot or a test; agents are few."""
+    def encoded(self, environ: Mapping[str, Any], route: str | None) -> bytes | None:
+        """`request()` as fields of an OTLP span; None where it has to be looked at more closely."""
+        get = environ.get
+        path, query = get("PATH_INFO", ""), get("QUERY_STRING", "")
+        if self._captures_request or len(path) + len(query) > LONGEST or get("REMOTE_PORT"):
+            return None
+        found = self._shared_of(environ, route).encoded
+        if found is None:
+            return None
         try:
-            return self._synthetic[agent]
-        except KeyError:
-            if len(self._synthetic) >= 1024:
-                self._synthetic.clear()
-            kind = self._synthetic[agent] = detect_synthetic_user_agent(agent)
-            return kind
+            if path:
+                found += otlp.text_attribute("url.path", path)
+            if query:
+                found += otlp.text_attribute("url.query", redaction.text(query))
+        except UnicodeEncodeError:
+            return None
+        return found
 
     def response(self, headers: list[tuple[str, str]]) -> Mapping[str, Any]:
         """The attributes of the response's headers that are captured, where any are."""
         return dict(collect_custom_response_headers_attributes(headers))
 
+    def _shared_of(self, environ: Mapping[str, Any], route: str | None) -> Shared:
+        get = environ.get
+        key = (
+            *(get("REQUEST_METHOD"), get("wsgi.url_scheme"), get("HTTP_HOST"), get("SERVER_PORT"), route),
+            *(get("REMOTE_ADDR"), get("REMOTE_HOST"), get("HTTP_USER_AGENT"), get("SERVER_PROTOCOL")),
+        )
+        known = self._shared.get(key)
+        if known is None:
+            found = self._collect(get, route)
+            long = any(isinstance(value, str) and len(value) > LONGEST for value in found.values())
+            known = Shared(found, None if long else b"".join(otlp.attributes(otlp.SPAN_ATTRIBUTE, found)))
+            if len(self._shared) >= _REMEMBERED:
+                self._shared.clear()
+            self._shared[key] = known
+        return known
 
-def _url(get: Callable[[str], Any], found: dict[str, Any]) -> None:
-    if scheme := get("wsgi.url_scheme"):
-        found["url.scheme"] = scheme
-    if host := get("HTTP_HOST"):
-        found["server.address"] = host
-    if port := get("SERVER_PORT"):
-        found["server.port"] = int(port)
-    # The official one asks for the request's target too, which PEP 3333 does not know, nor granian tell.
-    if path := get("PATH_INFO"):
-        found["url.path"] = path
-    if query := get("QUERY_STRING"):
-        found["url.query"] = redaction.text(query)
+    def _collect(self, get: Callable[..., Any], route: str | None) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        given = get("REQUEST_METHOD", "")
+        method = self.method(given)
+        if given.strip() not in ("", method):
+            found["http.request.method_original"] = given.strip()
+        if method:
+            found["http.request.method"] = method
+        if scheme := get("wsgi.url_scheme"):
+            found["url.scheme"] = scheme
+        if host := get("HTTP_HOST"):
+            found["server.address"] = host
+        if port := get("SERVER_PORT"):
+            found["server.port"] = int(port)
+        _client(get, found)
+        if route is not None:
+            found["http.route"] = route
+        return found
+
+
+def _client(get: Callable[..., Any], found: dict[str, Any]) -> None:
+    """Who asks, and how."""
+    if address := get("REMOTE_HOST") or get("REMOTE_ADDR"):
+        found["client.address"] = address
+    if agent := normalize_user_agent(get("HTTP_USER_AGENT")):
+        found["user_agent.original"] = agent
+        if kind := detect_synthetic_user_agent(agent):
+            found["user_agent.synthetic.type"] = kind
+    protocol = get("SERVER_PROTOCOL", "")
+    if protocol[:5].upper() == "HTTP/":
+        protocol = protocol[5:]
+    if protocol:
+        found["network.protocol.version"] = protocol

@@ -29,7 +29,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation import _SPAN_KEY
 from prometheus_client.samples import Exemplar
 
-from observability import exceptions, propagation, schema
+from observability import exceptions, otlp, propagation, schema
 from observability.access import Body, Exchange
 from observability.access_line import AccessLines
 from observability.conventions import OTHER, ServerConventions
@@ -141,7 +141,7 @@ class Request(Exchange):
         self._rule = rule.rule if rule is not None else None
         tracer = self.parts.tracer
         if isinstance(tracer, SpanTracer):
-            span = tracer.start_span(name, context, kind, start_time=self._arrived, later=self._attributes)
+            span = tracer.start_span(name, context, kind, start_time=self._arrived, later=self)
         else:  # the null object
             span = tracer.start_span(name, context, kind)
         self.span = self._environ[SPAN_KEY] = span
@@ -183,9 +183,16 @@ class Request(Exchange):
         if isinstance(span, RecordedSpan) and span.collected and span.is_recording():
             span.set_attributes(outcome)
 
-    def _attributes(self) -> dict[str, Any]:
+    def attributes(self) -> dict[str, Any]:
         """The span's attributes, as far as they are known by now."""
         return self.parts.conventions.request(self._environ, self._rule) | dict(self._outcome)
+
+    def encoded(self) -> bytes | None:
+        """The same as fields of an OTLP span, where that is known without collecting them."""
+        first = self.parts.conventions.encoded(self._environ, self._rule)
+        if first is None or self.parts.conventions.captures_response:
+            return None
+        return first + b"".join(otlp.attributes(otlp.SPAN_ATTRIBUTE, self._outcome))
 
     def measure(self) -> None:
         """The application has returned: its duration, with the span as exemplar where it will be found."""

@@ -20,6 +20,8 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status
 
+from observability.spans import RecordedSpan
+
 _logger = logging.getLogger(__name__)
 
 _LENGTHS = tuple(bytes([size]) for size in range(128))
@@ -32,6 +34,7 @@ _FIXED32 = struct.Struct("<I")
 _HALF = (1 << 64) - 1
 _HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200
 """SpanFlags: whether the parent is in another process, and that this is known."""
+_FLAGS = tuple(b"\x85\x01" + _FIXED32.pack(_HAS_IS_REMOTE | bits) for bits in (0, _IS_REMOTE))
 _LONGEST_KEPT = 256
 """Characters of a text of which the bytes are remembered."""
 
@@ -40,6 +43,8 @@ def varint(number: int) -> bytes:
     """A base-128 varint; a negative number as its 64-bit two's complement."""
     if 0 <= number < 128:
         return _LENGTHS[number]
+    if 0 < number < 16384:
+        return bytes((number & 127 | 128, number >> 7))
     number &= _HALF
     out = bytearray()
     while number > 127:
@@ -107,7 +112,21 @@ def attributes(tag: bytes, given: Mapping[str, Any] | None) -> list[bytes]:
     return found
 
 
+def text_attribute(key: str, text: str) -> bytes:
+    """The field of one attribute of a span, a text that is not expected to come again."""
+    content = value(text)
+    return field(SPAN_ATTRIBUTE, _key(key) + field(b"\x12", content))
+
+
+@functools.lru_cache(maxsize=256)
+def _key(key: str) -> bytes:
+    return field(b"\x0a", key.encode())
+
+
 # -- a span ----------------------------------------------------------------------------------------
+
+SPAN_ATTRIBUTE = b"\x4a"
+_NO_STATUS = b"\x7a\x00"
 
 
 @functools.lru_cache(maxsize=1024)
@@ -121,30 +140,39 @@ def span(ended: ReadableSpan) -> bytes:
     context, parent = ended.context, ended.parent
     assert context is not None
     trace_id = context.trace_id
-    parts = [_HEAD.pack(b"\x0a\x10", trace_id >> 64, trace_id & _HALF, b"\x12\x08", context.span_id)]
+    parts = [
+        _HEAD.pack(b"\x0a\x10", trace_id >> 64, trace_id & _HALF, b"\x12\x08", context.span_id),
+        _name_and_kind(ended.name, ended.kind.value),
+        _TIMES.pack(b"\x39", ended.start_time or 0, b"\x41", ended.end_time or 0),
+    ]
     if context.trace_state:
         parts.append(field(b"\x1a", _trace_state(context)))
-    flags = _HAS_IS_REMOTE
+    remote = False
     if parent is not None:
         parts.append(b"\x22\x08" + parent.span_id.to_bytes(8, "big"))
-        if parent.is_remote:
-            flags |= _IS_REMOTE
-    parts.append(_name_and_kind(ended.name, ended.kind.value))
-    parts.append(_TIMES.pack(b"\x39", ended.start_time or 0, b"\x41", ended.end_time or 0))
-    parts += attributes(b"\x4a", ended.attributes)
-    if dropped := ended.dropped_attributes:
-        parts.append(b"\x50" + varint(dropped))
-    if ended.events:
-        parts += [field(b"\x5a", _event(event)) for event in ended.events]
-    if dropped := ended.dropped_events:
-        parts.append(b"\x60" + varint(dropped))
-    if ended.links:
-        parts += [field(b"\x6a", _link(link)) for link in ended.links]
-    if dropped := ended.dropped_links:
-        parts.append(b"\x70" + varint(dropped))
-    parts.append(_status(ended.status))
-    parts.append(b"\x85\x01" + _FIXED32.pack(flags))
+        remote = parent.is_remote
+    if isinstance(ended, RecordedSpan):
+        written = ended.encoded()
+        parts += attributes(SPAN_ATTRIBUTE, ended.attributes) if written is None else (written,)
+        if ended.extended:
+            parts += _extras(ended)
+    else:
+        parts += attributes(SPAN_ATTRIBUTE, ended.attributes)
+        parts += _extras(ended)
+    parts += (_status(ended.status), _FLAGS[remote])
     return b"".join(parts)
+
+
+def _extras(ended: ReadableSpan) -> list[bytes]:
+    """What most spans have none of: events, links, and what was dropped of each."""
+    parts = [field(b"\x5a", _event(event)) for event in ended.events]
+    parts += [field(b"\x6a", _link(link)) for link in ended.links]
+    dropped = (
+        (b"\x50", ended.dropped_attributes),
+        (b"\x60", ended.dropped_events),
+        (b"\x70", ended.dropped_links),
+    )
+    return parts + [tag + varint(number) for tag, number in dropped if number]
 
 
 def _trace_state(context: SpanContext) -> bytes:
@@ -174,7 +202,7 @@ def _link(link: Link) -> bytes:
 def _status(status: Status) -> bytes:
     code, text = status.status_code.value, status.description
     if not code and not text:
-        return b"\x7a\x00"
+        return _NO_STATUS
     message = field(b"\x12", text.encode("utf-8", "replace")) if text else b""
     return field(b"\x7a", message + (b"\x18" + varint(code) if code else b""))
 

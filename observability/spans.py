@@ -15,10 +15,10 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import time_ns
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from opentelemetry import trace
 from opentelemetry.attributes import BoundedAttributes
@@ -36,6 +36,9 @@ from observability.sampling import HeadSampler
 
 _logger = logging.getLogger(__name__)
 
+LONGEST, ENOUGH = 1024, 64
+"""Characters of an attribute, and attributes, up to which `Later.encoded` may answer."""
+
 _FLAGS = tuple(TraceFlags(bits) for bits in range(4))
 """By the two bits that there are, sampled and random: making one costs as much as finding its parent."""
 
@@ -43,7 +46,18 @@ _DROP, _SAMPLE = Decision.DROP, Decision.RECORD_AND_SAMPLE
 _UNSET = Status(StatusCode.UNSET)
 _PLAIN = frozenset({bool, int, float})
 
-Later = Callable[[], dict[str, Any]]
+
+class Later(Protocol):
+    """What knows a span's first attributes."""
+
+    def attributes(self) -> dict[str, Any]:
+        """Collect them."""
+
+    def encoded(self) -> bytes | None:
+        """The same as fields of an OTLP span, where that is known without collecting them.
+
+        None where there may be more than ENOUGH of them, or one longer than LONGEST.
+        """
 
 
 class RecordedSpan(sdk.Span):
@@ -106,6 +120,15 @@ class RecordedSpan(sdk.Span):
         """Whether the first attributes were asked for already."""
         return self._attributes is not None
 
+    def encoded(self) -> bytes | None:
+        """The attributes as fields of an OTLP span, where they were not collected and need not be."""
+        return self._later.encoded() if self._later is not None and self._tracer.roomy else None
+
+    @property
+    def extended(self) -> bool:
+        """Whether there is more to it than attributes: events, links, or something dropped."""
+        return bool(self._events or self._links or self._dropped)
+
     @property
     def dropped_attributes(self) -> int:
         return self._dropped
@@ -117,7 +140,7 @@ class RecordedSpan(sdk.Span):
             later = self._later
             if later is not None:
                 self._later = None
-                self._put(later())
+                self._put(later.attributes())
         return found
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
@@ -223,6 +246,9 @@ class SpanTracer(sdk.Tracer):
         self.limits = self._span_limits
         self.scope = self._instrumentation_scope
         self.lock = provider.span_lock
+        most, longest = self.limits.max_span_attributes, self.limits.max_span_attribute_length
+        # Whether what is encoded without being collected keeps the limits in any case.
+        self.roomy = (most is None or most >= ENOUGH) and (longest is None or longest >= LONGEST)
         self._head = self.sampler if isinstance(self.sampler, HeadSampler) else None
         self._random = 2 if self.id_generator.is_trace_id_random() else 0
         return self

@@ -19,15 +19,16 @@ from flask import Flask, Response, abort, redirect, request, stream_with_context
 from flask_restful import Api, Resource
 from opentelemetry import baggage, propagate, trace
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource as About
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from observability import instrument, official, propagation, schema
+from observability import instrument, official, otlp, propagation, schema
 from observability.testing import capture, settings
 from observability.tracing import MAX_ATTRIBUTE_LENGTH
 
@@ -138,15 +139,37 @@ class Seen:
 Ask = Callable[[Flask], Any]
 
 
+class Encoding(SpanProcessor):
+    """Encodes each span as it ends, as the queue does, and reads it with the official decoder."""
+
+    def __init__(self) -> None:
+        self.read: dict[int, dict[str, Any]] = {}
+
+    def _on_ending(self, span: Any) -> None:
+        message = Span.FromString(otlp.span(span))
+        self.read[span.context.span_id] = {pair.key: _value(pair.value) for pair in message.attributes}
+
+
+def _value(given: Any) -> Any:
+    kind = given.WhichOneof("value")
+    if kind == "array_value":
+        return tuple(_value(one) for one in given.array_value.values)
+    return getattr(given, kind)
+
+
 @contextmanager
 def ours(**overrides: Any) -> Iterator[tuple[Flask, Seen]]:
     app = application(lambda: trace.get_tracer("views"))
     telemetry = instrument(app, "subject", settings=settings(**overrides))
-    seen = Seen()
+    seen, encoding = Seen(), Encoding()
+    telemetry.add_span_processor(encoding)
     try:
         with capture(telemetry) as got:
             yield app, seen
         seen.spans = got.spans
+        for span in got.spans:
+            if span.context and span.context.span_id in encoding.read:
+                assert encoding.read[span.context.span_id] == dict(span.attributes or {})
         for family in telemetry.families.registry.collect():
             for sample in family.samples:
                 if sample.name == "http_server_request_duration_seconds_count":
