@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import xmlrpc.client
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +39,9 @@ START_SECONDS = 2
 
 ANSWER_SECONDS = 10
 """How long supervisord may take to answer."""
+
+LEAVE_SECONDS = 60.0
+"""How long a program that leaves may take to end; supervisord kills it when its own time is up."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=,+@-]*")
 """What a word of a program that is added later may hold."""
@@ -167,10 +171,13 @@ class Supervisor:
     def add(self, program: Program) -> None:
         """Start one more program, in a group of its own, until `remove` or the end; returns at once.
 
+        One of the same name that was added before, and left behind, is ended first.
         The environment of a running supervisord cannot be added to, so words that its configuration
         cannot hold are refused: all but letters, digits and a few signs, the interpreter's path excepted.
         Raises SupervisorError.
         """
+        if program.name in self.processes():
+            self.remove(program.name)
         words = [_plain_word(word, {sys.executable: "DASHCAM_PYTHON"}) for word in program.command]
         folder = {str(self.state_dir): "DASHCAM_STACK"}
         environ = {name: _plain_word(value, folder) for name, value in program.environ.items()}
@@ -181,7 +188,13 @@ class Supervisor:
     def remove(self, name: str) -> None:
         """End a program that `add` started, and forget it once it has ended. Raises SupervisorError."""
         if not self.processes()[name].given_up:
-            self._call("supervisor.stopProcess", f"{name}:{name}", True)
+            self._call("supervisor.stopProcess", f"{name}:{name}", False)
+        # Asked again and again: it may take longer to end than supervisord may take to answer.
+        deadline = time.monotonic() + LEAVE_SECONDS
+        while not self.processes()[name].given_up:
+            if time.monotonic() > deadline:
+                raise SupervisorError(f"{name} did not end within {LEAVE_SECONDS:g} s")
+            time.sleep(0.1)
         self._call("supervisor.removeProcessGroup", name)
         self._configure(name, None)
         self._call("supervisor.reloadConfig")
@@ -274,14 +287,15 @@ def _section(words: Sequence[str], program: Program) -> dict[str, str]:
 
 
 def _plain_word(text: str, known: Mapping[str, str]) -> str:
-    """`text` for the configuration, `known` texts in it by the variable that holds them."""
-    parts = [text]
+    """`text` for the configuration, what is `known` of it by the variable that holds it."""
+    before, found, after = text, "", ""
     for value, variable in known.items():
-        whole = text.partition(value)
-        parts = [whole[0], f"%(ENV_{variable})s", whole[2]] if whole[1] else parts
-    if odd := [part for part in parts if not (_PLAIN.fullmatch(part) or part.startswith("%(ENV_"))]:
+        if value in text:
+            before, _, after = text.partition(value)
+            found = f"%(ENV_{variable})s"
+    if odd := [part for part in (before, after) if not _PLAIN.fullmatch(part)]:
         raise SupervisorError(f"{odd[0]!r} cannot be given to a running supervisord: use letters and digits")
-    return "".join(parts)
+    return before + found + after
 
 
 def _process(info: Mapping[str, Any]) -> Process:

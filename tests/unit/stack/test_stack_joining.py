@@ -1,0 +1,88 @@
+"""Programs that join a running stack and leave it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import sys
+
+import httpx
+import psutil
+import pytest
+from polling import until
+from trial import STANDIN, Trial
+
+from observability.stack.programs import SERVICES, Program, url
+from observability.stack.supervision import Supervisor, SupervisorError
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def extra(**environ: str) -> Program:
+    port = free_port()
+    command = (sys.executable, str(STANDIN), str(port))
+    return Program("extra", SERVICES, command, {"PORT": str(port), **environ}, ready=url(port, "/"))
+
+
+def environ_of(program: Program) -> dict[str, str]:
+    assert program.ready
+    found: dict[str, str] = until(lambda: httpx.get(program.ready).json(), "the program to answer")
+    return found
+
+
+def test_a_program_that_joins_has_its_environment_and_the_stacks(trial: Trial) -> None:
+    trial.up()
+    supervisor = Supervisor(trial.state_dir)
+    program = extra(FAULTS=str(trial.state_dir / "faults-2.json"), ATTRIBUTES="a.b=c,d=e")
+    supervisor.add(program)
+
+    environ = environ_of(program)
+    assert environ["FAULTS"] == str(trial.state_dir / "faults-2.json")
+    assert environ["ATTRIBUTES"] == "a.b=c,d=e"
+    assert environ["DASHCAM_STACK"] == str(trial.state_dir)
+
+
+def test_a_program_that_leaves_is_gone_and_the_others_stay(trial: Trial) -> None:
+    trial.up()
+    pids = trial.pids()
+    supervisor = Supervisor(trial.state_dir)
+    supervisor.add(extra())
+    pid = supervisor.processes()["extra"].pid
+    supervisor.remove("extra")
+
+    assert "extra" not in supervisor.processes()
+    assert not psutil.pid_exists(pid)
+    assert trial.pids() == pids
+
+
+def test_one_that_was_left_behind_is_replaced(trial: Trial) -> None:
+    trial.up()
+    supervisor = Supervisor(trial.state_dir)
+    supervisor.add(extra(NUMBER="1"))
+    second = extra(NUMBER="2")
+    supervisor.add(second)
+
+    assert environ_of(second)["NUMBER"] == "2"
+
+
+def test_down_ends_what_has_joined(trial: Trial) -> None:
+    trial.up()
+    supervisor = Supervisor(trial.state_dir)
+    supervisor.add(extra())
+    pid = supervisor.processes()["extra"].pid
+    assert trial.down()
+    assert not psutil.pid_exists(pid)
+
+
+@pytest.mark.parametrize("word", ['a"b', "a;b", "%(ENV_PATH)s", "a b", "a\nb"])
+def test_words_that_its_configuration_cannot_hold_are_refused(trial: Trial, word: str) -> None:
+    trial.up()
+    supervisor = Supervisor(trial.state_dir)
+    program = extra()
+    with pytest.raises(SupervisorError, match="cannot be given to a running supervisord"):
+        supervisor.add(dataclasses.replace(program, command=(*program.command, word)))
+    assert "extra" not in supervisor.processes()
