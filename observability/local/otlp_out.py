@@ -121,9 +121,9 @@ def _value(value: AnyValue) -> Json:
         case "bytes_value":
             return {"bytesValue": base64.b64encode(value.bytes_value).decode()}
         case "array_value":
-            return {"arrayValue": {"values": [_value(item) for item in value.array_value.values]}}
+            return {"arrayValue": _compact({"values": [_value(item) for item in value.array_value.values]})}
         case "kvlist_value":
-            return {"kvlistValue": {"values": _attributes(value.kvlist_value.values)}}
+            return {"kvlistValue": _compact({"values": _attributes(value.kvlist_value.values)})}
     return {}
 
 

@@ -225,7 +225,8 @@ def _tag_tokens(db: sqlite3.Connection, query: TraceQuery) -> list[list[bytes]]:
     return [
         [token for name in names for token in tokens.candidates(indexed, text, name)]
         for key, text in query.attributes.items()
-        if (indexed := token_key(key))
+        # The text of a list or a map does not tell the types of what is in it.
+        if (indexed := token_key(key)) and text[:1] not in ("[", "{")
     ]
 
 

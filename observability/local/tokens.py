@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import zlib
-from typing import Any
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 
 def seed(service: str) -> int:
@@ -34,7 +32,7 @@ def string_token(key: str, value: str, start: int) -> bytes:
 
 
 def candidates(key: str, text: str, service: str) -> list[bytes]:
-    """The tokens that a tag whose value reads as `text` can have in a service."""
+    """The tokens that a tag whose value reads as `text`, and is no list or map, can have in a service."""
     start = seed(service)
     values = [AnyValue(string_value=text), *_typed(text)]
     encoded = {KeyValue(key=key, value=value).SerializeToString() for value in values}
@@ -55,9 +53,6 @@ def _typed(text: str) -> list[AnyValue]:
         values.append(AnyValue(double_value=float(text)))
     with contextlib.suppress(ValueError):
         values.append(AnyValue(bytes_value=base64.b64decode(text, validate=True)))
-    if text[:1] in ("[", "{"):
-        with contextlib.suppress(ValueError, RecursionError):
-            values.append(_any(json.loads(text)))
     return values
 
 
@@ -67,18 +62,3 @@ def _integer(text: str) -> int | None:
     except ValueError:
         return None
     return number if -(2**63) <= number < 2**63 else None
-
-
-def _any(value: Any) -> AnyValue:
-    if isinstance(value, bool):
-        return AnyValue(bool_value=value)
-    if isinstance(value, int):
-        return AnyValue(int_value=value)
-    if isinstance(value, float):
-        return AnyValue(double_value=value)
-    if isinstance(value, list):
-        return AnyValue(array_value=ArrayValue(values=[_any(item) for item in value]))
-    if isinstance(value, dict):
-        items = [KeyValue(key=key, value=_any(item)) for key, item in value.items()]
-        return AnyValue(kvlist_value=KeyValueList(values=items))
-    return AnyValue(string_value=value) if isinstance(value, str) else AnyValue()

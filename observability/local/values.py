@@ -74,8 +74,8 @@ def float_text(value: float) -> str:
 def tag(key: str, value: AnyValue) -> dict[str, Any]:
     """One attribute as a Jaeger key-value: `{"key", "type", "value"}`.
 
-    An int64 that JavaScript cannot hold is a string, as Jaeger's own JSON has it; bytes are base64;
-    lists and maps become JSON text of type string.
+    An int64 that JavaScript cannot hold is a string, as Jaeger's own JSON has it; bytes are base64, null
+    where there are none; lists and maps become JSON text of type string.
     """
     kind = value.WhichOneof("value")
     if kind == "string_value":
@@ -88,7 +88,8 @@ def tag(key: str, value: AnyValue) -> dict[str, Any]:
     if kind == "double_value":
         return {"key": key, "type": "float64", "value": json_number(value.double_value)}
     if kind == "bytes_value":
-        return {"key": key, "type": "binary", "value": base64.b64encode(value.bytes_value).decode()}
+        encoded = base64.b64encode(value.bytes_value).decode()
+        return {"key": key, "type": "binary", "value": encoded or None}
     return {"key": key, "type": "string", "value": text(value)}
 
 
@@ -124,22 +125,16 @@ def _shortest(value: float, digits: str) -> str:
 
 
 def _json(value: Any) -> str:
-    """JSON as Go's encoder writes it: no spaces, map keys sorted, `<`, `>` and `&` escaped."""
-    encoded = json.dumps(
-        _jsonable(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return encoded.translate(_HTML)
+    """JSON as Go's encoder writes it: no spaces, map keys sorted, `<`, `>` and `&` escaped.
 
-
-def _jsonable(value: Any) -> Any:
+    Empty bytes are `null`, as Go's nil slice is; a number that JSON has not is text here.
+    """
     if isinstance(value, list):
-        return [_jsonable(item) for item in value]
+        return f"[{','.join([_json(item) for item in value])}]"
     if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
+        return f"{{{','.join([f'{_json(key)}:{_json(value[key])}' for key in sorted(value)])}}}"
     if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
+        return _json(base64.b64encode(value).decode()) if value else "null"
     if isinstance(value, float):
-        if not math.isfinite(value):
-            return str(value)
-        return int(value) if value.is_integer() and abs(value) < 1e21 else value
-    return value
+        return float_text(value) if math.isfinite(value) else json.dumps(str(value))
+    return json.dumps(value, ensure_ascii=False).translate(_HTML)

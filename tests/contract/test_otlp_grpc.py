@@ -30,6 +30,7 @@ from observability.local.query import create_app
 from observability.local.receiver import Receiver
 from observability.local.settings import LocalSettings
 from tests.backendkit import Request, add_span
+from tests.polling import until
 
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -124,10 +125,7 @@ def test_a_full_queue_is_resource_exhausted_with_the_time_to_retry_after(tmp_pat
     writer._store = lambda tickets: (gate.wait(20), original(tickets))[1]
     try:
         first = running.traces.Export.future(request_of(60).message, timeout=20)
-        deadline = time.monotonic() + 5
-        while not writer._waiting:
-            assert time.monotonic() < deadline, "the first request did not reach the writer"
-            time.sleep(0.001)
+        until(lambda: writer._waiting, "the first request at the writer", every=0.001)
         with pytest.raises(grpc.RpcError) as caught:
             running.traces.Export(request_of(41).message, timeout=10)
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -128,13 +128,20 @@ def _span(draw: st.DrawFn, scope: ScopeSpans, trace: bytes, n: int, parent: byte
 
 
 def _oddities(draw: st.DrawFn, groups: list[ScopeSpans], spans: list[Span], traces: list[bytes]) -> None:
-    """Links, a span sent twice, and one whose clock's end lies before its start."""
+    """Links, an end before the start, and a span sent twice."""
     for span in spans:
         if draw(st.integers(0, 5)) == 0:
             link = span.links.add(trace_id=draw(st.sampled_from(traces)), span_id=spans[0].span_id)
             link.attributes.extend(pairs(draw(ATTRIBUTES)))
-    if draw(st.booleans()):
-        holder = draw(st.sampled_from([group for group in groups if group.spans]))
-        holder.spans.add().CopyFrom(holder.spans[0])
     if draw(st.integers(0, 4)) == 0:
         spans[-1].end_time_unix_nano = spans[-1].start_time_unix_nano - SECOND
+    # Not twice one that gets a warning for its duration: Jaeger 2.13 gives it to the wrong one of the two.
+    lasting = [(group, span) for group in groups for span in group.spans if lasts(span)]
+    if lasting and draw(st.booleans()):
+        group, span = draw(st.sampled_from(lasting))
+        group.spans.add().CopyFrom(span)
+
+
+def lasts(span: Span) -> bool:
+    """Whether it ends after its start."""
+    return span.end_time_unix_nano > span.start_time_unix_nano

@@ -1,4 +1,4 @@
-"""The embedded backend and a real Jaeger beside each other: the same OTLP bytes into both, the same questions to both."""
+"""The embedded backend and a real Jaeger beside each other: the same bytes into both, the same questions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import httpx
 import yaml
+from flask import Flask
 
 from observability.local.query import create_app
 from observability.local.receiver import Receiver
@@ -31,10 +32,11 @@ class Both:
 
     receivers: tuple[str, str]
     jaeger: httpx.Client
-    embedded: Any
+    app: Flask
+    """The embedded query service."""
 
     def send(self, body: bytes) -> None:
-        """An OTLP request into both. Both have stored it when they answer: Jaeger's is in memory, unbatched."""
+        """An OTLP request into both. Both have stored it when they answer: Jaeger in memory, unbatched."""
         for address in self.receivers:
             httpx.post(f"{address}/v1/traces", content=body, headers=OTLP, timeout=30).raise_for_status()
 
@@ -42,7 +44,7 @@ class Both:
         """(what Jaeger answers, what the embedded backend answers)."""
         query = urlencode(params or {}, doseq=True)
         real = self.jaeger.get(f"{path}?{query}" if query else path)
-        own = self.embedded.get(path, query_string=query)
+        own = self.app.test_client().get(path, query_string=query)
         return _answer(real.status_code, real.content), _answer(own.status_code, own.data)
 
 
@@ -63,7 +65,7 @@ def both(folder: Path, program: str) -> Iterator[Both]:
             yield Both(
                 (f"http://127.0.0.1:{otlp}", f"http://127.0.0.1:{receiver.http_port}"),
                 client,
-                create_app(settings).test_client(),
+                create_app(settings),
             )
         finally:
             jaeger.kill()  # all that it holds is in memory; its orderly end takes ten seconds

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from observability.local.tail import CHUNK, HEAD, MAX_LINE, Tailer
+from tests.polling import until
 
 
 class Follower:
@@ -340,15 +341,16 @@ def stored_messages(folder: Path, expected: int) -> list[str]:
     receiver = Receiver(settings)
     receiver.start()
     reader = Reader(settings.database)
-    deadline = time.monotonic() + 30
+
+    def stored() -> list[tuple[int, int, str]]:
+        with reader.snapshot() as db:
+            found = search(db, LogQuery(limit=100_000))
+        assert found.total >= expected, f"{found.total} lines are stored"
+        return found.lines
+
     try:
-        while True:
-            with reader.snapshot() as db:
-                found = search(db, LogQuery(limit=100_000))
-            if found.total >= expected:
-                return [json.loads(line)["message"] for _, _, line in sorted(found.lines, key=lambda x: x[1])]
-            assert time.monotonic() < deadline, f"{found.total} of {expected} lines are stored"
-            time.sleep(0.02)
+        lines = until(stored, f"all {expected} lines", within=30, every=0.02)
+        return [json.loads(line)["message"] for _, _, line in sorted(lines, key=lambda line: line[1])]
     finally:
         receiver.stop()
         reader.close()

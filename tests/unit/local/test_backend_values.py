@@ -35,7 +35,8 @@ from tests.backendkit import pairs, value
         (b"\x00\xff", "AP8="),
         (["a", 1, 2.5, True, None], '["a",1,2.5,true,null]'),
         ({"k": "<v>&", "a": [1, 2], "by": b"zz"}, '{"a":[1,2],"by":"eno=","k":"\\u003cv\\u003e\\u0026"}'),
-        ([2.0, 1e-7], "[2,1e-07]"),
+        ([2.0, 1e-7, 1e-6, -0.0, 1e20, 1e21], "[2,1e-7,0.000001,-0,100000000000000000000,1e+21]"),
+        ([b"", {"e": b""}, [], {}], '[null,{"e":null},[],{}]'),
     ],
 )
 def test_a_value_reads_as_jaeger_compares_it(data, text):
@@ -52,6 +53,7 @@ def test_a_value_reads_as_jaeger_compares_it(data, text):
         (-(2**60), "int64", "-1152921504606846976"),
         (0.5, "float64", 0.5),
         (b"\x00\xff", "binary", "AP8="),
+        (b"", "binary", None),
         (["a"], "string", '["a"]'),
         ({"b": 1}, "string", '{"b":1}'),
         (None, "string", ""),
@@ -63,7 +65,7 @@ def test_a_tag_has_jaegers_type_and_value(data, kind, shown):
 
 @pytest.mark.parametrize(
     "data",
-    ["text", "", None, True, 0, -7, 2**62, 0.5, 5.0, 1e21, 1e-9, b"\x00\xff", ["a", 1, 2.5, True], {"a": 1}],
+    ["text", "", None, True, 0, -7, 2**62, 0.5, 5.0, 1e21, 1e-9, b"\x00\xff", b""],
 )
 def test_the_text_of_any_value_leads_to_its_token(data):
     encoded = pairs({"key": data})[0].SerializeToString()
