@@ -219,7 +219,9 @@ def test_the_command_line_prints_the_lines_of_a_trace(settings, kept, shipped):
     command = [DASHCAM, "logs", "--trace", trace, "--json"]
     done = subprocess.run(command, env=environ(settings), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    printed = [LogLine(json.loads(row)) for row in done.stdout.splitlines()]
+    answer = json.loads(done.stdout)
+    printed = [LogLine(fields) for fields in answer["logs"]]
+    assert answer["total"] == len(wanted)
     assert keys(printed) == keys(wanted)
     times = [line.time for line in printed]
     assert times == sorted(times)
