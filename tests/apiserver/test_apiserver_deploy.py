@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
 import threading
 from dataclasses import replace
 from typing import Any
@@ -85,6 +87,8 @@ def test_the_database_is_addressed_with_the_password_it_has(said: list[str], api
 
 
 def test_a_deployment_that_lacks_secrets_names_them_and_applies_nothing(said: list[str], api: Api) -> None:
+    for each in rendered("production"):
+        api.address(each)  # by which the operators' kinds get known
     with pytest.raises(ClusterError, match="dashcam/thanos-object-store") as failure:
         deploy(KUBECTL, "production", lambda _: None, timeout=10)
     assert "dashcam/grafana-database (GF_DATABASE_URL)" in str(failure.value)
@@ -138,6 +142,35 @@ def test_debugging_a_service_without_pods_says_how_to_go_on(said: list[str]) -> 
     done = CliRunner().invoke(debug, ["--context", CONTEXT, "car"])
     assert done.exit_code == 1
     assert "no pod of car is running; `kubectl describe pods -n dashcam" in done.output
+
+
+@pytest.mark.verifies(component=API, claim="admits the container that `make debug` puts beside a service")
+def test_the_container_for_debugging_is_admitted_beside_the_service(
+    said: list[str], api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As far as it goes without a kubelet: the pod is called running, and nobody attaches to the shell."""
+    pods = KUBECTL.get("pods", "-n", "dashcam", "-l", "app.kubernetes.io/name=car")["items"]
+    running = api.patch(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": pods[0]["metadata"]},
+        {"status": {"phase": "Running"}},
+        manager="kubelet",
+        part="/status",
+    )
+    assert running.accepted, running.body
+    commands: list[list[str]] = []
+    monkeypatch.setattr(os, "execvp", lambda _, command: commands.append(command))
+
+    done = CliRunner().invoke(debug, ["--context", CONTEXT, "car"])
+
+    assert done.exit_code == 0, done.output
+    (command,) = commands
+    put = subprocess.run([part for part in command if part != "-it"], capture_output=True, text=True)
+    assert put.returncode == 0, put.stderr
+    (beside,) = KUBECTL.get("pod", pods[0]["metadata"]["name"], "-n", "dashcam")["spec"][
+        "ephemeralContainers"
+    ]
+    assert beside["targetContainerName"] == "app"
+    assert beside["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
 
 def test_taking_it_out_leaves_secrets_and_volumes_and_then_nothing(said: list[str], api: Api) -> None:
