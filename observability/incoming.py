@@ -67,15 +67,17 @@ class ServerMetrics:
         return gauge
 
     def answered(self, labels: tuple[str, str, str], seconds: float, exemplar: dict[str, str] | None) -> None:
-        """One request took `seconds`. As `observe()` of the client, with its bucket found by bisection."""
+        """One request took `seconds`. What the client's `observe()` does, in its own values."""
         child = self._series.get(labels)
         if child is None:
             child = self._series[labels] = self._duration.labels(*labels)
-        bucket = child._buckets[bisect_left(self._bounds, seconds)]
-        child._sum.inc(seconds)
-        bucket.inc(1)
-        if exemplar is not None:
-            bucket.set_exemplar(Exemplar(exemplar, seconds, time.time()))
+        bucket, total = child._buckets[bisect_left(self._bounds, seconds)], child._sum
+        with total._lock:
+            total._value += seconds
+        with bucket._lock:
+            bucket._value += 1
+            if exemplar is not None:
+                bucket._exemplar = Exemplar(exemplar, seconds, time.time())
 
 
 class Parts(NamedTuple):
@@ -95,8 +97,7 @@ class Incoming:
         self.parts = parts
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        request = Request(self.parts, environ, start_response)
-        environ[_KEY] = request
+        environ[_KEY] = request = Request(self.parts, environ, start_response)
         active = self.parts.metrics.active(request.method)
         active.inc(1)
         try:

@@ -18,9 +18,9 @@ from typing import Any
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, Status
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status
 
-from observability.spans import RecordedSpan
+from observability.spans import UNSET, RecordedSpan
 
 _logger = logging.getLogger(__name__)
 
@@ -114,8 +114,7 @@ def attributes(tag: bytes, given: Mapping[str, Any] | None) -> list[bytes]:
 
 def text_attribute(key: str, text: str) -> bytes:
     """The field of one attribute of a span, a text that is not expected to come again."""
-    content = value(text)
-    return field(SPAN_ATTRIBUTE, _key(key) + field(b"\x12", content))
+    return field(SPAN_ATTRIBUTE, _key(key) + field(b"\x12", field(b"\x0a", text.encode())))
 
 
 @functools.lru_cache(maxsize=256)
@@ -130,36 +129,33 @@ _NO_STATUS = b"\x7a\x00"
 
 
 @functools.lru_cache(maxsize=1024)
-def _name_and_kind(name: str, kind: int) -> bytes:
+def _name_and_kind(name: str, kind: SpanKind) -> bytes:
     named = field(b"\x2a", name.encode("utf-8", "replace")) if name else b""
-    return named + b"\x30" + varint(kind + 1)
+    return named + b"\x30" + varint(kind.value + 1)
 
 
 def span(ended: ReadableSpan) -> bytes:
     """A `Span` message of an ended span."""
-    context, parent = ended.context, ended.parent
+    context, parent, status = ended.context, ended.parent, ended.status
     assert context is not None
-    trace_id = context.trace_id
-    parts = [
-        _HEAD.pack(b"\x0a\x10", trace_id >> 64, trace_id & _HALF, b"\x12\x08", context.span_id),
-        _name_and_kind(ended.name, ended.kind.value),
-        _TIMES.pack(b"\x39", ended.start_time or 0, b"\x41", ended.end_time or 0),
-    ]
-    if context.trace_state:
+    trace_id, span_id, _, _, state, _ = context
+    head = _HEAD.pack(b"\x0a\x10", trace_id >> 64, trace_id & _HALF, b"\x12\x08", span_id)
+    times = _TIMES.pack(b"\x39", ended.start_time or 0, b"\x41", ended.end_time or 0)
+    parts = [head, _name_and_kind(ended.name, ended.kind), times]
+    if state:
         parts.append(field(b"\x1a", _trace_state(context)))
     remote = False
     if parent is not None:
         parts.append(b"\x22\x08" + parent.span_id.to_bytes(8, "big"))
         remote = parent.is_remote
-    if isinstance(ended, RecordedSpan):
-        written = ended.encoded()
-        parts += attributes(SPAN_ATTRIBUTE, ended.attributes) if written is None else (written,)
-        if ended.extended:
-            parts += _extras(ended)
+    written = ended.encoded() if isinstance(ended, RecordedSpan) else None
+    if written is not None:
+        parts.append(written)
     else:
         parts += attributes(SPAN_ATTRIBUTE, ended.attributes)
+    if not isinstance(ended, RecordedSpan) or ended.extended:
         parts += _extras(ended)
-    parts += (_status(ended.status), _FLAGS[remote])
+    parts += (_NO_STATUS if status is UNSET else _status(status), _FLAGS[remote])
     return b"".join(parts)
 
 

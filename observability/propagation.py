@@ -78,8 +78,8 @@ def extract(environ: dict[str, Any]) -> Context:
 
 def identity(span: trace.Span) -> tuple[str, str] | None:
     """Trace id and span id of `span` as hexadecimal digits, or None where it has no valid identity."""
-    context = span.get_span_context()
-    return (f"{context.trace_id:032x}", f"{context.span_id:016x}") if context.is_valid else None
+    trace_id, span_id, _, _, _, valid = span.get_span_context()
+    return (f"{trace_id:032x}", f"{span_id:016x}") if valid else None
 
 
 def traceresponse(span: trace.Span, ids: tuple[str, str]) -> str:

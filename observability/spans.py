@@ -43,7 +43,7 @@ _FLAGS = tuple(TraceFlags(bits) for bits in range(4))
 """By the two bits that there are, sampled and random: making one costs as much as finding its parent."""
 
 _DROP, _SAMPLE = Decision.DROP, Decision.RECORD_AND_SAMPLE
-_UNSET = Status(StatusCode.UNSET)
+UNSET = Status(StatusCode.UNSET)
 _PLAIN = frozenset({bool, int, float})
 
 
@@ -72,7 +72,7 @@ class RecordedSpan(sdk.Span):
     _dropped = 0
     _events: Any = ()
     _links: Any = ()
-    _status = _UNSET
+    _status = UNSET
     _end_time: int | None = None
     _record_exception = True
     _set_status_on_exception = True
