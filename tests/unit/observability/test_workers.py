@@ -7,11 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
@@ -200,8 +202,12 @@ def free_port() -> int:
 
 
 def fetch(url: str, **headers: str) -> str:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
-        return str(answer.read().decode())
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise
 
 
 @pytest.fixture
@@ -242,7 +248,7 @@ def count(admin: str) -> float:
 
 
 def test_two_processes_of_the_real_server_are_one_target(minus: Any) -> None:
-    url, admin, _ = minus
+    url, admin, process = minus
     for where in (url + "/minus?x=5&y=3", admin + "/readyz"):
         until(lambda where=where: fetch(where), f"{where} to answer", within=30)
     before = count(admin)
@@ -254,3 +260,9 @@ def test_two_processes_of_the_real_server_are_one_target(minus: Any) -> None:
         "the process metrics of both workers",
     )
     assert any(s.exemplar for s in samples(admin))
+    for victim in psutil.Process(process.pid).children():  # one of them owns the port
+        victim.kill()
+        until(lambda: count(admin) == before + 40, "the count, whole again", within=30)
+    until(lambda: len(psutil.Process(process.pid).children()) == 2, "both to be replaced", within=60)
+    until(lambda: fetch(f"{url}/minus?x=5&y=3"), "the new workers to answer", within=60)
+    until(lambda: count(admin) == before + 41, "a request to the new workers to be counted", within=30)
