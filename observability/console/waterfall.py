@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from observability.console.finding import Finder
 from observability.console.tree import Node, Tree, critical_path, self_times
 from observability.sources import LogLine, Span, Trace
 
@@ -46,6 +47,8 @@ class Waterfall:
     """(service, microseconds on the critical path, spans), the largest first."""
     loose_lines: Sequence[LogLine]
     """Log lines of the trace that belong to none of its spans."""
+    found: Sequence[tuple[str, int]]
+    """(span id, row) of the spans that have the text that is looked for, on all pages."""
 
     @property
     def waited(self) -> int:
@@ -64,11 +67,14 @@ class Waterfall:
         return max(0, self.first - ROWS) if self.first else None
 
 
-def build(trace: Trace, lines: Sequence[LogLine] = (), first: int = 0, only: str = "") -> Waterfall:
-    """The waterfall from row `first`; `only` is empty, `errors` or `critical`."""
+def build(
+    trace: Trace, lines: Sequence[LogLine] = (), first: int = 0, only: str = "", find: str = ""
+) -> Waterfall:
+    """The waterfall from row `first`; `only` is empty, `errors` or `critical`, `find` a text to look for."""
     tree = Tree(trace)
     path = critical_path(trace, tree)
     nodes = [node for node in tree.nodes() if _kept(only, path)(node)]
+    has = Finder(find, lines)
     page = nodes[first : first + ROWS]
     by_span = _by_span(lines)
     scale = 1000 / max(1, trace.duration)
@@ -94,6 +100,7 @@ def build(trace: Trace, lines: Sequence[LogLine] = (), first: int = 0, only: str
         ticks=[(part * 250.0, trace.duration * part // 4) for part in range(5)],
         shares=_shares(trace, path),
         loose_lines=[line for line in reversed(lines) if line.span_id not in trace.by_id],
+        found=[(node.span.span_id, row) for row, node in enumerate(nodes) if has(node.span)],
     )
 
 

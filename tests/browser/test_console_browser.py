@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import pytest
@@ -203,6 +203,90 @@ def test_a_followed_log_shows_each_new_line_once(stack: RunningStack, new_page: 
     expect(lines).to_have_count(3)
     page.get_by_role("button", name="Stop following").click()
     expect(page.get_by_role("status")).to_have_text("Stopped.")
+
+
+def drag(page: Page, drawing: str, begin: float, end: float) -> None:
+    """Drag across a drawing, from and to parts of its width."""
+    box = page.locator(drawing).bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + begin * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + end * box["width"], middle, steps=5)
+    page.mouse.up()
+
+
+@pytest.mark.parametrize(
+    ("path", "drawing"), [("/logs?service=car", "svg.histogram"), ("/search?service=car", "svg.scatter")]
+)
+def test_dragging_across_a_drawing_looks_at_that_time(
+    stack: RunningStack, new_page: NewPage, path: str, drawing: str
+) -> None:
+    page = new_page()
+    page.goto(stack.console + path)
+    whole = [int(moment) for moment in str(page.locator(drawing).get_attribute("data-zoom-times")).split()]
+    drag(page, drawing, 0.25, 0.75)
+    page.wait_for_url("**lookback=custom**")
+    asked = parse_qs(urlsplit(page.url).query)
+    start, end = int(asked["start"][0]), int(asked["end"][0])
+    assert asked["service"] == ["car"]
+    assert (end - start) / (whole[1] - whole[0]) == pytest.approx(0.5, abs=0.05)
+    assert (start - whole[0]) / (whole[1] - whole[0]) == pytest.approx(0.25, abs=0.05)
+
+
+def test_a_drag_that_is_given_up_and_a_click_do_what_they_did(stack: RunningStack, new_page: NewPage) -> None:
+    page = new_page()
+    page.goto(f"{stack.console}/search?service=car")
+    before = page.url
+    box = page.locator("svg.scatter").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 40, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 40, steps=3)
+    expect(page.locator(".zoom-box")).to_have_count(1)
+    page.keyboard.press("Escape")
+    page.mouse.up()
+    expect(page.locator(".zoom-box")).to_have_count(0)
+    assert page.url == before
+    page.locator("svg.scatter a circle").first.click(force=True)
+    page.wait_for_url("**/trace/**")
+
+
+def test_spans_of_a_trace_are_found_by_typing_and_visited_by_keys(
+    stack: RunningStack, new_page: NewPage, assert_accessible: Check
+) -> None:
+    page = new_page()
+    trace = traces_of(stack, "car", '{"error":"true"}')[0]["traceID"]
+    page.goto(f"{stack.console}/trace/{trace}")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Find in this trace").locator("input[type=search]")).to_be_focused()
+    page.keyboard.type("HTTP.RESPONSE.STATUS_CODE=503")
+    matches = page.locator(".wf-row.match")
+    expect(matches).not_to_have_count(0)
+    count = matches.count()
+    assert count < page.locator(".wf-row").count()
+    status = page.locator("[data-find-status]")
+    expect(status).to_have_text(f"{count} found")
+    page.keyboard.press("Enter")
+    expect(status).to_have_text(f"1 of {count}")
+    expect(page.locator(".wf-row.match-here")).to_be_in_viewport()
+    page.keyboard.press("Shift+Enter")
+    expect(status).to_have_text(f"{count} of {count}")
+    assert_accessible(page)
+    page.reload()
+    expect(matches).to_have_count(count)
+    page.get_by_label("Find in this trace").locator("input[type=search]").focus()
+    page.keyboard.press("Escape")
+    expect(matches).to_have_count(0)
+
+
+def test_a_trace_is_searched_without_scripts_too(stack: RunningStack, new_page: NewPage) -> None:
+    page = new_page(java_script_enabled=False)
+    trace = traces_of(stack, "car", '{"error":"true"}')[0]["traceID"]
+    page.goto(f"{stack.console}/trace/{trace}")
+    page.locator(".find input[type=search]").fill("503")
+    page.get_by_role("button", name="Find", exact=True).click()
+    expect(page.locator(".wf-row.match")).not_to_have_count(0)
 
 
 def test_the_theme_follows_the_system_and_a_choice_is_remembered(

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from observability.console import parameters, waterfall
 from observability.console.app import console
 from observability.console.filters import colours
+from observability.console.gather import Outcome
 from observability.sources import LogQuery, Trace
 
 LINES = 100
@@ -20,6 +21,7 @@ LINES = 100
 def routes(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/trace", view_func=jump)
     blueprint.add_url_rule("/trace/<trace_id>", view_func=trace)
+    blueprint.add_url_rule("/trace/<trace_id>/find", view_func=find)
     blueprint.add_url_rule("/trace/<trace_id>/span/<span_id>", view_func=span)
     blueprint.add_url_rule("/trace/<trace_id>/download/<form>", view_func=download)
 
@@ -39,16 +41,9 @@ def trace(trace_id: str) -> str | tuple[str, int]:
     """The page of one trace."""
     trace_id = parameters.trace_id(trace_id)
     first = parameters.number(request.args, "first", 0, 0, 10_000_000)
-    only = parameters.choice(request.args, "only", ("", "errors", "critical"), "")
-    sources = console().sources
-    asked = console().gatherer.ask(
-        trace=lambda: sources.traces.trace(trace_id),
-        logs=lambda: sources.logs.search(LogQuery(trace_id=trace_id, limit=LINES)),
-    )
-    if asked["trace"].error:
-        raise asked["trace"].error
-    found: Trace | None = asked["trace"].value
-    page = asked["logs"].or_else(None)
+    only, text = _narrowing()
+    found, logs = _ask(trace_id)
+    page = logs.or_else(None)
     lines = page.lines if page else ()
     if found is None or not found.spans:
         return _not_found(trace_id, lines)
@@ -56,13 +51,43 @@ def trace(trace_id: str) -> str | tuple[str, int]:
     return render_template(
         "console/trace.html",
         trace=found,
-        view=waterfall.build(found, lines, first, only),
+        view=waterfall.build(found, lines, first, only, text),
+        rows=waterfall.ROWS,
         only=only,
+        find=text,
         colours=colours(services),
         lines=lines,
         line_total=page.total if page else 0,
-        logs_error=asked["logs"].error,
+        logs_error=logs.error,
     )
+
+
+def find(trace_id: str) -> dict[str, Any]:
+    """`{"spans": [[id, row], …]}`: the spans that have the text `find`, for the script that marks them."""
+    only, text = _narrowing()
+    found, logs = _ask(parameters.trace_id(trace_id))
+    if found is None:
+        raise NotFound(f"Trace {trace_id} is not in the store.")
+    page = logs.or_else(None)
+    return {"spans": waterfall.build(found, page.lines if page else (), 0, only, text).found}
+
+
+def _narrowing() -> tuple[str, str]:
+    """Which spans are shown, and what is looked for in them."""
+    only = parameters.choice(request.args, "only", ("", "errors", "critical"), "")
+    return only, request.args.get("find", "").strip()[:200]
+
+
+def _ask(trace_id: str) -> tuple[Trace | None, Outcome]:
+    """The trace and, as far as they are to be had, its log lines."""
+    sources = console().sources
+    asked = console().gatherer.ask(
+        trace=lambda: sources.traces.trace(trace_id),
+        logs=lambda: sources.logs.search(LogQuery(trace_id=trace_id, limit=LINES)),
+    )
+    if asked["trace"].error:
+        raise asked["trace"].error
+    return asked["trace"].value, asked["logs"]
 
 
 def span(trace_id: str, span_id: str) -> str:

@@ -343,3 +343,49 @@ def test_a_page_of_lines_never_cuts_a_moment_in_two(open_console: Any) -> None:
         following = re.search(r'rel="next" href="([^"]+)"', page)
         address = following[1].replace("&amp;", "&") if following else ""
     assert seen == ["new", "same 0", "same 1", "same 2", "old"]
+
+
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ("select", ["b2"]),
+        ("DB.SYSTEM.NAME=sqlite", ["b2"]),
+        ("zerodivision", ["c1"]),
+        ("GET /minus 500", ["c1"]),
+        ("minus", ["c1"]),
+        ("b3", ["b3"]),
+        ("nowhere", []),
+        (" ", []),
+    ],
+)
+def test_spans_are_found_by_whatever_they_and_their_log_lines_say(
+    console: FlaskClient, text: str, spans: list[str]
+) -> None:
+    answer = console.get(f"/trace/{TRACE}/find", query_string={"find": text}).get_json()
+    assert [span for span, _ in answer["spans"]] == spans
+    page = console.get(f"/trace/{TRACE}", query_string={"find": text}).text
+    assert re.findall(r'class="wf-row[^"]* match" id="span-(\w+)"', page) == spans
+    assert ("No span has that." in page) == (not spans and bool(text.strip()))
+
+
+def test_a_span_on_a_later_page_is_found_with_its_row(open_console: Any) -> None:
+    spans = [recorded.span("r", None, "root", "p1", 0, 10_000)]
+    spans += [recorded.span(f"s{n}", "r", f"step {n}", "p1", n, 1) for n in range(300)]
+    trace = {"traceID": TRACE, "spans": spans, "processes": recorded.processes(p1="car")}
+    jaeger = Recorded(recorded.jaeger_answers() | {f"/api/traces/{TRACE}": {"data": [trace]}})
+    console = open_console(jaeger=jaeger)
+    assert console.get(f"/trace/{TRACE}/find?find=step+250").get_json() == {"spans": [["s250", 251]]}
+    assert "find=step+250" in console.get(f"/trace/{TRACE}?find=step+250").text
+
+
+def test_finding_in_an_unknown_trace_is_not_found(console: FlaskClient) -> None:
+    assert console.get(f"/trace/{'0' * 32}/find?find=x").status_code == 404
+
+
+def test_drawings_over_time_say_where_their_times_are(console: FlaskClient) -> None:
+    page = console.get("/logs?service=car&q=x").text
+    assert f'data-zoom-times="{START} {START + 1_000_000}"' in page
+    assert 'data-zoom="/logs?service=car&amp;q=x&amp;limit=50"' in page
+    page = console.get("/search?service=car&sort=longest").text
+    assert 'data-zoom-places="20.0 980.0"' in page
+    assert f'data-zoom-times="{START} ' in page
