@@ -158,3 +158,5 @@ include benchmarks/bench.mk
 include benchmarks/loss.mk
 include tests/integration/tools.mk
 include tests/search_server/tools.mk
+
+include dashboards/recordings.mk

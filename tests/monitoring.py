@@ -90,8 +90,13 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, targets: Mapping[str, str], alertmanager: str = "") -> Iterator[Prometheus]:
-    """A Prometheus with the generated rules, scraping `{job: host:port}`."""
+def prometheus(
+    folder: Path,
+    targets: Mapping[str, str],
+    alertmanager: str = "",
+    how: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Iterator[Prometheus]:
+    """A Prometheus with the generated rules, scraping `{job: host:port}`; `how` adds to a job."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in rules(load(), SCALE).items():
         path = folder / name
@@ -102,7 +107,8 @@ def prometheus(folder: Path, targets: Mapping[str, str], alertmanager: str = "")
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
         "rule_files": [str(folder / "rules" / "*.yml")],
         "scrape_configs": [
-            {"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()
+            {"job_name": job, "static_configs": [{"targets": [target]}], **(how or {}).get(job, {})}
+            for job, target in targets.items()
         ],
     }
     if alertmanager:
@@ -202,13 +208,14 @@ def listener(
 
 
 @contextmanager
-def exposition(*pages: Path) -> Iterator[str]:
-    """`host:port` that serves the pages as `/metrics`, with counters and histograms growing by the second."""
+def expositions(pages: Mapping[str, Path]) -> Iterator[str]:
+    """`host:port` that serves each page under its name; counters and histograms grow by the second."""
     began = time.monotonic()
-    text = "".join(page.read_text() for page in pages)
-    growing = tuple(re.findall(r"^# TYPE (\S+) (?:counter|histogram)$", text, re.MULTILINE))
+    texts = {f"/{name}": page.read_text() for name, page in pages.items()}
 
     def shown(path: str) -> str:
+        text = texts[path]
+        growing = tuple(re.findall(r"^# TYPE (\S+) (?:counter|histogram)$", text, re.MULTILINE))
         growth = 1 + time.monotonic() - began
 
         def grown(line: str) -> str:

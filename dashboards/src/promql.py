@@ -98,6 +98,13 @@ def metrics(expression: str) -> set[str]:
     return {name for name in _NAME.findall(rest) if name.lower() not in _WORDS}
 
 
+def selectors(expression: str) -> set[str]:
+    """Every selector of the expression, `name{label="value"}` or a bare name."""
+    named = "|".join(sorted(metrics(expression), key=len, reverse=True))
+    found = re.finditer(rf"(?<![\w.:])(?:{named})(?![\w:])(?:\{{[^{{}}]*\}})?", expression) if named else ()
+    return {match.group() for match in found}
+
+
 def undeclared(expression: str, recorded: frozenset[str] = frozenset()) -> set[str]:
     """The metrics that are neither declared in schema.py, nor a third party's, nor `recorded` by a rule."""
     return {name for name in metrics(expression) if not _known(name) and name not in recorded}

@@ -201,13 +201,15 @@ _KUBERNETES_LDFLAGS = (
 )
 
 
-def _kubernetes(name: str, purpose: str, on_path: tuple[str, ...] = ()) -> Tool:
+def _kubernetes(
+    name: str, purpose: str, on_path: tuple[str, ...] = (), module: str = "tests/apiserver/programs"
+) -> Tool:
     variable = f"{name.upper().replace('-', '_')}_BINARY"
     return Tool(
         name,
         KUBERNETES_VERSION,
         purpose,
-        Ours("tests/apiserver/programs", f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES_LDFLAGS),
+        Ours(module, f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES_LDFLAGS),
         variable=variable,
         on_path=on_path,
         effort="10 minutes on two cores for all of Kubernetes",
@@ -231,10 +233,45 @@ KUBE_APISERVER = _kubernetes("kube-apiserver", "admits and keeps objects as ever
 KUBE_CONTROLLER_MANAGER = _kubernetes("kube-controller-manager", "makes pods of Deployments and the like")
 KUBECTL = _kubernetes("kubectl", "speaks to a cluster", on_path=("kubectl",))
 
+KUBELET = _kubernetes("kubelet", "runs pods on a node", module="dashboards/tests/recorder/programs")
+
+_EXPORTER_VERSION = "-s -w -X github.com/prometheus/common/version.Version="
+
+
+def _exporter(name: str, version: str, module: str, purpose: str) -> Tool:
+    variable = f"{name.upper().replace('-', '_')}_BINARY"
+    return Tool(
+        name,
+        version,
+        purpose,
+        # Copied, because `go install` also asks which versions there are, which not every module proxy tells.
+        Copied(module, f"v{version}", ".", ldflags=f"{_EXPORTER_VERSION}{version}"),
+        variable=variable,
+        on_path=(),
+        effort="two minutes on two cores, kube-state-metrics five",
+        elsewhere=f"name the released `{name}` by {variable}",
+        on_demand=True,
+    )
+
+
+NODE_EXPORTER = _exporter(
+    "node_exporter", "1.12.1", "github.com/prometheus/node_exporter", "tells of a node's disks"
+)
+KUBE_STATE_METRICS = _exporter(
+    "kube-state-metrics", "2.20.0", "k8s.io/kube-state-metrics/v2", "tells of the objects in a cluster"
+)
+ELASTICSEARCH_EXPORTER = _exporter(
+    "elasticsearch_exporter",
+    "1.9.0",
+    "github.com/prometheus-community/elasticsearch_exporter",
+    "tells of Elasticsearch's health",
+)
+
 TOOLS = {
     tool.name: tool
     for tool in (
         *(JAEGER, COLLECTOR, KUSTOMIZE, PODSECURITY),
         *(ETCD, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL),
+        *(KUBELET, NODE_EXPORTER, KUBE_STATE_METRICS, ELASTICSEARCH_EXPORTER),
     )
 }

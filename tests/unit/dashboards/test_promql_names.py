@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboards.src.promql import metrics, needs_cluster, undeclared
+from dashboards.src.promql import metrics, needs_cluster, selectors, undeclared
 from dashboards.src.third_party import COMPONENTS
 from observability.local.telemetry import ReceiverMetrics
 
@@ -22,6 +22,15 @@ from observability.local.telemetry import ReceiverMetrics
 )
 def test_the_metrics_of_an_expression_are_found(expression: str, names: set[str]) -> None:
     assert metrics(expression) == names
+
+
+def test_the_selectors_of_an_expression_are_found_with_their_labels() -> None:
+    assert selectors('sum by (up) (rate(up_total{a="b",c!~"d|e"}[5m])) / max(up) or x:y{}') == {
+        'up_total{a="b",c!~"d|e"}',
+        "up",
+        "x:y{}",
+    }
+    assert selectors("vector(1)") == set()
 
 
 def test_a_name_that_nobody_declares_is_told() -> None:
