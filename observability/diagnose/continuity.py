@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from observability.diagnose import words
@@ -12,6 +13,9 @@ from observability.diagnose.traces import Traced
 
 LEAST_ROOTS, BROKEN = 8, 0.3
 """Calls that must have been seen; the rise of the share of cut ones that counts."""
+
+MORE = 3.0
+"""How many times more traces than usual must begin at the callee for one of its clients."""
 
 
 def broken(seen: Observed, found: Traced) -> list[Cause]:
@@ -70,7 +74,7 @@ def _continued(
 
 
 def _new_roots(found: Traced, service: str) -> list[Visit]:
-    """Traces that begin in `service` for clients for which none began there before."""
+    """Traces that begin in `service` for clients for which hardly any began there before."""
 
     def roots(every: Sequence[Visit]) -> list[Visit]:
         return [v for v in every if v.span.service == service and v.trace.root is v.span]
@@ -78,5 +82,7 @@ def _new_roots(found: Traced, service: str) -> list[Visit]:
     def client(visit: Visit) -> str:
         return str(visit.span.attributes.get("user_agent.original", ""))
 
-    usual = {client(visit) for visit in roots(found.before)}
-    return [visit for visit in roots(found.during) if client(visit) not in usual]
+    # Not none at all: the border between the two times is only as sharp as what told of it.
+    usual, now = Counter(map(client, roots(found.before))), Counter(map(client, roots(found.during)))
+    longer = max(1, len(found.during)) / max(1, len(found.before))
+    return [v for v in roots(found.during) if now[client(v)] > MORE * longer * usual[client(v)]]

@@ -21,6 +21,8 @@ NOTICE, RECOVERY = 90.0, 90.0
 """Seconds that the first signal of a fault, and the recovery from it, may take."""
 FORGOTTEN = 18.0
 """Seconds after which no rate (of three scrapes) remembers a fault that is over."""
+EARLY = 10.0
+"""Seconds before the fault from which on a symptom may be of it: a rate's times are those of its scrapes."""
 POLL = 3.0
 THOROUGH = 4
 """Every so many looks at the metrics, traces and log lines are looked at too, which costs more."""
@@ -100,7 +102,8 @@ def _noticed(bench: Bench, start: float, made: float, known: tuple[str, ...]) ->
             seen = observe.details(bench.sources, seen, verdict.onset(seen))
         found = verdict.judge(seen)
         fresh = [c for c in (*found.telemetry, *found.causes) if c.summary not in known]
-        if any(symptom.step.end is None for symptom in found.symptoms) or fresh:
+        noticed = [one.step.start for one in found.symptoms if one.step.end is None]
+        if fresh or any(start > made - EARLY for start in noticed):
             return time.time() - made
         bench.sleep(POLL)
     raise AssertionError("unreachable: the loop ends by returning")

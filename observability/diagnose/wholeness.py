@@ -9,7 +9,7 @@ from observability.diagnose.figures import BUSY, grouped, total
 from observability.diagnose.model import STOPPED, WASTE, Cause, Evidence, Step
 from observability.diagnose.observe import SLICES, TRACES_BEFORE, TRACES_DURING, Observed
 from observability.diagnose.processes import services
-from observability.diagnose.steps import amount, step
+from observability.diagnose.steps import Points, amount, step
 
 THIN, MANY = 0.1, 50.0
 """The share of requests with a trace below which that is said, where there were at least so MANY."""
@@ -90,7 +90,7 @@ def _undelivered(seen: Observed) -> list[Cause]:
             )
         )
     for one in seen.named("lost"):
-        if change := step(one.points, least=0.05):
+        if change := step(_from_nothing(seen, one.points), least=0.05):
             job = one.labels.get("job", "")
             where = one.labels.get("instance", "")
             result = f"{job} at {where} could not write {change.during:.1f} log lines a second"
@@ -100,6 +100,13 @@ def _undelivered(seen: Observed) -> list[Cause]:
                 Cause("lines lost", job, where, summary, STOPPED, 1.0, change.start, evidence=evidence)
             )
     return found
+
+
+def _from_nothing(seen: Observed, points: Points) -> Points:
+    """A rate of losses at all times: nothing was lost where there was no series to count it."""
+    known = dict(points)
+    times = {time for one in seen.named("up") for time, _ in one.points} | known.keys()
+    return [(time, known.get(time, 0.0)) for time in sorted(times)]
 
 
 def _silent(seen: Observed) -> list[Cause]:
