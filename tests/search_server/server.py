@@ -20,7 +20,8 @@ from search_server import provide
 from search_server.watchdog import Watchdog
 
 ROOT = Path(__file__).parents[2]
-MANIFEST = ROOT / "k8s" / "base" / "elasticsearch" / "elasticsearch.yml"
+LOCAL = ROOT / "k8s" / "base" / "elasticsearch" / "elasticsearch.yml"
+PRODUCTION = ROOT / "k8s" / "components" / "elasticsearch-cluster" / "elasticsearch.yml"
 
 UNPUBLISHED = ("ingest.geoip.downloader.enabled", "xpack.ml.enabled")
 """Settings of the manifest whose modules (ingest-geoip, x-pack-ml) are not in the published server."""
@@ -48,6 +49,13 @@ rootLogger.appenderRef.console.ref = console
 NOBODY = 65534
 """Elasticsearch refuses to run as root; a test that does gives it to this user."""
 
+ALONE: dict[str, Any] = {
+    "network.publish_host": "127.0.0.1",
+    "discovery.seed_hosts": [],
+    "cluster.initial_master_nodes": ["elasticsearch-0"],
+}
+"""What production's node is told to be the first of three alone."""
+
 START_SECONDS = 400.0
 
 
@@ -59,18 +67,30 @@ class Elasticsearch:
 
     password = provide.PASSWORD
 
-    def __init__(self, given: str | None = None) -> None:
-        """`given` is the folder of an unpacked distribution. Raises provide.Unavailable."""
+    def __init__(self, given: str | None = None, certificates: Path | None = None) -> None:
+        """`given` is the folder of an unpacked distribution. Raises provide.Unavailable.
+
+        With `certificates`, a folder with what the Secret `elasticsearch-tls` holds, it has the settings of
+        production and speaks TLS, else those of `local`.
+        """
         self.whole = bool(given)
         """Whether it has all its modules, and not those alone that are published."""
         self._folder = Path(tempfile.mkdtemp(prefix="dashcam-elasticsearch-"))
         self._folder.chmod(0o755)
         self.log = self._folder / "output"
         self._home, self._java = self._programs(given)
-        self._http = urllib3.PoolManager(retries=False, timeout=30)
+        self._certificates = certificates
+        trusted = {"ca_certs": str(certificates / "ca.crt")} if certificates else {}
+        self._http = urllib3.PoolManager(retries=False, timeout=30, **trusted)
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: Watchdog | None = None
         self.url = ""
+
+    @property
+    def version(self) -> str:
+        """What it is, from the name of its own library."""
+        (library,) = self._home.glob("lib/elasticsearch-[0-9]*.jar")
+        return library.stem.removeprefix("elasticsearch-")
 
     def _programs(self, given: str | None) -> tuple[Path, Path | None]:
         if given:
@@ -123,9 +143,12 @@ class Elasticsearch:
         folder.mkdir()
         for name in ("data", "logs", "tmp"):
             (self._folder / name).mkdir()
-        settings = yaml.safe_load(MANIFEST.read_text())
+        settings = yaml.safe_load((PRODUCTION if self._certificates else LOCAL).read_text())
         if not self.whole:
             settings = {name: value for name, value in settings.items() if name not in UNPUBLISHED}
+        if self._certificates:
+            settings |= ALONE
+            shutil.copytree(self._certificates, folder / "certs")
         settings |= {
             "network.host": "127.0.0.1",
             "http.port": 0,
@@ -146,11 +169,8 @@ class Elasticsearch:
         else:
             shutil.copy(self._home / "config" / "elasticsearch.keystore", folder)
         if os.geteuid() == 0:
-            for path in [
-                folder,
-                *folder.iterdir(),
-                *(self._folder / name for name in ("data", "logs", "tmp")),
-            ]:
+            made = [self._folder / name for name in ("data", "logs", "tmp")]
+            for path in [folder, *folder.rglob("*"), *made]:
                 os.chown(path, NOBODY, NOBODY)
         return folder
 
@@ -162,7 +182,9 @@ class Elasticsearch:
         ports = self._folder / "logs" / "http.ports"
         if not ports.exists() or not (first := ports.read_text().splitlines()[:1]):
             return False
-        self.url = f"http://{first[0]}"
+        port = first[0].rpartition(":")[2]
+        # The certificate has names and no addresses.
+        self.url = f"https://localhost:{port}" if self._certificates else f"http://127.0.0.1:{port}"
         status, _ = self.ask("GET", "/_cluster/health?wait_for_status=yellow&timeout=1s")
         return status == 200
 
@@ -182,6 +204,11 @@ class Elasticsearch:
         status, answer = self.ask(method, path, body, **how)
         assert status in (200, 201), (method, path, status, answer)
         return answer  # type: ignore[no-any-return]
+
+    @property
+    def transport_port(self) -> int:
+        """Where other nodes would speak with it."""
+        return int((self._folder / "logs" / "transport.ports").read_text().split()[0].rpartition(":")[2])
 
     def said(self) -> str:
         """The end of what it printed."""

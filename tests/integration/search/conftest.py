@@ -12,8 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import yaml
-from search_server import provide
+from realprograms import pinned as pinned_version
 from search_server.fluent_bit import Document, FluentBit, bulk, torn
 from search_server.oddities import lines as odd_lines
 from search_server.server import Elasticsearch
@@ -41,43 +40,53 @@ def password(user: str) -> str:
 
 @pytest.fixture(scope="session")
 def elasticsearch(ran: Recorder) -> Iterator[Elasticsearch]:
-    """One node, empty."""
+    """One node with the settings of `local`, empty."""
     node = Elasticsearch(os.environ.get("ELASTICSEARCH_HOME"))
-    image = yaml.safe_load((BASE / "statefulset.yaml").read_text())["spec"]["template"]["spec"]
-    pinned = image["containers"][0]["image"].rpartition(":")[2]
-    had = (
-        "the folder that ELASTICSEARCH_HOME names"
-        if node.whole
-        else "the server with transport and security from Maven Central, other modules stood in for (ADR 71)"
-    )
-    ran("Elasticsearch", version=provide.VERSION, had=had, pinned=pinned)
+    record(ran, node)
     node.start()
     yield node
     node.stop()
 
 
+def record(ran: Recorder, node: Elasticsearch) -> None:
+    """Say which server this run has."""
+    had = (
+        "the folder that ELASTICSEARCH_HOME names"
+        if node.whole
+        else "the server with transport and security from Maven Central, other modules stood in for (ADR 71)"
+    )
+    pinned = pinned_version(BASE / "statefulset.yaml")
+    ran("Elasticsearch", version=node.version, had=had, pinned=pinned)
+
+
 @pytest.fixture(scope="session")
 def bootstrap(elasticsearch: Elasticsearch, tmp_path_factory: pytest.TempPathFactory):
-    """Runs the very script of the bootstrap Job, with its files in folders of the test."""
-    users = tmp_path_factory.mktemp("users")
+    """Runs the bootstrap Job's script; answers what it printed."""
+    script = bootstrap_script(elasticsearch, tmp_path_factory.mktemp("bootstrap"))
+    return lambda: run_bootstrap(script, elasticsearch)
+
+
+def bootstrap_script(node: Elasticsearch, folder: Path) -> Path:
+    """The very script of the bootstrap Job, with its files in `folder` instead of the container's folders."""
+    files, users = folder / "files", folder / "users"
+    shutil.copytree(BASE / "bootstrap", files)
+    users.mkdir()
     for user in USERS:
         (users / user).write_text(password(user))
-    (users / "elastic").write_text(elasticsearch.password)
-    files = tmp_path_factory.mktemp("bootstrap")
-    shutil.copytree(BASE / "bootstrap", files, dirs_exist_ok=True)
+    (users / "elastic").write_text(node.password)
     script = files / "bootstrap.sh"
-    text = script.read_text()
-    places = {"/etc/users": users, "/etc/bootstrap": files, "/tmp": files}
-    text = re.sub("|".join(places), lambda found: str(places[found[0]]), text)
+    places = {"/etc/users": users, "/etc/bootstrap": files, "/tmp": folder}
+    text = re.sub("|".join(places), lambda found: str(places[found[0]]), script.read_text())
     script.write_text(text)
+    return script
 
-    def run() -> str:
-        environ = {"PATH": os.environ["PATH"], "ELASTICSEARCH_URL": elasticsearch.url}
-        done = subprocess.run(["bash", str(script)], env=environ, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
-    return run
+def run_bootstrap(script: Path, node: Elasticsearch, **variables: str) -> str:
+    """What the script printed; it must end well."""
+    environ = {"PATH": os.environ["PATH"], "ELASTICSEARCH_URL": node.url, **variables}
+    done = subprocess.run(["bash", str(script)], env=environ, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="session")

@@ -64,6 +64,16 @@ def trace_id(jaeger) -> str:
     return format_trace_id(root.get_span_context().trace_id)
 
 
+def whole(jaeger: dict[str, JaegerOnElasticsearch], trace_id: str) -> dict:
+    """The trace, once both of its spans are searchable: they may come with different bulk requests."""
+
+    def complete() -> dict | None:
+        (trace,) = jaeger["query"].get(f"/api/traces/{trace_id}") or [None]
+        return trace if trace and len(trace["spans"]) == 2 else None
+
+    return until(complete, "both spans of the trace", within=60)
+
+
 @pytest.mark.verifies(
     component="Elasticsearch",
     claim="takes templates, indices and aliases of Jaeger's es-rollover, again when it runs twice",
@@ -81,7 +91,7 @@ def test_the_job_of_the_indices_runs_twice(ready, indices):
     component="Jaeger", claim="writes and finds traces on Elasticsearch by the production manifests"
 )
 def test_a_trace_is_written_and_read_back(jaeger, trace_id):
-    (trace,) = until(lambda: jaeger["query"].get(f"/api/traces/{trace_id}"), "the trace", within=60)
+    trace = whole(jaeger, trace_id)
     spans = {span["operationName"]: span for span in trace["spans"]}
     assert set(spans) == {"GET /cars", "GET /cars/{maker}"}
     tags = {tag["key"]: tag["value"] for tag in spans["GET /cars/{maker}"]["tags"]}
@@ -111,7 +121,7 @@ def test_a_trace_is_found_by_what_it_has(jaeger, trace_id, query, found):
     def search() -> list:
         return jaeger["query"].get(f"/api/traces?{query}&lookback=1h&limit=20")
 
-    until(lambda: jaeger["query"].get(f"/api/traces/{trace_id}"), "the trace", within=60)
+    whole(jaeger, trace_id)
     if found:
         until(lambda: trace_id in [each["traceID"] for each in search()], f"the trace by {query}", within=30)
     else:
@@ -128,7 +138,7 @@ def test_services_and_operations_are_listed(jaeger, trace_id):
     component="Elasticsearch", claim="has Jaeger's spans where aliases and lifecycle expect them"
 )
 def test_spans_lie_in_the_indices_of_the_aliases(ready, jaeger, trace_id):
-    until(lambda: jaeger["query"].get(f"/api/traces/{trace_id}"), "the trace", within=60)
+    whole(jaeger, trace_id)
     ready.expect("POST", "/jaeger-*/_refresh")
     names = {each["index"] for each in ready.expect("GET", "/_cat/indices/jaeger-*?format=json")}
     assert set(OURS.values()) <= names
