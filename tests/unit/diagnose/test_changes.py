@@ -7,7 +7,7 @@ import dataclasses
 from made import series, span, trace
 
 from observability.diagnose import changes, contention, traces, verdict, volumes, wholeness
-from observability.diagnose.model import HARM, Cause
+from observability.diagnose.model import HARM, WASTE, Cause
 from observability.diagnose.observe import Observed
 from observability.sources import Series, Trace
 
@@ -161,3 +161,26 @@ def growing(begin: float) -> list[str]:
 def test_the_series_of_an_instance_that_has_come_up_are_no_growth_without_end() -> None:
     assert growing(START) == ["series"]
     assert growing(60.0) == []
+
+
+# -- more work for each request --------------------------------------------------------------------
+
+SLOW = Cause("slow", "shop", "GET /items", "shop is slow", HARM, 0.9)
+LINES = Cause("log lines", "shop", "", "shop floods its log", WASTE, 1.0)
+
+
+def test_more_work_for_each_request_is_why_its_service_is_slow() -> None:
+    assert verdict._weighed(LINES, [SLOW, LINES], {}).rank == HARM
+    assert (
+        verdict._follows(SLOW, LINES, {}, observed()) == "it does more for each request: shop floods its log"
+    )
+
+
+def test_more_lines_do_not_explain_what_fails_there_or_is_wrong_further_down() -> None:
+    fails = dataclasses.replace(SLOW, kind="failing")
+    below = {"shop": {"store"}}
+    store = dataclasses.replace(SLOW, service="store")
+    assert verdict._weighed(LINES, [SLOW, LINES, fails], {}) == LINES
+    assert verdict._weighed(LINES, [SLOW, LINES, store], below) == LINES
+    assert verdict._weighed(LINES, [dataclasses.replace(SLOW, scope=("id = 7",)), LINES], {}) == LINES
+    assert verdict._weighed(LINES, [LINES], {}) == LINES
