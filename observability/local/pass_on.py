@@ -37,9 +37,9 @@ class PassOn:
 
     def ask(self, rest: str) -> Response:
         """Jaeger's answer as it is; 502 in the shape of its errors where it does not answer."""
-        # As it came: Flask has already decoded `rest`, in which a service's name may hold a %2F.
-        asked = urlsplit(request.environ["REQUEST_URI"])
-        target = f"{asked.path}?{asked.query}" if asked.query else asked.path
+        # The path as it came: Flask has already decoded `rest`, in which a service's name may hold a %2F.
+        path, query = urlsplit(request.environ["REQUEST_URI"]).path, request.environ["QUERY_STRING"]
+        target = f"{path}?{query}" if query else path
         headers = {name: request.headers[name] for name in _ASKED_WITH if name in request.headers}
         try:
             answer = self._http.request(

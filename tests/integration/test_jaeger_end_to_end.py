@@ -57,6 +57,11 @@ def test_the_pages_show_what_jaeger_and_the_embedded_log_search_hold(
     for service in ("web", "car", "minus"):
         assert service in page.text
     assert "/quote" in page.text
+    found = httpx.get(f"{stack.console}/search", params={"service": "web", "lookback": "1h"}, timeout=10)
+    assert quote.trace_id in found.text
+    for path in ("/", "/monitor?service=car", "/alerts", "/diagnose", "/logs"):
+        shown = httpx.get(f"{stack.console}{path}", timeout=20)
+        assert (shown.status_code, "did not answer" in shown.text) == (200, False), path
 
 
 def test_the_receiver_tails_logs_and_takes_no_spans(stack: RunningStack) -> None:

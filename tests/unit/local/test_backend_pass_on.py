@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import orjson
 import pytest
 
 from observability.local.query import create_app
 from observability.local.receiver import Receiver
 from observability.local.settings import LocalSettings
 from observability.settings import SettingError, from_environ
+from observability.sources.transport import WsgiTransport
 
 
 class Elsewhere(BaseHTTPRequestHandler):
@@ -63,6 +65,17 @@ def test_a_question_reaches_jaeger_as_it_was_asked(elsewhere: str, tmp_path: Pat
 
     assert answer.get_json() == {"data": [{"asked": path}]}
     assert "Set-Cookie" not in answer.headers
+
+
+def test_the_console_of_the_same_process_asks_jaeger_with_its_parameters(
+    elsewhere: str, tmp_path: Path
+) -> None:
+    app = create_app(LocalSettings(state_dir=tmp_path, jaeger_url=elsewhere))
+    transport = WsgiTransport(app.wsgi_app, "http://127.0.0.1:16686")
+
+    status, body = transport.send("Jaeger", "/api/traces", {"service": "a b", "limit": 20}, None)
+
+    assert (status, orjson.loads(body)) == (200, {"data": [{"asked": "/api/traces?service=a+b&limit=20"}]})
 
 
 def test_jaegers_status_and_bodies_both_ways_are_kept(elsewhere: str, tmp_path: Path) -> None:
