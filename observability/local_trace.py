@@ -16,6 +16,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 ERROR, SLOW, DOWNSTREAM = "error", "slow", "downstream"
 """Why a local trace is kept."""
 
+_FAILED = StatusCode.ERROR  # looking it up in its enumeration takes longer than all else here
+
 MAX_SPANS = 1000
 """Spans of one local trace that are held. Those of a request that makes more are cut, and counted."""
 
@@ -37,7 +39,7 @@ class LocalTrace:
     def promise(self) -> bool:
         """Whether it is certain by now that it is exported; and if it is, it stays so."""
         if self.reason is None and self._root is not None:
-            if self._root.status.status_code is StatusCode.ERROR:
+            if self._root.status.status_code is _FAILED:
                 self.reason = ERROR
             elif time.time_ns() - (self._root.start_time or 0) > self._slow:
                 self.reason = SLOW
@@ -46,7 +48,7 @@ class LocalTrace:
     def is_root(self, span: ReadableSpan) -> bool:
         """Whether `span` is the one that the request began with in this process."""
         root = self._root
-        return root is not None and root.context is span.context
+        return span is root or (root is not None and root.context is span.context)
 
     def hold(self, span: ReadableSpan) -> bool:
         """Take in a span that has ended and is not the root; False when the root was sooner."""
@@ -78,7 +80,7 @@ class LocalTrace:
 
 def failed(span: ReadableSpan) -> bool:
     """Whether a span is an error of this system's: a 4xx that it was answered is not."""
-    if span.status.status_code is not StatusCode.ERROR:
+    if span.status.status_code is not _FAILED:
         return False
     status = (span.attributes or {}).get("http.response.status_code")
     return not (span.kind is SpanKind.CLIENT and isinstance(status, int) and 400 <= status < 500)

@@ -49,12 +49,14 @@ class Keeper(SpanProcessor):
         context = span.context
         if context.trace_flags & 1:
             return
-        local: LocalTrace | None = getattr(trace.get_current_span(parent_context), "local_trace", None)
+        local: LocalTrace | None = None
+        if span.parent is not None and not span.parent.is_remote:
+            local = getattr(trace.get_current_span(parent_context), "local_trace", None)
         if local is None or local.closed:
             local = LocalTrace(span, self._slow)
-        span.local_trace = local  # type: ignore[attr-defined] # the SDK's has none, ours has it declared
-        if type(span).__module__.startswith("opentelemetry."):
+        if not hasattr(span, "local_trace"):  # one of the SDK's, not of ours
             self._copied[context.span_id] = local
+        span.local_trace = local  # type: ignore[attr-defined]
 
     def on_end(self, span: ReadableSpan) -> None:
         """Pass a sampled span on; hold an unsampled one until its local root has ended."""
