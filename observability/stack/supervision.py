@@ -165,8 +165,17 @@ class Supervisor:
         self._call("supervisor.startProcess", f"{process.group}:{process.name}", False)
 
     def stop_program(self, process: Process) -> None:
-        """End a program that is running; returns once it has ended, and it is not started again."""
-        self._call("supervisor.stopProcess", f"{process.group}:{process.name}", True)
+        """End a program that is running; returns once it has ended, and it is not started again.
+
+        Raises SupervisorError where it does not end.
+        """
+        self._call("supervisor.stopProcess", f"{process.group}:{process.name}", False)
+        # Asked again and again: it may take longer to end than supervisord may take to answer.
+        deadline = time.monotonic() + LEAVE_SECONDS
+        while not self.processes()[process.name].given_up:
+            if time.monotonic() > deadline:
+                raise SupervisorError(f"{process.name} did not end within {LEAVE_SECONDS:g} s")
+            time.sleep(0.1)
 
     def add(self, program: Program) -> None:
         """Start one more program, in a group of its own, until `remove` or the end; returns at once.
@@ -187,14 +196,9 @@ class Supervisor:
 
     def remove(self, name: str) -> None:
         """End a program that `add` started, and forget it once it has ended. Raises SupervisorError."""
-        if not self.processes()[name].given_up:
-            self._call("supervisor.stopProcess", f"{name}:{name}", False)
-        # Asked again and again: it may take longer to end than supervisord may take to answer.
-        deadline = time.monotonic() + LEAVE_SECONDS
-        while not self.processes()[name].given_up:
-            if time.monotonic() > deadline:
-                raise SupervisorError(f"{name} did not end within {LEAVE_SECONDS:g} s")
-            time.sleep(0.1)
+        process = self.processes()[name]
+        if not process.given_up:
+            self.stop_program(process)
         self._call("supervisor.removeProcessGroup", name)
         self._configure(name, None)
         self._call("supervisor.reloadConfig")

@@ -12,6 +12,7 @@ import pytest
 from polling import until
 from trial import STANDIN, Trial
 
+from observability.stack import lifecycle, supervision
 from observability.stack.programs import SERVICES, Program, url
 from observability.stack.supervision import Supervisor, SupervisorError
 
@@ -86,3 +87,17 @@ def test_words_that_its_configuration_cannot_hold_are_refused(trial: Trial, word
     with pytest.raises(SupervisorError, match="cannot be given to a running supervisord"):
         supervisor.add(dataclasses.replace(program, command=(*program.command, word)))
     assert "extra" not in supervisor.processes()
+
+
+def test_a_part_may_take_longer_to_end_than_supervisord_may_take_to_answer(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial.modes["car"] = "stubborn"
+    trial.grace = 3
+    trial.up()
+    pid = trial.pids()["car"]
+    monkeypatch.setattr(supervision, "ANSWER_SECONDS", 1)
+
+    assert lifecycle.stop_part(trial.asked(), "car", trial.said.append)
+
+    assert not psutil.pid_exists(pid)
