@@ -20,10 +20,13 @@ def replace(page: str, name: str, text: str) -> None:
 
 
 def machine() -> str:
-    """The machine, in a few words."""
+    """The machine, and how busy it is with other things, in a few words."""
     model = "unknown processor"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
             break
-    return f"{os.cpu_count()} CPUs ({model}), Linux {platform.release()}, Python {platform.python_version()}"
+    return (
+        f"{os.cpu_count()} CPUs ({model}), Linux {platform.release()}, Python {platform.python_version()}, "
+        f"load average {os.getloadavg()[1]:.0f} with what else ran"
+    )
