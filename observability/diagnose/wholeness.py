@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from observability.diagnose import words
 from observability.diagnose.figures import BUSY, grouped, total
@@ -50,7 +51,7 @@ def thin(seen: Observed) -> list[str]:
     for (job,), series in grouped(seen.named("answers"), "job").items():
         points = total(series)
         whole = amount(points, Step(seen.start, None, 0.0, 0.0))
-        if job in services(seen) and whole >= MANY and spans[job] < THIN * min(whole, asked):
+        if job in _tracing(seen, spans) and whole >= MANY and spans[job] < THIN * min(whole, asked):
             share = spans[job] / whole
             said.append(f"only {share:.1%} of the requests of {job} have a trace: what is rare may be missed")
     return said
@@ -109,6 +110,15 @@ def _from_nothing(seen: Observed, points: Points) -> Points:
     return [(time, known.get(time, 0.0)) for time in sorted(times)]
 
 
+def _tracing(seen: Observed, traced: Iterable[str]) -> set[str]:
+    """The services that send spans: who counts exports, and whoever has sent some.
+
+    Jaeger and the Collector answer requests and count them as services do, and trace none of them.
+    """
+    exporting = {one.labels.get("job", "") for one in seen.named("exported")}
+    return services(seen) & {*exporting, *traced}
+
+
 def _silent(seen: Observed) -> list[Cause]:
     """Services that answer requests, and of which no span arrives."""
     if not seen.detailed or "Jaeger" in seen.away:
@@ -122,7 +132,7 @@ def _silent(seen: Observed) -> list[Cause]:
         points = total(series)
         busy = [time for time, value in points if value >= BUSY]
         since = latest.get(job, seen.start)
-        if job not in services(seen) or len(busy) < 3 or busy[-1] - since < QUIET:
+        if job not in _tracing(seen, latest) or len(busy) < 3 or busy[-1] - since < QUIET:
             continue
         result = f"no span of {job} arrives, though it answers requests"
         evidence = (words.metric(seen, "answers", result),)

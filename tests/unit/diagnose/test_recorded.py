@@ -84,6 +84,20 @@ def test_before_the_fault_no_cause_is_named(name: str) -> None:
     assert [cause.summary for cause in (*found.causes, *found.telemetry)] == []
 
 
+@pytest.mark.parametrize("name", sorted(RECORDED)[:3])
+def test_a_jaeger_that_answers_queries_and_traces_nothing_is_no_gap(name: str) -> None:
+    calm = healthy(name)
+    (answers, *_), versions = calm.named("answers"), calm.named("versions")
+    asked = Series({"job": "jaeger", "http_route": "/api/traces"}, answers.points)
+    series = {
+        **calm.series,
+        "answers": [*calm.named("answers"), asked],
+        "versions": [*versions, Series({"job": "jaeger"}, versions[0].points)],
+    }
+    found = judge(dataclasses.replace(calm, series=series))
+    assert [cause.summary for cause in found.telemetry] == []
+
+
 @pytest.mark.parametrize("name", RECORDED)
 def test_three_times_the_load_is_no_cause(name: str) -> None:
     calm = healthy(name)
