@@ -8,7 +8,9 @@ bench-loss: $(VENV)/.dev ## A minute at saturation into a slow receiver: what ar
 	$(BIN)/python -m benchmarks.loss --write
 
 bench-guard: $(VENV)/.dev ## Fail when the overhead of a request has grown by a quarter, in instructions (needs valgrind)
+	@$(PREREQUISITES) guard
 	$(BIN)/python -m benchmarks.guard
 
 bench-guard-record: $(VENV)/.dev ## Record the overhead that bench-guard compares with
+	@$(PREREQUISITES) guard
 	$(BIN)/python -m benchmarks.guard --record

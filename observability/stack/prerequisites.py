@@ -126,9 +126,19 @@ POSTGRESQL = Need(
     services=("postgresql",),
 )
 
+VALGRIND = Need(
+    "valgrind",
+    "counts the instructions of a request",
+    ("valgrind",),
+    apt="valgrind",
+    brew="valgrind",
+    elsewhere="put `valgrind` (3.19 or newer, with its `callgrind_control`) on PATH",
+)
+
 NEEDS: dict[str, tuple[Need, ...]] = {
     "up": (PROMETHEUS, ALERTMANAGER),
     "test": (PROMETHEUS, ALERTMANAGER, PROMTOOL, AMTOOL, CHROMIUM, POSTGRESQL),
+    "guard": (VALGRIND,),
 }
 
 
@@ -143,7 +153,7 @@ def has_venv() -> bool:
 
 
 def missing(purpose: str) -> list[Need]:
-    """What `purpose` ("up" or "test") needs and this machine does not have."""
+    """What `purpose` (one of NEEDS) needs and this machine does not have."""
     lacking = [need for need in NEEDS[purpose] if need.path() is None]
     return lacking if has_venv() else [_venv_need(), *lacking]
 
