@@ -366,6 +366,8 @@ PAGES = [
     "/explore",
     "/explore?expr=up",
     "/alerts",
+    "/diagnose",
+    "/faults",
     "/runbooks/ServiceDown",
     "/search?service=car&limit=none",
 ]
