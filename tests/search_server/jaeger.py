@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +107,12 @@ class JaegerOnElasticsearch:
 
     def stop(self) -> None:
         self._process.terminate()
-        try:
+        # What is not gone by then is killed by the watchdog.
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(20)
-        finally:
-            self._watchdog.close()
-            self._http.clear()
+        self._watchdog.close()
+        self._process.wait(10)
+        self._http.clear()
 
 
 def _free_port() -> int:

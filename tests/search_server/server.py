@@ -223,6 +223,8 @@ class Elasticsearch:
                 self._process.wait(30)
         if self._watchdog is not None:
             self._watchdog.close()
+        if self._process is not None:
+            self._process.wait(10)
         self._http.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
 

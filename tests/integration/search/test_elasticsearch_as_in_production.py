@@ -1,4 +1,7 @@
-"""One node with the settings of production: TLS to everyone, and to other nodes on both sides."""
+"""One node with the settings of production: TLS to everyone, and to other nodes on both sides.
+
+The first of this folder by its name: this node is gone before the one of all other tests is started.
+"""
 
 from __future__ import annotations
 
@@ -49,13 +52,13 @@ def test_the_bootstrap_runs_over_tls_with_the_ca_alone(node, certificates, tmp_p
 
 def test_who_does_not_know_the_ca_trusts_no_node(node):
     with pytest.raises(urllib3.exceptions.SSLError):
-        urllib3.PoolManager(retries=False, timeout=10).request("GET", node.url)
+        urllib3.PoolManager(retries=False, timeout=30).request("GET", node.url)
 
 
 def test_nobody_is_answered_without_tls(node):
     plain = node.url.replace("https://", "http://")
     with pytest.raises((urllib3.exceptions.ProtocolError, urllib3.exceptions.TimeoutError)):
-        urllib3.PoolManager(retries=False, timeout=10).request("GET", plain)
+        urllib3.PoolManager(retries=False, timeout=30).request("GET", plain)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +67,7 @@ def test_nobody_is_answered_without_tls(node):
 def test_the_certificate_has_the_names_that_clients_and_nodes_use(node, certificates, name):
     trusting = ssl.create_default_context(cafile=certificates / "ca.crt")
     with (
-        socket.create_connection(("127.0.0.1", urlsplit(node.url).port or 0), timeout=10) as raw,
+        socket.create_connection(("127.0.0.1", urlsplit(node.url).port or 0), timeout=30) as raw,
         trusting.wrap_socket(raw, server_hostname=name) as secured,
     ):
         assert secured.version() in ("TLSv1.3", "TLSv1.2")
@@ -74,7 +77,7 @@ def test_another_node_without_a_certificate_is_refused(node, certificates):
     trusting = ssl.create_default_context(cafile=certificates / "ca.crt")
     trusting.maximum_version = ssl.TLSVersion.TLSv1_2  # 1.3 tells of it only with the first answer
     with (
-        socket.create_connection(("127.0.0.1", node.transport_port), timeout=10) as raw,
+        socket.create_connection(("127.0.0.1", node.transport_port), timeout=30) as raw,
         pytest.raises((ssl.SSLError, ConnectionError)),
     ):
         trusting.wrap_socket(raw, server_hostname="elasticsearch")
@@ -84,7 +87,7 @@ def test_another_node_with_a_certificate_of_the_same_ca_is_let_in(node, certific
     trusting = ssl.create_default_context(cafile=certificates / "ca.crt")
     trusting.load_cert_chain(certificates / "tls.crt", certificates / "tls.key")
     with (
-        socket.create_connection(("127.0.0.1", node.transport_port), timeout=10) as raw,
+        socket.create_connection(("127.0.0.1", node.transport_port), timeout=30) as raw,
         trusting.wrap_socket(raw, server_hostname="elasticsearch") as secured,
     ):
         assert secured.version()
