@@ -68,9 +68,10 @@ class Prometheus:
     """A running Prometheus; `query` answers `{labels without __name__: value}` as a list of pairs."""
 
     url: str
+    client: httpx.Client
 
     def query(self, promql: str) -> list[tuple[dict[str, str], float]]:
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": promql}, timeout=10)
+        answer = self.client.get(f"{self.url}/api/v1/query", params={"query": promql})
         assert answer.status_code == 200, f"{promql}: {answer.text}"
         return [(row["metric"], float(row["value"][1])) for row in answer.json()["data"]["result"]]
 
@@ -95,6 +96,7 @@ def prometheus(
     targets: Mapping[str, str],
     alertmanager: str = "",
     how: Mapping[str, Mapping[str, Any]] | None = None,
+    scrape: float = SCRAPE,
 ) -> Iterator[Prometheus]:
     """A Prometheus with the generated rules, scraping `{job: host:port}`; `how` adds to a job."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +104,7 @@ def prometheus(
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    interval = f"{int(SCRAPE * 1000)}ms"
+    interval = f"{int(scrape * 1000)}ms"
     document: dict[str, Any] = {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
         "rule_files": [str(folder / "rules" / "*.yml")],
@@ -116,17 +118,20 @@ def prometheus(
         document["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [host]}]}]}
     (folder / "prometheus.yml").write_text(yaml.safe_dump(document))
     url = f"http://127.0.0.1:{free_port()}"
-    with program(
-        "prometheus",
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address={url.removeprefix('http://')}",
-        "--enable-feature=exemplar-storage",
-        f"--rules.alert.resend-delay={interval}",
-        log=folder / "prometheus.log",
-        ready=f"{url}/-/ready",
+    with (
+        httpx.Client(timeout=10) as client,
+        program(
+            "prometheus",
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address={url.removeprefix('http://')}",
+            "--enable-feature=exemplar-storage",
+            f"--rules.alert.resend-delay={interval}",
+            log=folder / "prometheus.log",
+            ready=f"{url}/-/ready",
+        ),
     ):
-        yield Prometheus(url)
+        yield Prometheus(url, client)
 
 
 @dataclass
@@ -212,10 +217,11 @@ def expositions(pages: Mapping[str, Path]) -> Iterator[str]:
     """`host:port` that serves each page under its name; counters and histograms grow by the second."""
     began = time.monotonic()
     texts = {f"/{name}": page.read_text() for name, page in pages.items()}
+    kinds = re.compile(r"^# TYPE (\S+) (?:counter|histogram)$", re.MULTILINE)
+    counters = {path: tuple(kinds.findall(text)) for path, text in texts.items()}
 
     def shown(path: str) -> str:
-        text = texts[path]
-        growing = tuple(re.findall(r"^# TYPE (\S+) (?:counter|histogram)$", text, re.MULTILINE))
+        growing = counters[path]
         growth = 1 + time.monotonic() - began
 
         def grown(line: str) -> str:
@@ -224,7 +230,7 @@ def expositions(pages: Mapping[str, Path]) -> Iterator[str]:
             series, _, value = line.rpartition(" ")
             return f"{series} {float(value) * growth}"
 
-        return "\n".join([*map(grown, text.splitlines()), ""])
+        return "\n".join([*map(grown, texts[path].splitlines()), ""])
 
     with listener(get=shown) as url:
         yield url.removeprefix("http://")

@@ -9,8 +9,10 @@ from typing import Any
 
 import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards.src import alertmanager, alerts, boards, datasources, kibana, kustomize, slo_rules
+from dashboards.src.current import without_former_fields
 from dashboards.src.rules import Group, rule_file
 from dashboards.src.slos import HERE, Objectives, load
 from dashboards.src.yaml_text import dump
@@ -78,8 +80,9 @@ def grafana(objectives: Objectives) -> dict[str, str]:
     }
 
 
-def _json(document: Any) -> str:
-    return json.dumps(document, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+def _json(board: Dashboard) -> str:
+    document = without_former_fields(json.loads(json.dumps(board, cls=JSONEncoder)))
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _header(source: str) -> str:

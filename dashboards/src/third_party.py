@@ -12,8 +12,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Component:
     """Some names of a component's metrics. `origin` is where they are documented; `local` says whether the
-    component runs on a laptop too, so that its panels can be proven against the real thing there. Of the others
-    dashboards/tests/expositions holds what the real ones said."""
+    component runs on a laptop too, so that its panels can be proven against the real thing there. What the
+    others said, dashboards/tests/expositions holds."""
 
     name: str
     origin: str

@@ -24,6 +24,8 @@ from dashboards.src.panels import (
 from observability import schema
 
 THIS = 'job="$service"'
+PROCESS = "{{instance}} {{worker}}"
+"""One line for each worker process: with WEB_CONCURRENCY above 1 the runtime's series have that label."""
 _HOW = """
 **Errors first**, then duration, then what it depends on. Failing routes with failing calls below: the
 dependency is the patient. Slow routes with quick calls and busy threads: the service itself. Slow routes,
@@ -133,13 +135,13 @@ def _saturation() -> list[PanelBuilder]:
             "Cores used by each process. One at 100 % of a core is at the interpreter's limit: more "
             "workers, not more threads.",
             "none",
-            Query(f"rate(process_cpu_seconds_total{{{THIS}}}[{red.RATE}])", "{{instance}}"),
+            Query(f"rate(process_cpu_seconds_total{{{THIS}}}[{red.RATE}])", PROCESS),
         ),
         graph(
             "Memory",
-            "Resident memory. A saw-tooth is garbage; a line that only rises is a leak.",
+            "Resident memory of each process. A saw-tooth is garbage; a line that only rises is a leak.",
             "bytes",
-            Query(f"process_resident_memory_bytes{{{THIS}}}", "{{instance}}"),
+            Query(f"process_resident_memory_bytes{{{THIS}}}", PROCESS),
         ),
         graph(
             "Requests in flight",
@@ -151,14 +153,15 @@ def _saturation() -> list[PanelBuilder]:
             "Open files",
             "Of the limit. A steady rise is a connection that nobody closes.",
             "percentunit",
-            Query(f"process_open_fds{{{THIS}}} / process_max_fds{{{THIS}}}", "{{instance}}"),
+            Query(f"process_open_fds{{{THIS}}} / process_max_fds{{{THIS}}}", PROCESS),
             highest=1,
         ),
         graph(
             "Time since start",
-            "A fall to zero is a restart. Falls that repeat are a crash loop.",
+            "A fall to zero is a restart; of one worker alone: it died and was replaced. Falls that "
+            "repeat are a crash loop.",
             "s",
-            Query(f"time() - process_start_time_seconds{{{THIS}}}", "{{instance}}"),
+            Query(f"time() - process_start_time_seconds{{{THIS}}}", PROCESS),
         ),
     ]
 
@@ -256,9 +259,9 @@ def _runtime() -> list[PanelBuilder]:
         ),
         rows(
             "Python",
-            "The interpreter of each instance. Different ones at once: an image was built differently.",
+            "The interpreter of each process. Different ones at once: an image was built differently.",
             "none",
-            Query(f"count by (job, implementation, version) (python_info{{{THIS}}})", "Instances"),
+            Query(f"count by (job, implementation, version) (python_info{{{THIS}}})", "Processes"),
             width=12,
         ),
     ]
