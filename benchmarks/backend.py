@@ -303,6 +303,8 @@ def queries(sample: list[str], logs_sample: list[str]) -> dict[str, list[str]]:
         "services": ["/api/services"] * 10,
         "operations": ["/api/operations?service=car"] * 10,
         "search: service": many(20, lambda: search()),
+        "search: service, 200 traces": many(20, lambda: search(limit="200")),
+        "summaries: service, 200 traces": [_summaries(now)] * 20,
         "search: service, operation, window": many(
             20, lambda: search(operation=f"GET {dice.choice(ROUTES)}", **window())
         ),
@@ -337,6 +339,20 @@ def queries(sample: list[str], logs_sample: list[str]) -> dict[str, list[str]]:
         "logs: histogram": ["/api/logs/histogram?buckets=60"] * 10,
         "logs: histogram of a text": ["/api/logs/histogram?buckets=60&q=needle"] * 10,
     }
+
+
+def _summaries(now: int) -> str:
+    """What the console's list of results asks; `now` in microseconds."""
+
+    def moment(seconds: int) -> str:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+    window = {
+        "query.startTimeMin": moment(now // 1_000_000 - 7200),
+        "query.startTimeMax": moment(now // 1_000_000 + 60),
+    }
+    asked = {"query.serviceName": "car", "query.searchDepth": "200", **window}
+    return "/api/v3/trace-summaries?" + urllib.parse.urlencode(asked)
 
 
 def bench_queries(backend: Backend, cases: dict[str, list[str]]) -> None:

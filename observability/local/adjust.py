@@ -103,7 +103,8 @@ def _sort(data: TracesData) -> list[tuple[Resource, Span]]:
             for span in scope_spans.spans:
                 if not _SPECIAL.isdisjoint(_sort_attributes(span.attributes)):
                     special.append((resource_spans.resource, span))
-                span.events.sort(key=lambda event: event.name)
+                if span.events:
+                    span.events.sort(key=operator.attrgetter("name"))
                 for event in span.events:
                     _sort_attributes(event.attributes)
                 for link in span.links:
