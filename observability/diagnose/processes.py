@@ -67,15 +67,18 @@ def _restarting(seen: Observed) -> list[Cause]:
         job, instance = one.labels.get("job", ""), one.labels.get("instance", "")
         starts = [(time, value) for time, value in one.points if value > seen.start]
         moments = sorted({round(value) for _, value in starts})
-        if len(moments) < RESTARTS:
+        ends = len(moments) + max(0, _drops(seen, job, instance) - 1) if moments else 0
+        if ends < RESTARTS:
             continue
-        result = f"started {len(moments)} times, at {', '.join(words.clock(one) for one in moments[-5:])}"
+        result = (
+            f"seen to start {len(moments)} times, at {', '.join(words.clock(one) for one in moments[-5:])}"
+        )
         found.append(
             Cause(
                 "restarting",
                 job,
                 instance,
-                f"{job} keeps ending and being started again ({len(moments)} times)",
+                f"{job} keeps ending and being started again ({ends} times)",
                 STOPPED,
                 1.0,
                 since=float(moments[0]),
@@ -86,6 +89,20 @@ def _restarting(seen: Observed) -> list[Cause]:
             )
         )
     return found
+
+
+def _drops(seen: Observed, job: str, instance: str) -> int:
+    """How often an instance stopped answering scrapes: one that ends soon may never be seen to start."""
+    of = (
+        one
+        for one in seen.named("up")
+        if (one.labels.get("job"), one.labels.get("instance")) == (job, instance)
+    )
+    return sum(
+        earlier == 1 and later == 0
+        for one in of
+        for (_, earlier), (_, later) in itertools.pairwise(one.points)
+    )
 
 
 def _leaking(seen: Observed) -> list[Cause]:

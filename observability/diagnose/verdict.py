@@ -195,7 +195,9 @@ def _ruled_out(seen: Observed, causes: Sequence[Cause], symptoms: Sequence[Sympt
     """What was looked at and found well, in words."""
     kinds = {cause.kind for cause in causes}
     said = []
-    if seen.named("up") and not kinds & {"down", "restarting"}:
+    mine = processes.services(seen)
+    away = any(v == 0 for s in seen.named("up") if s.labels.get("job") in mine for _, v in s.points)
+    if seen.named("up") and not away and not kinds & {"down", "restarting"}:
         said.append("every instance answers its scrapes, and none was started again and again")
     if seen.named("answers") and not any(symptom.what == "fails" for symptom in symptoms):
         said.append("no route answers more 5xx than before")

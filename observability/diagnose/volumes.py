@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from observability.diagnose import words
@@ -22,6 +23,8 @@ WARM = 15.0
 """Seconds in which a target that has come up is asked for most of what it can be asked for."""
 CACHED, FEWEST_CACHED = 0.7, 6.0
 """The part of the 304 answers that must have gone, and how many one would have expected."""
+CHANCE = 3.0
+"""How many standard deviations (of a count: its root) must be missing for it to be no chance."""
 
 
 def causes(seen: Observed, owners: Mapping[str, str]) -> list[Cause]:
@@ -177,7 +180,9 @@ def _uncached(seen: Observed) -> list[Cause]:
         usual = 1 - change.before if change else 0.0
         if not change or usual - (1 - change.during) < CACHED * usual:
             continue
-        if usual * amount(every, change) < FEWEST_CACHED:
+        expected = usual * amount(every, change)
+        missing = expected - (1 - change.during) * amount(every, change)
+        if expected < FEWEST_CACHED or missing < CHANCE * math.sqrt(expected):
             continue
         result = f"{1 - change.during:.0%} of the answers were 304, {usual:.0%} before"
         found.append(

@@ -6,7 +6,7 @@ import dataclasses
 
 from made import series, span, trace
 
-from observability.diagnose import changes, contention, traces, verdict, volumes, wholeness
+from observability.diagnose import changes, contention, processes, traces, verdict, volumes, wholeness
 from observability.diagnose.model import HARM, WASTE, Cause
 from observability.diagnose.observe import Observed
 from observability.sources import Series, Trace
@@ -184,3 +184,25 @@ def test_more_lines_do_not_explain_what_fails_there_or_is_wrong_further_down() -
     assert verdict._weighed(LINES, [SLOW, LINES, store], below) == LINES
     assert verdict._weighed(LINES, [dataclasses.replace(SLOW, scope=("id = 7",)), LINES], {}) == LINES
     assert verdict._weighed(LINES, [LINES], {}) == LINES
+
+
+# -- crash loops that end before they are seen -----------------------------------------------------
+
+
+def test_an_instance_that_answers_one_scrape_and_is_away_again_keeps_ending() -> None:
+    labels = {"job": "shop", "instance": "a"}
+    up = series([1.0] * 10 + [0.0, 1.0, 0.0], labels=labels)
+    started = Series(
+        labels, tuple((time, 55.0 if time > 52 else -600.0) for time, value in up.points if value)
+    )
+    seen = observed(up=[up], started=[started], versions=[instance("a", "1", START)])
+    found = {cause.kind for cause in processes.causes(seen)}
+    assert "restarting" in found
+    once = observed(up=[series([1.0] * 10 + [0.0, 1.0, 1.0], labels=labels)], started=[started])
+    assert processes._restarting(once) == []
+
+
+def test_what_was_away_for_a_moment_is_not_said_to_answer_every_scrape() -> None:
+    up = [series([1.0] * 10 + [0.0] + [1.0] * 10, labels={"job": "shop", "instance": "a"})]
+    said = verdict.judge(observed(up=up, versions=[instance("a", "1", START)])).ruled_out
+    assert not [text for text in said if "every instance answers" in text]
