@@ -50,8 +50,8 @@ class Run:
     def __enter__(self) -> Run:
         self.service.__enter__()
         os.close(self.service._stdout)  # type: ignore[arg-type]
-        self.reader = Reader(self.service.pipe, rate=20_000)
-        self.sink.delay = 0.3
+        self.reader = Reader(self.service.pipe, rate=5_000)
+        self.sink.delay = 2.0
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -84,7 +84,8 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
 
 
 LARGE = {"OTEL_BSP_MAX_QUEUE_SIZE": "100000", "DASHCAM_SHUTDOWN_TIMEOUT": "20"}
-SMALL = {"OTEL_BSP_MAX_QUEUE_SIZE": "600", "DASHCAM_LOG_BUFFER": "50000", "DASHCAM_SHUTDOWN_TIMEOUT": "0.1"}
+SMALL = {"OTEL_BSP_MAX_QUEUE_SIZE": "50", "DASHCAM_LOG_BUFFER": "10000", "DASHCAM_SHUTDOWN_TIMEOUT": "0.1"}
+"""So small that a slow machine exceeds them too."""
 
 
 @pytest.mark.parametrize("run", [LARGE], indirect=True)
@@ -102,7 +103,7 @@ def test_within_the_bounds_nothing_is_lost_not_even_at_the_end(run: Run) -> None
 @pytest.mark.parametrize("run", [SMALL], indirect=True)
 def test_beyond_the_bounds_all_that_is_lost_is_counted_and_no_request_waits(run: Run) -> None:
     took = sorted(load(run.service))
-    assert took[len(took) // 2] < 0.3, "requests wait for the receiver"
+    assert took[len(took) // 2] < 1.0, "requests wait for the receiver"
     made = _made(run.service)
     assert run.reader is not None
     run.reader.rate = 0
@@ -118,4 +119,4 @@ def test_beyond_the_bounds_all_that_is_lost_is_counted_and_no_request_waits(run:
     assert spans_lost["queue_full"]
     assert spans_lost["shutdown_timeout"]
     # What was on its way at the end is counted as lost, and may have arrived: at most one batch.
-    assert 0 <= run.sink.spans + sum(spans_lost.values()) - made <= 512
+    assert 0 <= run.sink.spans + sum(spans_lost.values()) - made <= 50
