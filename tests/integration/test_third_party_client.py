@@ -23,6 +23,8 @@ from realprograms import record_jaeger
 from verifying import Recorder
 
 from observability.local.http_server import HttpServer
+from observability.sources import Jaeger, TraceQuery
+from observability.sources.transport import HttpTransport, WsgiTransport
 from tests.backendkit import START, Request, add_span
 from tests.integration.twobackends import Both, both
 
@@ -149,6 +151,22 @@ def test_a_client_that_others_wrote_sees_what_it_sees_in_jaeger(backends: Both, 
         assert same_order(ours) == same_order(theirs), question
         assert ours.get("isError", False) is (question[1].get("trace_id") == UNKNOWN), ours
     assert [FAILED.hex() in json.dumps(answer) for answer in own[2:5]] == [True, True, False]
+
+
+@pytest.mark.verifies(
+    component="Jaeger",
+    claim="lists traces in the console as the embedded backend does, without the API of summaries too",
+)
+def test_the_console_lists_the_same_traces_over_both(backends: Both) -> None:
+    real_address = str(backends.jaeger.base_url).rstrip("/")
+    clients = [
+        Jaeger(HttpTransport(real_address, 20), real_address),
+        Jaeger(WsgiTransport(backends.app.wsgi_app, "http://localhost"), "http://localhost"),
+    ]
+    query = TraceQuery("car", BEGIN // 1000 - 1_000_000, BEGIN // 1000 + 60_000_000)
+    real, own = (sorted(client.summaries(query), key=lambda one: one.trace_id) for client in clients)
+    assert [one.trace_id for one in own] == [QUOTE.hex(), FAILED.hex()]
+    assert own == real
 
 
 def same_order(answer: Any) -> Any:
