@@ -177,7 +177,8 @@ def _trace_state(context: SpanContext) -> bytes:
 
 def _event(event: Event) -> bytes:
     parts = [b"\x09" + event.timestamp.to_bytes(8, "little")]
-    parts.append(field(b"\x12", event.name.encode("utf-8", "replace")))
+    if event.name:
+        parts.append(field(b"\x12", event.name.encode("utf-8", "replace")))
     parts += attributes(b"\x1a", event.attributes)
     if event.dropped_attributes:
         parts.append(b"\x20" + varint(event.dropped_attributes))

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.overhead`: what telemetry costs, side by side, on each server; see docs/overhead.md."""
+"""`python -m benchmarks.overhead`: what telemetry costs, side by side, on each server (docs/overhead.md)."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def measure(names: list[str], rounds: int = ROUNDS) -> dict[str, list[float]]:
             }
             command = [sys.executable, "-m", "benchmarks.overhead.inprocess", "--answer", name]
             children[name] = stack.enter_context(
-                subprocess.Popen(
+                subprocess.Popen(  # noqa: S603 # this module itself
                     command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
                 )
             )

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.overhead.launch SERVER VARIANT PORT THREADS`: one variant on one server, one worker."""
+"""`python -m benchmarks.overhead.launch SERVER VARIANT PORT THREADS`: one variant on one server."""
 
 from __future__ import annotations
 

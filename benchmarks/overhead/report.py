@@ -48,7 +48,7 @@ def table(figures: dict[str, Figures]) -> str:
     """One row for each variant, medians with the range, and the ratio to `bare` round by round."""
     base = figures.get("bare") or next(iter(figures.values()))
     rows = [
-        "| | CPU µs a request | × bare | requests/s | CPU µs at the rate | × bare | p50 ms | p99 ms | × bare "
+        "| | CPU µs a request | against bare | requests/s | CPU µs at the rate | against bare | p50 ms | p99 ms | against bare "
         "| MiB | spans, lines of 1,000 requests | errors |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
@@ -83,4 +83,4 @@ def across(seen: Measured) -> str:
 
 def spread(values: list[float], digits: int) -> str:
     """Median, and the range over the rounds."""
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"

@@ -95,7 +95,7 @@ texts = st.text(max_size=40) | odd | secret
         ids=st.none() | st.just(IDS),
     )
 )
-@hypothesis_settings(max_examples=150, deadline=None)
+@hypothesis_settings(max_examples=30, deadline=None)
 def test_both_ways_give_the_same_line(answered: Answered) -> None:
     direct, through = both(answered)
     assert without_time(direct) == without_time(through)
