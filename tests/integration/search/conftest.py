@@ -62,18 +62,18 @@ def record(ran: Recorder, node: Elasticsearch) -> None:
 @pytest.fixture(scope="session")
 def bootstrap(elasticsearch: Elasticsearch, tmp_path_factory: pytest.TempPathFactory):
     """Runs the bootstrap Job's script; answers what it printed."""
-    script = bootstrap_script(elasticsearch, tmp_path_factory.mktemp("bootstrap"))
+    script = bootstrap_script(elasticsearch.password, tmp_path_factory.mktemp("bootstrap"))
     return lambda: run_bootstrap(script, elasticsearch)
 
 
-def bootstrap_script(node: Elasticsearch, folder: Path) -> Path:
+def bootstrap_script(first_password: str, folder: Path) -> Path:
     """The very script of the bootstrap Job, with its files in `folder` instead of the container's folders."""
     files, users = folder / "files", folder / "users"
     shutil.copytree(BASE / "bootstrap", files)
     users.mkdir()
     for user in USERS:
         (users / user).write_text(password(user))
-    (users / "elastic").write_text(node.password)
+    (users / "elastic").write_text(first_password)
     script = files / "bootstrap.sh"
     places = {"/etc/users": users, "/etc/bootstrap": files, "/tmp": folder}
     text = re.sub("|".join(places), lambda found: str(places[found[0]]), script.read_text())

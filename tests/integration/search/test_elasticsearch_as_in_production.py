@@ -43,7 +43,7 @@ def node(certificates: Path, ran: Recorder) -> Iterator[Elasticsearch]:
 
 def test_the_bootstrap_runs_over_tls_with_the_ca_alone(node, certificates, tmp_path):
     printed = run_bootstrap(
-        bootstrap_script(node, tmp_path), node, CURL_CA_BUNDLE=str(certificates / "ca.crt")
+        bootstrap_script(node.password, tmp_path), node, CURL_CA_BUNDLE=str(certificates / "ca.crt")
     )
     assert printed.endswith("done\n")
     known = node.expect("GET", "/_security/_authenticate", user="jaeger", password=password("jaeger"))

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 
 import pytest
+from polling import until
 
-from tests.integration.search.conftest import BASE, STREAM, USERS, password
+from tests.integration.search.conftest import BASE, STREAM, USERS, bootstrap_script, password
 
 
 def role(user: str) -> dict:
     return json.loads((BASE / "bootstrap" / f"role-{user}.json").read_text())
+
+
+def test_the_bootstrap_waits_for_an_elasticsearch_that_is_not_there_yet(tmp_path):
+    script = bootstrap_script("any password", tmp_path)
+    output = tmp_path / "output"
+    # Port 9 is nobody's.
+    environ = {"PATH": os.environ["PATH"], "ELASTICSEARCH_URL": "http://127.0.0.1:9"}
+    with output.open("wb") as out:
+        waiting = subprocess.Popen(["bash", str(script)], env=environ, stdout=out, stderr=out)
+    try:
+        until(lambda: output.read_text().count("curl: (7)") >= 2, "a second attempt", within=30)
+        assert waiting.poll() is None
+    finally:
+        waiting.terminate()
+        waiting.wait(10)
+    assert "lifecycles" not in output.read_text()
 
 
 @pytest.mark.verifies(
