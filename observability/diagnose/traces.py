@@ -19,6 +19,8 @@ from observability.sources import Span
 SLOWER, EXCESS = 3.0, 0.1
 """A visit is slow from SLOWER times the usual 90th percentile on, and from EXCESS seconds above it."""
 LEAST_SLOW, SLOW_SHARE = 4, 0.03
+LASTS = 10.0
+"""Seconds over which slow visits must lie: where a machine stops for a moment, what is under way is late."""
 LEAST_FAILED, FAILED_SHARE = 3, 0.02
 MATTERS, PREVAILS = 0.15, 0.5
 """The share of all lost time, or of all failures, that a place must account for; on a machine that is short
@@ -59,7 +61,7 @@ def slow(seen: Observed, found: Traced) -> list[Cause]:
         limit = _limit(earlier)
         # What failed in the end, has waited in vain: that is told as a failure, with its own place.
         late = [visit for visit in here if visit.waited > limit and not visit.span.failed]
-        if len(late) < LEAST_SLOW or len(late) < SLOW_SHARE * len(here):
+        if len(late) < LEAST_SLOW or len(late) < SLOW_SHARE * len(here) or _lasted(late) < LASTS:
             continue
         if sum(value > limit for value in earlier) * len(here) * 2 > len(late) * max(1, len(earlier)):
             continue
@@ -73,6 +75,11 @@ def slow(seen: Observed, found: Traced) -> list[Cause]:
         if cost >= matters * total
     ]
     return [cause for cause, late in causes if _confirmed(seen, found, cause, late)]
+
+
+def _lasted(late: Sequence[Visit]) -> float:
+    starts = [visit.span.start for visit in late]
+    return (max(starts) - min(starts)) / 1e6
 
 
 def _confirmed(seen: Observed, found: Traced, cause: Cause, late: int) -> bool:

@@ -123,6 +123,12 @@ def test_slowness_that_metrics_confirm_at_the_caller_is_a_cause() -> None:
     assert [cause.service for cause in traces.slow(seen, traces.traced(seen))] == ["shop"]
 
 
+def test_what_was_under_way_when_everything_stood_still_is_no_cause() -> None:
+    during = [request(60 + n, callee=0.5 if n < 9 else 0.01, item=str(n)) for n in range(40)]
+    seen = dataclasses.replace(observed(), before=BEFORE, during=during)
+    assert traces.slow(seen, traces.traced(seen)) == []
+
+
 # -- lines -----------------------------------------------------------------------------------------
 
 WRITTEN = [series([3.0] * 24, labels={"job": "shop"})]
