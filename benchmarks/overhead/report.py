@@ -48,8 +48,8 @@ def table(figures: dict[str, Figures]) -> str:
     """One row for each variant, medians with the range, and the ratio to `bare` round by round."""
     base = figures.get("bare") or next(iter(figures.values()))
     rows = [
-        "| | CPU µs a request | against bare | requests/s | CPU µs at the rate | against bare | p50 ms | p99 ms | against bare "
-        "| MiB | spans, lines of 1,000 requests | errors |",
+        "| | CPU µs a request | against bare | requests/s | CPU µs at the rate | against bare "
+        "| p50 ms | p99 ms | against bare | MiB | spans, lines of 1,000 requests | errors |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, seen in figures.items():
