@@ -260,7 +260,9 @@ def test_spans_of_a_trace_are_found_by_typing_and_visited_by_keys(
     page.goto(f"{stack.console}/trace/{trace}")
     page.keyboard.press("/")
     expect(page.get_by_label("Find in this trace").locator("input[type=search]")).to_be_focused()
-    page.keyboard.type("HTTP.RESPONSE.STATUS_CODE=503")
+    # What was typed so far is looked for too, when typing is slow.
+    with page.expect_response(lambda answer: answer.url.endswith("503")):
+        page.keyboard.type("HTTP.RESPONSE.STATUS_CODE=503")
     matches = page.locator(".wf-row.match")
     expect(matches).not_to_have_count(0)
     count = matches.count()

@@ -9,6 +9,7 @@ function finding(form) {
   let found = [];
   let at = -1;
   let asked = "";
+  let answered = Promise.resolve();
   let timer = 0;
 
   const row = (id) => document.getElementById(`span-${id}`);
@@ -25,11 +26,18 @@ function finding(form) {
     say();
   };
 
-  const look = async () => {
+  // Who asks for the same text again waits for the same answer.
+  const look = () => {
     const text = field.value.trim();
-    if (text === asked) return;
-    asked = text;
-    at = -1;
+    if (text !== asked) {
+      asked = text;
+      at = -1;
+      answered = ask(text);
+    }
+    return answered;
+  };
+
+  const ask = async (text) => {
     const address = new URL(form.dataset.find, location.href);
     address.searchParams.set("find", text);
     try {
@@ -40,6 +48,7 @@ function finding(form) {
       found = spans;
       mark();
     } catch (error) {
+      if (asked !== text) return;
       asked = "";
       status.textContent = error.message;
     }
