@@ -7,7 +7,6 @@ alert and a service are asked for by the command line, as one would who was page
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
 from collections.abc import Iterator
@@ -25,7 +24,8 @@ from observability.diagnose.verify import verify
 from observability.sources import TraceQuery
 from tests.local.conftest import running
 
-BASELINE, SETTLE = 15.0, 15.0
+BASELINE = 30.0
+"""Seconds, as of `dashcam scenario verify`: with half of it too few slow requests are there to compare."""
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,7 @@ def _asked(bench: Bench, status: int, *options: str) -> Any:
 
 
 def _named_first(bench: Bench, name: str, during: Any = lambda: None) -> None:
-    scenario = dataclasses.replace(load()[name], settle=SETTLE)
-    result = verify(bench, scenario, BASELINE, during=during)
+    result = verify(bench, load()[name], BASELINE, during=during)
     assert result.passed, f"expected {result.expected}, named {result.named}"
     assert result.took is not None
     assert result.took < 60
