@@ -8,7 +8,6 @@ locked packages of grafana_schema/ from its registry.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ import pytest
 import yaml
 from ruleset import GENERATED, ROOT
 from verifying import Recorder
+
+from tests.integration import npm
 
 FOLDER = Path(__file__).parent / "grafana_schema"
 RAW = "./node_modules/@grafana/schema/dist/types/raw/composable/{}/panelcfg/x/types.gen"
@@ -75,13 +76,8 @@ def _literal(kind: str, value: Any) -> str:
 @pytest.fixture(scope="module")
 def schema(tmp_path_factory: pytest.TempPathFactory, ran: Recorder) -> Path:
     """A folder with Grafana's schema and the compiler."""
-    folder = tmp_path_factory.mktemp("schema") / "check"
-    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("node_modules"))
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=180)
-    assert installed.returncode == 0, installed.stderr
-    lock = json.loads((FOLDER / "package-lock.json").read_text())
-    version = lock["packages"]["node_modules/@grafana/schema"]["version"]
+    folder = npm.installed(FOLDER, tmp_path_factory.mktemp("schema") / "check")
+    version = npm.locked(FOLDER, "@grafana/schema")
     ran("Grafana's dashboard schema", version=version, had="from npm, locked")
     return folder
 
@@ -126,6 +122,5 @@ def test_the_schema_is_that_of_the_grafana_in_the_cluster() -> None:
         if document["kind"] == "Deployment"
         for container in document["spec"]["template"]["spec"]["containers"]
     )
-    lock = json.loads((FOLDER / "package-lock.json").read_text())
-    version = lock["packages"]["node_modules/@grafana/schema"]["version"]
+    version = npm.locked(FOLDER, "@grafana/schema")
     assert version.split(".")[:2] == image.rpartition(":")[2].split(".")[:2]

@@ -5,8 +5,6 @@ Needs Node and npm; npm takes the locked packages of otlp_node/ from its registr
 
 from __future__ import annotations
 
-import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from verifying import Recorder
 from observability.local.query import create_app
 from observability.local.receiver import Receiver
 from observability.local.settings import LocalSettings
+from tests.integration import npm
 
 PEER = Path(__file__).parent / "otlp_node"
 
@@ -23,13 +22,8 @@ PEER = Path(__file__).parent / "otlp_node"
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory, ran: Recorder) -> Path:
     """The peer's folder with its packages installed."""
-    folder = tmp_path_factory.mktemp("node") / "peer"
-    shutil.copytree(PEER, folder, ignore=shutil.ignore_patterns("node_modules"))
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=180)
-    assert installed.returncode == 0, installed.stderr
-    lock = json.loads((PEER / "package-lock.json").read_text())
-    version = lock["packages"]["node_modules/@opentelemetry/sdk-trace-base"]["version"]
+    folder = npm.installed(PEER, tmp_path_factory.mktemp("node") / "peer")
+    version = npm.locked(PEER, "@opentelemetry/sdk-trace-base")
     ran("OpenTelemetry SDK for JavaScript", version=version, had="from npm, locked")
     return folder
 
