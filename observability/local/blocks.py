@@ -7,6 +7,7 @@ lines, then the lines as JSON, separated by newlines. Joining two payloads joins
 
 from __future__ import annotations
 
+import re
 import zlib
 from array import array
 from collections.abc import Iterable, Sequence
@@ -29,6 +30,10 @@ ID_LENGTH = 16
 _LEVEL = 1
 _SEPARATORS = bytes(c if c >= 128 or chr(c).isalnum() else 32 for c in range(256))
 """A table for bytes.translate that turns ASCII punctuation and control characters into spaces."""
+
+_WORD = re.compile(rb"[0-9A-Za-z\x80-\xff]+")
+_STRUCTURE = (b"", b":", b",", b"{", b"}", b"[", b"]")
+"""What the JSON between two texts begins with."""
 
 
 def pack_spans(rows: Sequence[SpanRow]) -> bytes:
@@ -142,6 +147,38 @@ def has_word(words: bytes, word: bytes) -> bool:
 def pieces(text: str) -> list[bytes]:
     """The words of a search term: a line can hold the term only if its block has a word with each."""
     return text.lower().encode(errors="replace").translate(_SEPARATORS).split()
+
+
+def listed(term: str) -> list[bytes]:
+    """As pieces, with a newline before and after where only the beginning or end of a word will do.
+
+    The first and the last may be parts of words, unless the term goes on beyond them. A control character
+    does not begin a word: JSON writes it as a backslash and letters.
+    """
+    found: list[bytes] = []
+    text = term.lower().encode(errors="replace")
+    for match in _WORD.finditer(text):
+        before, after = text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
+        found.append((b"\n" if before >= b" " else b"") + match[0] + (b"\n" if after else b""))
+    return found
+
+
+def phrases(text: bytes) -> bytes:
+    """Four-byte tokens, concatenated, of the distinct texts of several words between quotes in JSON lines."""
+    return b"".join({phrase_token(part) for part in set(text.split(b'"')) if is_phrase(part)})
+
+
+def is_phrase(part: bytes) -> bool:
+    """Whether what stands between two quotes has a token.
+
+    One word has none, because words are listed whole; nor has what may as well be the JSON between two texts.
+    """
+    return not part.isalnum() and part[:1] not in _STRUCTURE
+
+
+def phrase_token(part: bytes) -> bytes:
+    """The token of a text, which another text may share."""
+    return zlib.crc32(part).to_bytes(4, "big")
 
 
 def _log_block(data: bytes, n: int, services: Sequence[str]) -> LogBlock:

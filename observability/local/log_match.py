@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from observability.local.blocks import ID_LENGTH, LogBlock, has_word, is_hex, pieces
+from observability.local.blocks import (
+    ID_LENGTH,
+    LogBlock,
+    has_word,
+    is_hex,
+    is_phrase,
+    listed,
+    phrase_token,
+    pieces,
+)
 from observability.local.needles import AllOf
 from observability.local.values import plain_text
 
@@ -61,12 +71,14 @@ class WordFilter:
     """
 
     def __init__(self, query: LogQuery) -> None:
-        parts = {piece for term in query.terms for piece in pieces(term)}
+        parts = {piece for term in query.terms for piece in listed(term)}
         whole = {piece for name, text in query.fields for piece in pieces(f"{name} {_as_written(text)}")}
         self._ids = [word for word in whole if len(word) >= ID_LENGTH and is_hex(word)]
         self._words = sorted(whole.difference(self._ids), key=len, reverse=True)
         self._parts = AllOf([part] for part in sorted(parts, key=len, reverse=True))
-        self._parts_of_ids = any(is_hex(part) for part in parts)
+        self._parts_of_ids = any(_may_be_in_id(part) for part in parts)
+        self.phrases = [phrase_token(part) for _, text in query.fields for part in _phrases(text)]
+        """Tokens that the block's phrases must have, all of them."""
 
     def __bool__(self) -> bool:
         return bool(self._parts or self._words or self._ids)
@@ -100,12 +112,15 @@ def matching(block: LogBlock, first: int, query: LogQuery) -> Iterator[tuple[int
     text = block.text.decode()
     lines = text.split("\n")
     candidates: Sequence[int] = range(len(lines))
-    needles = {piece.decode(errors="replace") for term in query.terms for piece in pieces(term)}
+    needles = {needle for term in query.terms for needle in _needles(term)}
     needles |= {text.decode().lower() for text in written}
     if query.trace:
         needles.add(query.trace.hex().lstrip("0"))
     if needles:
-        lowered = text.lower().split("\n")
+        whole = text.lower()
+        if any(needle not in whole for needle in needles):
+            return
+        lowered = whole.split("\n")
         for needle in sorted(needles, key=len, reverse=True):
             candidates = [i for i in candidates if needle in lowered[i]]
     unconditional = not (query.terms or query.fields or query.trace)
@@ -164,6 +179,32 @@ def _texts(fields: dict[str, Any], name: str) -> list[str]:
         more, dot, rest = rest.partition(".")
         head = f"{head}.{more}"
     return texts
+
+
+def _needles(term: str) -> list[str]:
+    """Texts that a line holds, in lower case, if one of its values holds the term."""
+    if _as_written(term) == term:
+        return [term]
+    return [piece.decode(errors="replace") for piece in pieces(term)]
+
+
+def _may_be_in_id(part: bytes) -> bool:
+    """Whether an id may hold a part that :func:`listed` found."""
+    word = part.strip(b"\n")
+    return is_hex(word) and (len(word) >= ID_LENGTH or part != b"\n%b\n" % word)
+
+
+def _phrases(text: str) -> list[bytes]:
+    """What stands between quotes in each line that has a field with this text, where that is certain.
+
+    It is not for what may be a number, a list or an object.
+    """
+    with contextlib.suppress(ValueError):
+        float(text)
+        return []
+    if text[:1] in ("[", "{"):
+        return []
+    return [part for part in _as_written(text).encode().split(b'"') if is_phrase(part)]
 
 
 def _as_written(text: str) -> str:

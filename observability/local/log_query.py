@@ -181,6 +181,8 @@ def _blocks(db: sqlite3.Connection, query: LogQuery) -> Iterator[_Block]:
     if wanted:
         join = " JOIN log_words w ON w.block = b.id"
         columns = "w.words, w.ids" if wanted.needs_ids else "w.words, x''"
+        where += ["instr(w.phrases, ?)"] * len(wanted.phrases)
+        values += wanted.phrases
     if query.trace:
         join += " JOIN log_traces t ON t.block = b.id"
         where.append("instr(t.traces, ?)")

@@ -63,13 +63,14 @@ class LogStore:
         payload, services = blocks.pack_logs(rows)
         times = [row.time for row in rows]
         traces = b"".join({row.trace for row in rows if row.trace})
-        words = blocks.words(b"\n".join([row.line for row in rows]))
+        text = b"\n".join([row.line for row in rows])
         facets = Counter((row.service, row.level) for row in rows)
         self._insert(
             (block, len(rows), received, min(times), max(times), json.dumps(services)),
             [(block, service, level, n) for (service, level), n in facets.items()],
             traces,
-            words,
+            blocks.phrases(text),
+            blocks.words(text),
             payload,
         )
         self._next += len(rows)
@@ -104,6 +105,7 @@ class LogStore:
             for word in words.split()
         ]
         traces = [t for (t,) in run("SELECT traces FROM log_traces WHERE block BETWEEN ? AND ?", bounds)]
+        phrases = [p for (p,) in run("SELECT phrases FROM log_words WHERE block BETWEEN ? AND ?", bounds)]
         parts = [
             blocks.unpack_logs(payload, n, json.loads(services))
             for payload, n, services in run(
@@ -119,6 +121,7 @@ class LogStore:
             (first, *whole, json.dumps(services)),
             facets,
             _distinct_traces(traces),
+            blocks.join_tokens(phrases),
             set(words),
             payload,
         )
@@ -128,16 +131,18 @@ class LogStore:
         block: tuple[Any, ...],
         facets: Sequence[tuple[Any, ...]],
         traces: bytes,
+        phrases: bytes,
         words: Collection[bytes],
         payload: bytes,
     ) -> None:
         run, key = self._db.execute, block[0]
         ids = {word for word in words if len(word) >= blocks.ID_LENGTH and blocks.is_hex(word)}
+        others = blocks.join_words(word for word in words if word not in ids)
         run("INSERT INTO log_block VALUES (?, ?, ?, ?, ?, ?)", block)
         self._db.executemany("INSERT INTO log_facet VALUES (?, ?, ?, ?)", facets)
         run(
-            "INSERT INTO log_words VALUES (?, ?, ?)",
-            (key, blocks.join_words(word for word in words if word not in ids), blocks.join_words(ids)),
+            "INSERT INTO log_words VALUES (?, ?, ?, ?)",
+            (key, phrases, others, blocks.join_words(ids)),
         )
         run("INSERT INTO log_traces VALUES (?, ?)", (key, traces))
         run("INSERT INTO log_data VALUES (?, ?)", (key, payload))
