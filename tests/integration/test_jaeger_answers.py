@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +57,8 @@ def sent(backends: Both, data: st.DataObject) -> tuple[int, Made]:
     """A batch that both have taken in, and its number."""
     number = next(BATCHES)
     made = data.draw(batches(number, NOW))
-    backends.send(made.request.SerializeToString())
+    for body in made.bodies:
+        backends.send(body)
     return number, made
 
 
@@ -72,6 +76,7 @@ def test_a_trace_by_its_id_is_the_same(backends: Both, data: st.DataObject) -> N
     for trace in made.traces:
         same(backends, f"/api/traces/{trace.hex()}")
         same(backends, f"/api/traces/{trace.hex()}", raw="true")
+        same(backends, f"/api/v3/traces/{trace.hex()}", raw_traces="true")
         # Warnings of skewed clocks are in this one, word for word.
         same(backends, f"/api/v3/traces/{trace.hex()}")
     several = [made.traces[0].hex(), made.traces[-1].hex(), "ff" * 16]
@@ -169,8 +174,43 @@ def test_what_is_wrong_or_unknown_has_the_same_status_and_shape(
 
 def test_the_page_about_the_backend_lists_every_difference_that_is_set_aside() -> None:
     page = " ".join(BACKEND_PAGE.read_text().split())
-    missing = [text for text in answers.NEWER.values() if " ".join(text.split()) not in page]
+    set_aside = [*answers.NEWER.values(), *answers.CHOSEN.values()]
+    missing = [text for text in set_aside if " ".join(text.split()) not in page]
     assert not missing, f"docs/backend.md does not have: {missing}"
+
+
+DRAW = """
+import hashlib
+{loaded}
+from hypothesis import given, settings, strategies as st
+from tests.integration.test_jaeger_answers import ANY, batches
+drawn = hashlib.sha256()
+@settings(max_examples=5, **ANY)
+@given(data=st.data())
+def draw(data):
+    for body in data.draw(batches(1, 10**18)).bodies:
+        drawn.update(body)
+draw()
+print(drawn.hexdigest())
+"""
+LOADED = "import observability.console, observability.cli, observability.diagnose.command, services.car.app"
+
+
+def test_the_examples_are_the_same_whatever_modules_are_loaded() -> None:
+    """Hypothesis would draw constants from those modules, and another set of tests have other examples."""
+    root = BACKEND_PAGE.parents[1]
+    told = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")])}
+    alone, among_others = (
+        subprocess.run(
+            [sys.executable, "-c", DRAW.format(loaded=loaded)],
+            env=told,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for loaded in ("", LOADED)
+    )
+    assert alone == among_others != ""
 
 
 def tags_of(made: Made) -> list[tuple[str, str]]:
