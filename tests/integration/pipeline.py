@@ -18,6 +18,7 @@ import httpx
 import yaml
 from polling import until
 from prometheus_client.parser import text_string_to_metric_families
+from watchdog import Watchdog
 
 from observability.stack import jaeger, tools
 from observability.stack.ports import choose_free
@@ -81,12 +82,16 @@ class Running:
     ready: str
     log: Path
     process: subprocess.Popen[bytes] | None = field(default=None)
+    watchdog: Watchdog | None = field(default=None)
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(self.command, env=self.environ, stdout=output, stderr=output)
+            self.process = subprocess.Popen(
+                self.command, env=self.environ, stdout=output, stderr=output, start_new_session=True
+            )
         process = self.process
+        self.watchdog = Watchdog([process.pid])
 
         def ready() -> bool:
             assert process.poll() is None, f"{self.name} ended: {self.log.read_text()[-2000:]}"
@@ -99,12 +104,19 @@ class Running:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(STOP_SECONDS)
+        self._forget()
 
     def kill(self) -> None:
         """SIGKILL: no time to write anything."""
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait(10)
+        self._forget()
+
+    def _forget(self) -> None:
+        if self.watchdog:
+            self.watchdog.dismiss()
+        self.watchdog = None
 
 
 @dataclass

@@ -22,12 +22,15 @@ It has these attributes, each address without a trailing slash:
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from watchdog import Watchdog
 
 from observability.stack import lifecycle
 from observability.stack.programs import url
@@ -117,10 +120,14 @@ class RunningStack:
 def running(state_dir: Path, **variables: str) -> Iterator[RunningStack]:
     """A stack in `state_dir`, ready; ended with the block, also when it fails."""
     asked = read({**FREE_PORTS, "TRAFFIC": "off", **variables, "DASHCAM_STATE_DIR": str(state_dir)})
+    # Nothing of it outlives a test run that is killed.
+    told = {**os.environ, **asked.as_environ()}
+    watchdog = Watchdog(command=[str(Path(sys.executable).with_name("dashcam")), "down"], environ=told)
     try:
         yield RunningStack(lifecycle.up(asked))
     finally:
         lifecycle.down(asked)
+        watchdog.dismiss()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from typing import Any
 import urllib3
 import yaml
 from polling import until
-from search_server.watchdog import Watchdog
+from watchdog import Watchdog
 
 from observability.stack.tools import JAEGER, Copied, Tool
 

@@ -17,7 +17,7 @@ import urllib3
 import yaml
 from polling import until
 from search_server import provide
-from search_server.watchdog import Watchdog
+from watchdog import Watchdog
 
 ROOT = Path(__file__).parents[2]
 LOCAL = ROOT / "k8s" / "base" / "elasticsearch" / "elasticsearch.yml"

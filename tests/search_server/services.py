@@ -16,7 +16,7 @@ from pathlib import Path
 
 import urllib3
 from polling import until
-from search_server.watchdog import Watchdog
+from watchdog import Watchdog
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "writes-allowed"
