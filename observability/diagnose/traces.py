@@ -10,6 +10,7 @@ from statistics import mean, median
 from observability.diagnose import figures, words
 from observability.diagnose.contention import contended
 from observability.diagnose.contrast import scope_of
+from observability.diagnose.lasting import over
 from observability.diagnose.model import HARM, STOPPED, Cause
 from observability.diagnose.observe import Observed
 from observability.diagnose.places import Place, Visit, by_place, callees, owners, title, visits
@@ -140,6 +141,7 @@ def _slow_cause(
         HARM,
         share,
         since=min(visit.span.start for visit in late) / 1e6,
+        until=over(late, fast, seen.end),
         scope=scope,
         details={**_names(place), **figures},
         evidence=(words.trace(seen, worst.trace, result + _rest(figures)),),
@@ -230,8 +232,8 @@ def _failing_cause(
 ) -> Cause:
     ids = {visit.span.span_id for visit in bad}
     here = {visit.place for visit in bad}
-    good = [visit for place in here for visit in places[place] if visit.span.span_id not in ids]
-    good = [visit for visit in good if not _server_fault(visit.span)]
+    others = [visit for place in here for visit in places[place] if visit.span.span_id not in ids]
+    good = [visit for visit in others if not _server_fault(visit.span)]
     scope, figures = scope_of(bad, good)
     only = f", where {scope[0]}" if scope else ""
     where = title(origin.place, found.known)
@@ -250,6 +252,7 @@ def _failing_cause(
         STOPPED if origin.silent and mostly else HARM,
         share,
         since=min(visit.span.start for visit in bad) / 1e6,
+        until=over(bad, others, seen.end),
         scope=scope,
         details={
             **_names(origin.place),

@@ -92,6 +92,8 @@ def judge(seen: Observed) -> Diagnosis:
             effects.append((cause, reason))
         else:
             roots.append(cause)
+    # What is over explains what came of it, and yet is less to be looked at than what lasts.
+    roots.sort(key=lambda cause: cause.until is not None)
     came = changes.arrivals(seen)
     roots = [_supported(seen, cause, [c for c, _ in effects], symptoms) for cause in roots]
     roots = [changes.shown(seen, cause, came) for cause in roots]

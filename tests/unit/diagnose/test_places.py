@@ -6,7 +6,7 @@ import dataclasses
 
 from made import span, trace
 
-from observability.diagnose import continuity, traces
+from observability.diagnose import continuity, traces, verdict
 from observability.diagnose.contrast import features, scope_of
 from observability.diagnose.model import STOPPED, Cause
 from observability.diagnose.observe import Observed
@@ -177,3 +177,31 @@ def test_an_instance_that_is_slow_while_others_are_not_is_named() -> None:
     ]
     (cause,) = found(before, during)
     assert (cause.service, cause.scope) == ("shop", ("service.instance.id = a",))
+
+
+def test_what_is_over_says_until_when_and_ranks_below_what_lasts() -> None:
+    """A service that was restarted: for a moment nobody answered, and ever since it fails."""
+    gap = [request(100 + n / 2, error="NewConnectionError", answer=False) for n in range(10)]
+    since = [request(105 + n, error="ProgrammingError") for n in range(60)]
+    found = verdict.judge(dataclasses.replace(seen(USUAL, gap + since), end=165.0))
+    assert [(cause.kind, cause.details["error"]) for cause in found.causes] == [
+        ("failing", "ProgrammingError"),
+        ("unanswered", "NewConnectionError"),
+    ]
+    lasting, gone = found.causes
+    assert lasting.until is None
+    assert gone.until is not None
+    assert 104 < gone.until < 105
+
+
+def test_failures_that_come_now_and_then_are_not_over_in_a_pause() -> None:
+    often = [request(100 + n, error="ValueError" if n % 12 == 0 else "") for n in range(60)]
+    observed = dataclasses.replace(seen(USUAL, often), end=180.0)  # the last one was at 148
+    (cause,) = traces.causes(observed, traces.traced(observed))
+    assert cause.until is None
+
+
+def test_where_nobody_asks_any_more_nothing_is_over() -> None:
+    during = [request(100 + number, error="ValueError") for number in range(10)]
+    (cause,) = found(USUAL, during)
+    assert cause.until is None
