@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from local.test_scenarios import test_two_causes_at_once_are_named_first  # noqa: F401 - the test itself
 from realprograms import record_jaeger
 from verifying import Recorder
 
 from observability.diagnose.breaking import Bench
+from observability.diagnose.scenario import load
 from observability.diagnose.scenario_command import bench_of
+from observability.diagnose.verify import verify
 from tests.local.conftest import running
 
 pytestmark = pytest.mark.verifies(
@@ -25,3 +26,12 @@ def bench(tmp_path_factory: pytest.TempPathFactory, ran: Recorder) -> Iterator[B
     folder = tmp_path_factory.mktemp("diagnosis")
     with running(folder, BACKEND="jaeger", TRAFFIC="on", TRAFFIC_RATE="15") as stack:
         yield bench_of(stack.settings)
+
+
+def test_two_causes_at_once_are_named_first(bench: Bench) -> None:
+    result = verify(bench, load()["two-at-once"])
+    assert result.passed, f"expected {result.expected}, named {result.named}"
+    assert result.took is not None
+    assert result.took < 60
+    assert result.recovered is not None
+    assert result.alarms == (), "something was named before there was a fault"
