@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from observability.console.finding import Finder
+from observability.console.spent import Spent, spent
 from observability.console.tree import Node, Tree, critical_path, self_times
 from observability.sources import LogLine, Span, Trace
 
@@ -49,6 +50,8 @@ class Waterfall:
     """Log lines of the trace that belong to none of its spans."""
     found: Sequence[tuple[str, int]]
     """(span id, row) of the spans that have the text that is looked for, on all pages."""
+    operations: Sequence[Spent]
+    """Where the time of the whole trace went."""
 
     @property
     def waited(self) -> int:
@@ -101,6 +104,7 @@ def build(
         shares=_shares(trace, path),
         loose_lines=[line for line in reversed(lines) if line.span_id not in trace.by_id],
         found=[(node.span.span_id, row) for row, node in enumerate(nodes) if has(node.span)],
+        operations=spent(trace, path, selfs),
     )
 
 

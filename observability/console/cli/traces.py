@@ -19,7 +19,7 @@ from observability.console.cli.session import (
     time_options,
     write_json,
 )
-from observability.console.pages.search import SORTS
+from observability.console.pages.search import SORTS, newest_of
 from observability.console.tree import Tree, critical_path
 from observability.sources import LogLine, LogQuery, Span, Trace, TraceQuery, TraceSummary
 
@@ -78,11 +78,8 @@ def traces(
 def _search(session: Session, query: TraceQuery) -> list[TraceSummary]:
     """The newest traces of the query's service, or of all where it names none; Jaeger wants one."""
     services = [query.service] if query.service else session.sources.traces.services()
-    found: dict[str, TraceSummary] = {}
-    for name in services:
-        traces = session.sources.traces.summaries(replace(query, service=name))
-        found |= {trace.trace_id: trace for trace in traces}
-    return sorted(found.values(), key=SORTS["newest"])[: query.limit]
+    found = (session.sources.traces.summaries(replace(query, service=name)) for name in services)
+    return newest_of(found, query.limit)
 
 
 def _list(traces: list[TraceSummary]) -> None:

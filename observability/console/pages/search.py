@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, render_template, request
@@ -11,6 +12,7 @@ from flask import Blueprint, render_template, request
 from observability.console import parameters
 from observability.console.app import console
 from observability.console.filters import colours
+from observability.console.gather import Outcome, first_error
 from observability.console.scatter import scatter
 from observability.sources import TraceQuery, TraceSummary
 
@@ -26,6 +28,9 @@ LIMIT = 1500
 
 SHOWN = 200
 """The most traces on one page."""
+
+EVERY = 12
+"""The most services that are searched where none is chosen: Jaeger is asked for each of them."""
 
 
 def routes(blueprint: Blueprint) -> None:
@@ -95,7 +100,7 @@ class Form:
 
 
 def search() -> str:
-    """The page. Without a service it shows the form alone."""
+    """The page. Without a service it searches each of them."""
     form = Form.read(request.args)
     traces = console().sources.traces
     questions: dict[str, Any] = {"services": traces.services}
@@ -103,17 +108,19 @@ def search() -> str:
         questions["operations"] = lambda: traces.operations(form.service)
         questions["traces"] = lambda: traces.summaries(form.query())
     asked = console().gatherer.ask(**questions)
-    results: list[TraceSummary] = sorted(
-        asked["traces"].or_else([]) if form.service else [], key=SORTS[form.sort]
-    )
+    services = asked["services"].or_else([])
+    answers = [asked["traces"]] if form.service else _of_every_service(form.query(), services)
+    results = newest_of((one.or_else([]) for one in answers), form.query().limit)
+    results.sort(key=SORTS[form.sort])
     return render_template(
         "console/search.html",
         form=form,
         sorts=SORTS,
         lookbacks=parameters.LOOKBACKS,
-        services=asked["services"].or_else([]),
+        services=services,
+        left_out=0 if form.service else max(0, len(services) - EVERY),
         operations=asked["operations"].or_else([]) if form.service else [],
-        error=asked["services"].error or (asked["traces"].error if form.service else None),
+        error=first_error(asked["services"], *answers),
         traces=results,
         fixed=form.params(**form.window.fix()),
         full=len(results) == min(form.limit, SHOWN),
@@ -122,6 +129,21 @@ def search() -> str:
         colours=colours(service for trace in results for service in trace.services),
         now=parameters.now(),
     )
+
+
+def newest_of(found: Iterable[Sequence[TraceSummary]], limit: int) -> list[TraceSummary]:
+    """The newest `limit` of the traces that several searches found, each once."""
+    every = {trace.trace_id: trace for one in found for trace in one}
+    return sorted(every.values(), key=SORTS["newest"])[:limit]
+
+
+def _of_every_service(query: TraceQuery, services: Sequence[str]) -> list[Outcome]:
+    traces = console().sources.traces
+    searches = {
+        f"of{place}": partial(traces.summaries, replace(query, service=name))
+        for place, name in enumerate(services[:EVERY])
+    }
+    return list(console().gatherer.ask(**searches).values())
 
 
 def operations() -> dict[str, list[str]]:

@@ -17,6 +17,9 @@ from observability.sources import LogQuery, Trace
 LINES = 100
 """Log lines of one trace that the page shows; the log search has the rest."""
 
+OPERATIONS = 30
+"""Operations of one trace that its page sums up."""
+
 
 def routes(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/trace", view_func=jump)
@@ -53,6 +56,7 @@ def trace(trace_id: str) -> str | tuple[str, int]:
         trace=found,
         view=waterfall.build(found, lines, first, only, text),
         rows=waterfall.ROWS,
+        operations_shown=OPERATIONS,
         only=only,
         find=text,
         colours=colours(services),

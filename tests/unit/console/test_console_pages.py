@@ -79,6 +79,22 @@ def test_the_search_asks_jaeger_as_jaegers_own_page_does(open_console: Any) -> N
     }
 
 
+def test_without_a_service_every_service_is_searched_and_each_trace_shown_once(open_console: Any) -> None:
+    jaeger = Recorded(recorded.jaeger_answers())
+    page = open_console(jaeger=jaeger).get("/search?errors=1").text
+    asked = [params for path, params in jaeger.asked if path == "/api/traces"]
+    assert {params["service"] for params in asked} == {"web", "car", "minus"}
+    assert {params["tags"] for params in asked} == {'{"error":"true"}'}
+    assert page.count('class="trace-name"') == 1
+
+
+def test_more_services_than_can_be_searched_at_once_are_named_by_number(open_console: Any) -> None:
+    answers = recorded.jaeger_answers()
+    answers["/api/services"] = {"data": [f"service{n}" for n in range(15)]}
+    page = text_of(open_console(jaeger=Recorded(answers)).get("/search").text)
+    assert "The first 12 services were searched; choose one of the other 3" in page
+
+
 def test_a_limit_that_jaegers_ui_allows_is_cut_to_what_a_page_holds(open_console: Any) -> None:
     jaeger = Recorded(recorded.jaeger_answers())
     assert open_console(jaeger=jaeger).get("/search?service=car&limit=1500").status_code == 200
@@ -126,6 +142,12 @@ def test_a_trace_shows_its_spans_their_details_and_log_lines_in_place(console: F
     assert "ERROR minus GET /minus 500" in failing
     assert "GET /cars/bentz/e-class/quote 503" in text_of(rows[2])
     assert "40% of the critical path" in text_of(page)
+
+
+def test_a_trace_says_where_its_time_went_and_a_span_has_an_address_of_its_own(console: FlaskClient) -> None:
+    page = console.get(f"/trace/{TRACE}").text
+    assert "car SELECT cars 1 0 3 ms 6% 3 ms 3 ms 3 ms 3 ms" in text_of(page)
+    assert f'href="/trace/{TRACE}#span-b2"' in page
 
 
 def test_a_trace_can_be_cut_to_its_errors(console: FlaskClient) -> None:

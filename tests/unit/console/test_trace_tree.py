@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observability.console.comparison import compare
+from observability.console.spent import spent
 from observability.console.tree import Tree, critical_path, self_times
 from observability.sources import Trace
 from tests import recorded
@@ -87,3 +88,22 @@ def test_equal_children_match_in_their_order_and_the_rest_is_named() -> None:
     pairs = compare(named(("a", 5), ("a", 6), ("b", 1)), named(("a", 9), ("a", 1), ("c", 2)))
     found = [(pair.span.operation, pair.difference) for pair in pairs]
     assert found == [("root", 0), ("a", 4), ("a", -5), ("b", None), ("c", None)]
+
+
+def test_time_is_summed_by_operation_and_what_the_trace_waited_for_comes_first() -> None:
+    data = [
+        recorded.span(span_id, parent, operation, "p1", start, length)
+        for span_id, parent, operation, start, length in (
+            ("r", None, "GET /cars", 0, 100),
+            ("a", "r", "SELECT", 10, 20),
+            ("b", "r", "SELECT", 40, 50),
+        )
+    ]
+    trace = Trace.from_jaeger({"traceID": TRACE, "spans": data, "processes": recorded.processes(p1="car")})
+    tree = Tree(trace)
+    found = spent(trace, critical_path(trace, tree), self_times(trace, tree))
+    assert [(one.operation, one.spans, one.total, one.longest, one.mean) for one in found] == [
+        ("SELECT", 2, 70, 50, 35),
+        ("GET /cars", 1, 100, 100, 100),
+    ]
+    assert [(one.alone, one.waited) for one in found] == [(70, 70), (30, 30)]
