@@ -97,6 +97,8 @@ class Observed:
     console: str = ""
     detailed: bool = False
     """Whether traces and lines were asked for already."""
+    interval: float = 5.0
+    """Seconds between two scrapes."""
 
     def named(self, query: str) -> Sequence[Series]:
         return self.series.get(query, ())
@@ -124,7 +126,14 @@ def metrics(sources: Sources, start: float, end: float, console: str = "") -> Ob
     except SourceError as error:
         away[error.source] = str(error)
     return Observed(
-        start, end, series=series, queries=queries, alerts=tuple(alerts), away=away, console=console
+        start,
+        end,
+        series=series,
+        queries=queries,
+        alerts=tuple(alerts),
+        away=away,
+        console=console,
+        interval=interval,
     )
 
 
@@ -156,42 +165,38 @@ def _interval(sources: Sources, end: float) -> float:
     return median(found) if found else USUAL_INTERVAL
 
 
-def details(sources: Sources, seen: Observed, onset: float | None, interval: float = 5.0) -> Observed:
+def details(sources: Sources, seen: Observed, onset: float | None) -> Observed:
     """`seen` with the traces and log lines before and since `onset`; without one, of the two halves."""
     border = onset if onset is not None else (seen.start + seen.end) / 2
+    ramp, since = RAMP * seen.interval, border - seen.interval / 2
     away = dict(seen.away)
     before: list[Trace] = []
     during: list[Trace] = []
     traced: list[str] = []
     try:
         traced = sources.traces.services()
-        before = _traces(sources, traced, seen.start, border - RAMP * interval, TRACES_BEFORE)
-        during = _traces(sources, traced, border - interval / 2, seen.end, TRACES_DURING, RAMP * interval)
+        before = _traces(sources, traced, seen.start, border - ramp, TRACES_BEFORE)
+        during = _traces(sources, traced, since, seen.end, TRACES_DURING, ramp)
     except SourceError as error:
         away[error.source] = str(error)
     lines: dict[str, list[LogLine]] = {"before": [], "during": []}
     heard: dict[str, float] = {}
     try:
-        lines["before"] = _lines(sources, seen.start, border - RAMP * interval)
-        lines["during"] = _lines(sources, border - interval / 2, seen.end)
+        lines["before"] = _lines(sources, seen.start, border - ramp)
+        lines["during"] = _lines(sources, since, seen.end)
         heard = {service: _last_line(sources, service, seen.start, seen.end) for service in traced}
     except SourceError as error:
         away[error.source] = str(error)
-    return Observed(
-        seen.start,
-        seen.end,
-        onset,
-        seen.series,
-        seen.queries,
-        seen.alerts,
-        before,
-        during,
-        lines["before"],
-        lines["during"],
-        traced,
-        heard,
-        away,
-        seen.console,
+    return replace(
+        seen,
+        onset=onset,
+        before=before,
+        during=during,
+        lines_before=lines["before"],
+        lines_during=lines["during"],
+        traced=traced,
+        heard=heard,
+        away=away,
         detailed=True,
     )
 

@@ -43,6 +43,7 @@ def write(seen: Observed, path: Path) -> None:
         "heard": dict(seen.heard),
         "away": dict(seen.away),
         "detailed": seen.detailed,
+        "interval": seen.interval,
     }
     path.write_bytes(gzip.compress(orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS), mtime=0))
 
@@ -66,6 +67,7 @@ def read(path: Path) -> Observed:
             heard=data.get("heard", {}),
             away=data["away"],
             detailed=data["detailed"],
+            interval=data.get("interval", 5.0),
         )
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no recording of a diagnosis: {error!r}") from error
