@@ -80,13 +80,14 @@ def verify_(
     signal.signal(signal.SIGTERM, _interrupted)
     if running and stacks > 1:
         raise click.UsageError("--running breaks the one stack that is up: leave out --stacks")
-    jobs = session.jobs(_chosen(names, every, healthy), healthy)
+    chosen = _chosen(names, every, healthy)
+    jobs = session.jobs(chosen, healthy)
     kept: list[Result] = []
     with failures():
         for result in session.run(jobs, lambda number: _bench(running, number), stacks, baseline):
             kept.append(result)
             _write(kept, junit, markdown, record)
-    order = [job.name for job in jobs]
+    order = [one.name for one in chosen]
     kept.sort(key=lambda one: order.index(one.name) if one.name in order else -1)
     _write(kept, junit, markdown)
     table([[one_line(cell, 100) for cell in row] for row in results.table(kept)])

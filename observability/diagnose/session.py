@@ -31,9 +31,12 @@ class Job:
 
 
 def jobs(scenarios: Sequence[Scenario], runs: int) -> list[Job]:
-    """The runs without a fault first: on a stack that nobody has broken yet."""
+    """The runs without a fault first, on a stack that nobody has broken yet.
+
+    Then what takes longest, so that at the end no stack is left alone with it.
+    """
     calm = [Job(HEALTHY, runs=runs)] if runs else []
-    return [*calm, *(Job(one.name, one) for one in scenarios)]
+    return [*calm, *(Job(one.name, one) for one in sorted(scenarios, key=lambda one: -one.settle))]
 
 
 def run(todo: Sequence[Job], make: MakeBench, stacks: int, baseline: float) -> Iterator[Result]:

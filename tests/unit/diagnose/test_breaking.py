@@ -198,3 +198,9 @@ def test_a_bench_that_is_told_to_end_sleeps_no_more() -> None:
 def test_runs_without_a_fault_come_first() -> None:
     scenarios = list(load().values())[:1]
     assert session.jobs(scenarios, 2) == [Job("healthy", runs=2), Job(scenarios[0].name, scenarios[0])]
+
+
+def test_what_takes_longest_begins_first() -> None:
+    settled = [job.scenario.settle for job in session.jobs(list(load().values()), 0) if job.scenario]
+    assert settled == sorted(settled, reverse=True)
+    assert settled[0] > settled[-1]
