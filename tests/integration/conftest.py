@@ -1,4 +1,4 @@
-"""The stack with the real Collector and the real Jaeger, for tests that look at it as a person would."""
+"""The stack with the real Collector and the real Jaeger, and how these tests are spread over processes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from realprograms import record_collector, record_jaeger
 from verifying import Recorder
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.local.conftest import RunningStack, running
 
@@ -18,3 +20,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory, ran: Recorder) -> Iterator[R
     record_collector(ran)
     with running(tmp_path_factory.mktemp("stack"), BACKEND="jaeger") as started:
         yield started
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """With xdist a process takes a whole file, and all files that share the one Elasticsearch."""
+    return OneElasticsearch(config, log)
+
+
+class OneElasticsearch(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        path = str(super()._split_scope(nodeid))
+        folder, _, _ = path.rpartition("/")
+        return folder if folder.endswith("/search") else path

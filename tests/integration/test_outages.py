@@ -10,10 +10,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from load import load
-from pipeline import Page, Pipeline, config_map, faster, pipeline, queue_in_memory, small_queue, total
+from pipeline import (
+    Page,
+    Pipeline,
+    config_map,
+    faster,
+    fetch,
+    pipeline,
+    queue_in_memory,
+    small_queue,
+    total,
+)
 from polling import until
 from realprograms import record_collector, record_jaeger
 from spans import Piece, Sender
@@ -196,7 +205,7 @@ def copies(running: Pipeline, stored: dict[str, set[str]]) -> int:
     """Spans that Jaeger holds once more: the Collector was killed while it waited for the acknowledgement."""
     found = 0
     for trace_id, spans in stored.items():
-        answer = httpx.get(f"{running.query}/api/traces/{trace_id}", params={"raw": "true"}, timeout=10)
+        answer = fetch(f"{running.query}/api/traces/{trace_id}", params={"raw": "true"}, timeout=10)
         found += len(answer.raise_for_status().json()["data"][0]["spans"]) - len(spans)
     return found
 

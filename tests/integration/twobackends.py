@@ -38,7 +38,7 @@ class Both:
     def send(self, body: bytes) -> None:
         """An OTLP request into both. Both have stored it when they answer: Jaeger in memory, unbatched."""
         for address in self.receivers:
-            httpx.post(f"{address}/v1/traces", content=body, headers=OTLP, timeout=30).raise_for_status()
+            self.jaeger.post(f"{address}/v1/traces", content=body, headers=OTLP).raise_for_status()
 
     def ask(self, path: str, params: Mapping[str, Any] | None = None) -> tuple[Answer, Answer]:
         """(what Jaeger answers, what the embedded backend answers)."""
