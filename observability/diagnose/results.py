@@ -17,7 +17,7 @@ def table(results: Sequence[Result]) -> list[list[str]]:
 
 def _row(one: Result) -> list[str]:
     times = [_seconds(value) for value in (one.signal, one.alert, one.verdict, one.took, one.recovered)]
-    return [one.name, "named" if one.passed else "NOT NAMED", *times, one.named]
+    return [one.name, one.word, *times, one.named]
 
 
 def _seconds(value: float | None) -> str:
@@ -27,8 +27,10 @@ def _seconds(value: float | None) -> str:
 def markdown(results: Sequence[Result]) -> str:
     """The same as a table in Markdown, with a line that counts."""
     rows = table(results)
+    alarms = [f"{one.name}: named without a fault: {alarm}" for one in results for alarm in one.alarms]
     lines = [
         f"{sum(one.passed for one in results)} of {len(results)} causes were named first.",
+        *(line for alarm in alarms for line in ("", alarm)),
         "",
         "| " + " | ".join(rows[0]) + " |",
         "|" + "---|" * len(rows[0]),
@@ -43,13 +45,13 @@ def junit(results: Sequence[Result]) -> str:
         "testsuite",
         name="scenarios",
         tests=str(len(results)),
-        failures=str(sum(not one.passed for one in results)),
+        failures=str(sum(bool(one.wrong) for one in results)),
     )
     for one in results:
         case = XML.SubElement(
             suite, "testcase", classname="scenarios", name=one.name, time=f"{one.verdict or 0:.1f}"
         )
-        if not one.passed:
-            failure = XML.SubElement(case, "failure", message=f"named first: {one.named}")
+        if one.wrong:
+            failure = XML.SubElement(case, "failure", message=one.wrong)
             failure.text = f"expected: {one.expected}"
     return XML.tostring(suite, encoding="unicode", xml_declaration=True)

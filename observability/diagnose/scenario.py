@@ -1,20 +1,20 @@
 """Scenarios: the files of `scenarios/`, what each expects, and whether a diagnosis named it.
 
 A file describes what happens (`faults` of `scenarios/flags.json`, programs to `stop`, a database to
-`lock`, a `twin` of a service, a number of `slow_clients`) and the cause that the diagnosis must put first.
-Nothing here is known to the diagnosis.
+`lock`, a `twin` of a service, a number of `slow_clients`), the cause that the diagnosis must put first, and
+which signals must speak for it, each with what it shows. Nothing here is known to the diagnosis.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
-from observability.diagnose.model import Cause, Diagnosis
+from observability.diagnose.model import Cause, Diagnosis, Signal
 from observability.diagnose.twins import Twin
 
 FOLDER = Path(__file__).resolve().parents[2] / "scenarios"
@@ -31,12 +31,16 @@ class BadScenario(ValueError):
 
 @dataclass(frozen=True)
 class Expected:
-    """A cause: its kind (one of several), its service, and texts that its place and scope must have."""
+    """A cause: its kind (one of several), its service, and texts that its place and scope must have.
+
+    `signals` says what each signal shows that must speak for it.
+    """
 
     kinds: tuple[str, ...]
     service: str
     place: str = ""
     scope: str = ""
+    signals: Mapping[str, str] = field(default_factory=dict)
 
     def met_by(self, cause: Cause) -> bool:
         """Whether `cause` is the expected one."""
@@ -74,12 +78,30 @@ class Scenario:
 
     def judged(self, found: Diagnosis) -> tuple[bool, str]:
         """Whether the first causes are the expected ones in any order, and what was named instead."""
-        telemetry = any(kind in TELEMETRY for one in self.expect for kind in one.kinds)
-        ranked: Sequence[Cause] = found.telemetry if telemetry else found.causes
-        first = ranked[: len(self.expect)]
+        first = self._first(found)
         met = all(any(one.met_by(cause) for cause in first) for one in self.expect)
         named = "; ".join(cause.summary for cause in first) or "nothing"
         return met, named
+
+    def silent(self, found: Diagnosis) -> tuple[str, ...]:
+        """The expected signals that do not speak for the expected causes that were named."""
+        first = self._first(found)
+        return tuple(
+            dict.fromkeys(
+                signal
+                for one in self.expect
+                for cause in first
+                if one.met_by(cause)
+                for signal in one.signals
+                if signal not in cause.signals
+            )
+        )
+
+    def _first(self, found: Diagnosis) -> Sequence[Cause]:
+        """As many of the first causes as are expected."""
+        telemetry = any(kind in TELEMETRY for one in self.expect for kind in one.kinds)
+        ranked: Sequence[Cause] = found.telemetry if telemetry else found.causes
+        return ranked[: len(self.expect)]
 
 
 def load(folder: Path = FOLDER) -> dict[str, Scenario]:
@@ -115,10 +137,15 @@ def _twin(data: dict[str, Any]) -> Twin:
 
 
 def _expected(data: dict[str, Any]) -> Expected:
-    kinds = data["kind"]
+    kinds, signals = data["kind"], data["signals"]
+    if not signals or set(signals) - set(get_args(Signal)):
+        raise ValueError(
+            f"signals are {signals!r}: say what {', '.join(get_args(Signal))} show, or some of them"
+        )
     return Expected(
         tuple([kinds] if isinstance(kinds, str) else kinds),
         data["service"],
         data.get("place", ""),
         data.get("scope", ""),
+        signals,
     )

@@ -32,7 +32,8 @@ THOROUGH = 4
 class Result:
     """What one scenario gave. Times are seconds since the fault was made; None: not seen.
 
-    `passed` is the comparison of the first diagnosis after the signals had settled, asked once.
+    `passed` is the comparison of the first diagnosis after the signals had settled, asked once. `silent` are
+    expected signals that did not speak for what it named.
     """
 
     name: str
@@ -44,12 +45,26 @@ class Result:
     verdict: float | None = None
     took: float | None = None
     recovered: float | None = None
+    silent: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     """Causes that were named before there was a fault."""
     seen: Observed | None = None
     """What the answer was made from."""
     clean: float | None = None
     """The Unix time from which on nothing of the fault is seen any more; None when it was not waited for."""
+
+    @property
+    def word(self) -> str:
+        """The verdict in a word or two."""
+        if self.silent:
+            return f"named WITHOUT {' and '.join(self.silent)}"
+        return "named" if self.passed else "NOT NAMED"
+
+    @property
+    def wrong(self) -> str:
+        """What is wrong with it, in words; empty where nothing is."""
+        said = [] if self.passed else [f"{self.word}; first: {self.named}"]
+        return "; ".join([*said, *(f"named without a fault: {alarm}" for alarm in self.alarms)])
 
 
 def verify(
@@ -77,12 +92,14 @@ def verify(
         seen = verdict.observed(bench.sources, start, time.time(), bench.console)
         found = verdict.judge(seen)
         took = time.monotonic() - asked
-        passed, named = scenario.judged(found)
+        met, named = scenario.judged(found)
+        silent = scenario.silent(found) if met else ()
+        result = replace(result, passed=met and not silent, named=named, silent=silent)
         alert = _first_alert(bench, quiet, made)
         after = time.time() - made
         during()
-    result = replace(result, passed=passed, named=named, alert=alert, verdict=after, took=took, seen=seen)
-    bench.say(f"{scenario.name}: {'named' if passed else 'NOT named'}: {named}")
+    result = replace(result, alert=alert, verdict=after, took=took, seen=seen)
+    bench.say(f"{scenario.name}: {result.word}: {named}")
     over = time.time()
     recovered = _recovered(bench, over)
     return replace(result, recovered=recovered, clean=max(time.time(), over + FORGOTTEN))

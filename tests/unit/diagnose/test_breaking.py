@@ -111,7 +111,8 @@ def test_a_second_instance_is_of_a_service_that_has_traffic() -> None:
 
 
 def test_a_file_that_asks_for_what_cannot_be_is_told(tmp_path: Path) -> None:
-    text = "title: a\ndescription: b\nexpect: {kind: slow, service: car}\nhow: {twin: {service: minus}}\n"
+    expect = "{kind: slow, service: car, signals: {traces: its own time}}"
+    text = f"title: a\ndescription: b\nexpect: {expect}\nhow: {{twin: {{service: minus}}}}\n"
     (tmp_path / "odd.yaml").write_text(text)
     with pytest.raises(BadScenario, match=r"odd\.yaml .*'minus'"):
         load(tmp_path)
@@ -204,3 +205,11 @@ def test_what_takes_longest_begins_first() -> None:
     settled = [job.scenario.settle for job in session.jobs(list(load().values()), 0) if job.scenario]
     assert settled == sorted(settled, reverse=True)
     assert settled[0] > settled[-1]
+
+
+@pytest.mark.parametrize("signals", ["", "signals: {}", "signals: {rumours: someone says so}"])
+def test_a_file_must_say_which_signals_speak_for_its_cause(tmp_path: Path, signals: str) -> None:
+    text = f"title: a\ndescription: b\nhow: {{}}\nexpect:\n  kind: slow\n  service: car\n  {signals}\n"
+    (tmp_path / "odd.yaml").write_text(text)
+    with pytest.raises(BadScenario, match=r"odd\.yaml .*signals"):
+        load(tmp_path)

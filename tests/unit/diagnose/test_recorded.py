@@ -79,6 +79,13 @@ def test_the_cause_is_named_first(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECORDED)
+def test_every_signal_that_is_expected_speaks_for_it(name: str) -> None:
+    scenario, found = load()[name], judge(seen(name))
+    assert scenario.silent(found) == ()
+    assert {signal for one in scenario.expect for signal in one.signals} <= {"metrics", "traces", "logs"}
+
+
+@pytest.mark.parametrize("name", RECORDED)
 def test_before_the_fault_no_cause_is_named(name: str) -> None:
     found = judge(healthy(name))
     assert [cause.summary for cause in (*found.causes, *found.telemetry)] == []
@@ -161,6 +168,13 @@ def test_without_logs_the_place_is_the_same_and_no_log_is_quoted(name: str) -> N
     first, whole = found.causes[0], judge(seen(name)).causes[0]
     assert (first.kind, first.service, first.subject) == (whole.kind, whole.service, whole.subject)
     assert not [e for cause in found.causes for e in cause.evidence if e.signal == "logs"]
+
+
+def test_a_signal_that_does_not_speak_for_the_cause_is_told() -> None:
+    scenario, whole = load()["minus-failing-for-some"], seen("minus-failing-for-some")
+    found = judge(dataclasses.replace(whole, lines_before=[], lines_during=[]))
+    assert scenario.judged(found)[0]
+    assert scenario.silent(found) == ("logs",)
 
 
 @pytest.mark.parametrize("name", FROM_TRACES)

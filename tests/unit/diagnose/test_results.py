@@ -1,0 +1,53 @@
+"""What a run of scenarios leaves for a reader and for a program."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as XML
+
+from observability.diagnose import results
+from observability.diagnose.verify import Result
+
+GOOD = Result("minus-slow", "slow in minus", "minus is slow", True, 14.2, None, 41.0, 1.25, 12.0)
+MISSED = Result("car-cpu-burn", "slow in car", "web is slow | at once", False, 3.0, 5.0, 30.0, 2.0, None)
+HALF = Result("retry-storm", "failing in minus", "minus fails", False, silent=("traces", "logs"))
+ALARMED = Result("bad-release", "failing in car", "car fails", True, alarms=("web is slow",))
+EVERY = [GOOD, MISSED, HALF, ALARMED]
+
+
+def test_markdown_counts_and_has_a_row_for_each() -> None:
+    first, *_ = text = results.markdown(EVERY).splitlines()
+    assert first == "2 of 4 causes were named first."
+    assert "bad-release: named without a fault: web is slow" in text
+    rows = [
+        [cell.strip() for cell in line.replace("\\|", "/").split("|")[1:-1]] for line in text if "|" in line
+    ]
+    assert {len(row) for row in rows} == {len(results.COLUMNS)}
+    assert rows[2] == [
+        *("minus-slow", "named", "14 s", "-", "41 s", "1.2 s", "12 s", "minus is slow"),
+    ]
+    assert rows[3][1] == "NOT NAMED"
+    assert rows[3][-1] == "web is slow / at once"
+    assert rows[4][1] == "named WITHOUT traces and logs"
+
+
+def test_junit_fails_what_was_missed_what_a_signal_is_silent_about_and_false_alarms() -> None:
+    suite = XML.fromstring(results.junit(EVERY))
+    assert (suite.attrib["tests"], suite.attrib["failures"]) == ("4", "3")
+    told = {case.attrib["name"]: [each.attrib["message"] for each in case] for case in suite}
+    assert told == {
+        "minus-slow": [],
+        "car-cpu-burn": ["NOT NAMED; first: web is slow | at once"],
+        "retry-storm": ["named WITHOUT traces and logs; first: minus fails"],
+        "bad-release": ["named without a fault: web is slow"],
+    }
+    assert [each.text for case in suite for each in case] == [
+        "expected: slow in car",
+        "expected: failing in minus",
+        "expected: failing in car",
+    ]
+
+
+def test_what_xml_cannot_hold_is_written_so_that_it_can_be_read() -> None:
+    odd = Result("minus-slow", "slow", 'web fails: "<a&b>"', False)
+    (case,) = XML.fromstring(results.junit([odd]))
+    assert case[0].attrib["message"] == 'NOT NAMED; first: web fails: "<a&b>"'
