@@ -147,10 +147,18 @@ def colours(services: Iterable[str]) -> dict[str, int]:
     return taken
 
 
+_MORE = " more characters)"
+
+
 def clipped(value: Any, length: int = 2000) -> str:
     """Text for a page, bounded; what is left out is said."""
     text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
-    return text if len(text) <= length else f"{text[:length]}… ({len(text) - length} more characters)"
+    return text if len(text) <= length else f"{text[:length]}… ({len(text) - length}{_MORE}"
+
+
+def cut(text: str) -> bool:
+    """Whether :func:`clipped` left something out."""
+    return text.endswith(_MORE)
 
 
 def install(app: Flask) -> None:
@@ -172,3 +180,4 @@ def install(app: Flask) -> None:
     ):
         app.jinja_env.filters[f"as_{function.__name__}"] = function
     app.jinja_env.filters["clipped"] = clipped
+    app.jinja_env.tests["cut"] = cut

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from observability.console.finding import Finder
 from observability.console.spent import Spent, spent
 from observability.console.tree import Node, Tree, critical_path, self_times
+from observability.console.weight import DETAILS, LENGTHS, PAGE, ROW, fitting, lines_weight, span_weight
 from observability.sources import LogLine, Span, Trace
 
 ROWS = 200
 """Spans on one page; a longer trace has more pages."""
-
-DETAIL_BUDGET = 90_000
-"""Characters of attributes that are put into the page itself; beyond, details are asked for when opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,8 @@ class Waterfall:
     """(service, microseconds on the critical path, spans), the largest first."""
     loose_lines: Sequence[LogLine]
     """Log lines of the trace that belong to none of its spans."""
+    line_length: int
+    """Characters that are shown of a field of a log line; 0 where the page holds no fields."""
     found: Sequence[tuple[str, int]]
     """(span id, row) of the spans that have the text that is looked for, on all pages."""
     operations: Sequence[Spent]
@@ -82,7 +82,8 @@ def build(
     by_span = _by_span(lines)
     scale = 1000 / max(1, trace.duration)
     selfs = self_times(trace, tree)
-    inline = sum(_weight(node.span) for node in page) <= DETAIL_BUDGET
+    details = sum(span_weight(node.span, LENGTHS[0]) for node in page)
+    inline = details <= DETAILS
     rows = [
         Row(
             node=node,
@@ -95,6 +96,9 @@ def build(
         )
         for node in page
     ]
+    loose = [line for line in reversed(lines) if line.span_id not in trace.by_id]
+    shown = [*loose, *(line for row in rows for line in row.lines)]
+    room = PAGE - ROW * len(rows) - details * inline
     return Waterfall(
         rows=rows,
         matching=len(nodes),
@@ -102,7 +106,8 @@ def build(
         depth=max((node.depth for node in nodes), default=0),
         ticks=[(part * 250.0, trace.duration * part // 4) for part in range(5)],
         shares=_shares(trace, path),
-        loose_lines=[line for line in reversed(lines) if line.span_id not in trace.by_id],
+        loose_lines=loose,
+        line_length=fitting(lines_weight, shown, room),
         found=[(node.span.span_id, row) for row, node in enumerate(nodes) if has(node.span)],
         operations=spent(trace, path, selfs),
     )
@@ -128,14 +133,6 @@ def _by_span(lines: Sequence[LogLine]) -> Mapping[str, list[LogLine]]:
     for line in reversed(lines):
         found.setdefault(line.span_id, []).append(line)
     return found
-
-
-def _weight(span: Span) -> int:
-    """About how many characters a span's details take on the page."""
-    held = [span.attributes, *(event.attributes for event in span.events)]
-    return 700 + sum(
-        60 + len(name) + min(2000, len(str(value))) for one in held for name, value in one.items()
-    )
 
 
 def _shares(trace: Trace, path: Mapping[str, tuple[tuple[int, int], ...]]) -> list[tuple[str, int, int]]:

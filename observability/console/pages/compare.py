@@ -37,7 +37,9 @@ def compare(first: str, second: str) -> str | tuple[str, int]:
     one, other = asked["first"].value, asked["second"].value
     for found, wanted in ((one, ids[0]), (other, ids[1])):
         if found is None or not found.spans:
-            return render_template("console/no_trace.html", trace_id=wanted, lines=(), colours={}), 404
+            return render_template(
+                "console/no_trace.html", trace_id=wanted, lines=(), colours={}, length=0
+            ), 404
     pairs = matched(one, other)
     return render_template(
         "console/compare.html",

@@ -14,11 +14,15 @@ from observability.console import parameters
 from observability.console.app import console
 from observability.console.filters import colours
 from observability.console.histogram import columns
+from observability.console.weight import PAGE, fitting, lines_weight
 from observability.sources import LogPage, LogQuery
 from observability.sources.logs import SEVERITIES
 
 LIMIT = 100
 COLUMNS = 50
+ABOVE = 40_000
+"""Bytes of the form and the histogram."""
+
 LIVE_LINES = 200
 """The most lines that one poll of a live log brings."""
 
@@ -105,6 +109,7 @@ def logs() -> str:
         "console/logs.html",
         form=form,
         page=page,
+        length=fitting(lines_weight, page.lines, PAGE - ABOVE),
         error=asked["page"].error,
         histogram_error=asked["histogram"].error if not asked["page"].error else None,
         columns=columns(asked["histogram"].or_else([])),
@@ -152,7 +157,10 @@ def live() -> Response:
     services = set(asked["services"].or_else([])) | {line.service for line in page.lines}
     keys = _keys(page) if sources.logs.repeats else [f"{page.place}-{n}" for n in range(len(page.lines))]
     lines = list(zip(keys, page.lines, strict=True))
-    response = Response(render_template("console/live.html", lines=lines, colours=colours(services)))
+    length = fitting(lines_weight, page.lines, PAGE)
+    response = Response(
+        render_template("console/live.html", lines=lines, colours=colours(services), length=length)
+    )
     response.headers["X-Place"] = page.place
     if not sources.logs.repeats:
         response.headers["X-Left-Out"] = str(page.total - len(page.lines))

@@ -12,6 +12,7 @@ from observability.console import parameters, waterfall
 from observability.console.app import console
 from observability.console.filters import colours
 from observability.console.gather import Outcome
+from observability.console.weight import LENGTHS, PAGE, fitting, lines_weight, span_weight
 from observability.sources import LogQuery, Trace
 
 LINES = 100
@@ -100,8 +101,9 @@ def span(trace_id: str, span_id: str) -> str:
     one = found.by_id.get(span_id)
     if one is None:
         raise parameters.BadParameter("span", span_id, "the trace has no such span.")
+    length = fitting(span_weight, one, PAGE) or LENGTHS[-1]
     whole = request.headers.get("X-Requested-With") != "console"
-    return render_template("console/span.html", trace=found, span=one, whole=whole)
+    return render_template("console/span.html", trace=found, span=one, whole=whole, length=length)
 
 
 def download(trace_id: str, form: str) -> Response:
@@ -128,4 +130,7 @@ def _found(trace_id: str) -> Trace:
 
 def _not_found(trace_id: str, lines: Any) -> tuple[str, int]:
     services = colours(line.service for line in lines)
-    return render_template("console/no_trace.html", trace_id=trace_id, lines=lines, colours=services), 404
+    length = fitting(lines_weight, lines, PAGE)
+    return render_template(
+        "console/no_trace.html", trace_id=trace_id, lines=lines, colours=services, length=length
+    ), 404

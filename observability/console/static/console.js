@@ -208,7 +208,7 @@ function narrow(details) {
   holder.dataset.narrowed = "yes";
   each(".attributes > div", (row) => {
     const [name, value] = [row.querySelector("dt").textContent, row.querySelector("dd").textContent];
-    if (value.length > 300) return;
+    if (value.length > 300 || "cut" in row.querySelector("dd").dataset) return;
     const address = new URL(holder.dataset.narrow, location.href);
     address.searchParams.set(holder.dataset.narrowBy, `${name}=${quoted(value)}`);
     const link = document.createElement("a");
