@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from werkzeug.wsgi import ClosingIterator
+
 from observability import schema
 from observability.access_line import MAX_AGENT, MAX_PATH, AccessLines, Answered
 from observability.conventions import KNOWN_METHODS
@@ -39,7 +41,7 @@ class AccessLog:
         except BaseException:
             exchange.failed()
             raise
-        return Body(body, exchange)
+        return exchange.handed_on(body)
 
 
 class Exchange:
@@ -54,6 +56,8 @@ class Exchange:
         self._length = -1
         self._route = schema.UNMATCHED_ROUTE
         self._done = False
+        self.plain = False
+        """Whether the body stands in memory as a whole and nobody wants to know when it is out."""
         self.size = 0
         self.ids: tuple[str, str] | None = None
         """Trace and span as hexadecimal digits, once the response began."""
@@ -80,6 +84,20 @@ class Exchange:
             if self._status >= 500:
                 keep(span, ERROR)  # before the header, which tells the caller so
             headers.append((TRACE_RESPONSE, traceresponse(span, self.ids)))
+
+    def handed_on(self, body: Iterable[bytes]) -> Iterable[bytes]:
+        """What the server is given in place of the application's `body`.
+
+        A plain body becomes a list, which granian sends in one go with the head; for any other iterable it
+        opens a stream, which takes it longer than all that is done here for a request.
+        """
+        if not self.plain or type(body) is not ClosingIterator:
+            return Body(body, self)
+        pieces = list(body)
+        body.close()
+        self.size = sum(map(len, pieces))
+        self.finished()
+        return pieces
 
     def sent(self, size: int) -> None:
         """`size` more bytes of the body go out; with the last that were announced, the request is over."""

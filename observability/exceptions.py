@@ -20,6 +20,7 @@ from flask import Flask, got_request_exception
 from opentelemetry import trace
 
 _SEEN = "observability.exception"
+_ESCAPING = "observability.escaping"
 SPAN_KEY = "opentelemetry-flask.span_key"
 """Where the official instrumentation keeps a request's span in the WSGI environ."""
 
@@ -46,26 +47,41 @@ def install(app: Flask) -> Callable[[], None]:
 
 def watch(app: Flask) -> Callable[[], None]:
     """Remember what `app` answers itself. Answers the function that undoes it."""
-    handle = app.handle_user_exception
-    overridden = "handle_user_exception" in vars(app)
 
-    @functools.wraps(handle)
-    def handle_user_exception(error: Exception) -> Any:
+    def handled(handle: Callable[[Exception], Any], error: Exception) -> Any:
         _remember(error)
+        return handle(error)
+
+    def unhandled(handle: Callable[[Exception], Any], error: Exception) -> Any:
+        flask.request.environ[_ESCAPING] = error
         return handle(error)
 
     def on_signal(sender: Flask, exception: BaseException, **extra: Any) -> None:
         _remember(exception)
 
-    vars(app)["handle_user_exception"] = handle_user_exception
+    undone = [replace(app, "handle_user_exception", handled), replace(app, "handle_exception", unhandled)]
     got_request_exception.connect(on_signal, app)
 
     def undo() -> None:
         got_request_exception.disconnect(on_signal, app)
+        for undo_one in undone:
+            undo_one()
+
+    return undo
+
+
+def replace(app: Flask, name: str, function: Callable[..., Any]) -> Callable[[], None]:
+    """Have `function(original, ...)` called for the method `name` of `app`. Answers what undoes it."""
+    original = getattr(app, name)
+    overridden = name in vars(app)
+    replacement = functools.wraps(original)(functools.partial(function, original))
+    vars(app)[name] = replacement
+
+    def undo() -> None:
         if overridden:
-            vars(app)["handle_user_exception"] = handle
-        elif app.handle_user_exception is handle_user_exception:
-            del app.handle_user_exception
+            vars(app)[name] = original
+        elif vars(app).get(name) is replacement:
+            delattr(app, name)
 
     return undo
 
@@ -73,6 +89,12 @@ def watch(app: Flask) -> Callable[[], None]:
 def _remember(error: BaseException) -> None:
     """Keep the first exception of a request: a later one is what handling the first led to."""
     flask.request.environ.setdefault(_SEEN, (error, time.time_ns()))
+
+
+def escaping(environ: dict[str, Any]) -> Exception | None:
+    """The exception that nobody handled and that Flask made a 500 of; to be asked for once."""
+    found: Exception | None = environ.pop(_ESCAPING, None)
+    return found
 
 
 def record(environ: dict[str, Any], span: trace.Span, status: int, escaping: BaseException | None) -> None:

@@ -4,9 +4,9 @@ The same signals as `opentelemetry-instrumentation-flask` gives under the stable
 it by tests/contract/test_official_instrumentation.py, for a tenth of its time: what is the same for all
 requests is made once, and what nobody may ask for is collected when it is asked for.
 
-A request begins when the WSGI server hands it over. Its span starts as the first `before_request` function,
-when the route is known, and ends as the last `teardown_request` function, so that everything in between
-happens in its context; it is told when the request began.
+A request begins when the WSGI server hands it over. Its span starts when Flask knows the route and has not
+done anything else, and ends when Flask has torn the request down, so that everything in between happens in
+its context; it is told when the request began.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flask
-from flask import Flask
+from flask import Flask, Response
 from opentelemetry import context as contexts
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -30,7 +30,7 @@ from opentelemetry.trace.propagation import _SPAN_KEY
 from prometheus_client.samples import Exemplar
 
 from observability import exceptions, otlp, propagation, schema
-from observability.access import Body, Exchange
+from observability.access import Exchange
 from observability.access_line import AccessLines
 from observability.conventions import OTHER, ServerConventions
 from observability.exceptions import SPAN_KEY
@@ -102,13 +102,15 @@ class Incoming:
         active.inc(1)
         try:
             body = self._application(environ, request.start)
+            request.end()
             request.measure()
         except BaseException:
+            request.end()
             request.failed()
             raise
         finally:
             active.inc(-1)
-        return Body(body, request)
+        return request.handed_on(body)
 
 
 class Request(Exchange):
@@ -118,8 +120,6 @@ class Request(Exchange):
     _rule: str | None = None
     _outcome: Mapping[str, Any] = MappingProxyType({})
     _token: Any = None
-    _context_id = 0
-    _answered_within = False
     excluded = False
 
     def __init__(self, parts: Parts, environ: WSGIEnvironment, start_response: StartResponse) -> None:
@@ -130,7 +130,7 @@ class Request(Exchange):
 
     # -- around the view --------------------------------------------------------------------------
 
-    def begin(self, rule: Rule | None, context_id: int) -> None:
+    def begin(self, rule: Rule | None) -> None:
         """The route is known: start the span and make it the current one."""
         shown = "HTTP" if self.method == OTHER else self.method
         # An unknown path is any user's text and does not name a span.
@@ -146,20 +146,21 @@ class Request(Exchange):
         else:  # the null object
             span = tracer.start_span(name, context, kind)
         self.span = self._environ[SPAN_KEY] = span
-        self._context_id = context_id
         self._token = contexts.attach(Context({**context, _SPAN_KEY: span}))
 
-    def end(self, escaping: BaseException | None, context_id: int) -> None:
-        """The view's context is torn down, in case it is that of the request and not a copy."""
-        span = self.span
-        if span is None or self._token is None or context_id != self._context_id:
+    def end(self) -> None:
+        """The application is done with the request: end the span, which is not the current one any more."""
+        span, token = self.span, self._token
+        if span is None or token is None:
             return
+        self._token = None
+        environ = self._environ
         # The environ and what stands in it shall not hold each other: only a collection would free them.
-        self._environ.pop(_KEY, None)
-        exceptions.record(self._environ, span, self._status, escaping)
-        token, self._token = self._token, None
+        environ.pop(_KEY, None)
+        escaping = exceptions.escaping(environ)
+        exceptions.record(environ, span, self._status, escaping)
         contexts.detach(token)
-        if isinstance(escaping, Exception) and span.is_recording():
+        if escaping is not None and span.is_recording():
             span.record_exception(escaping)
             span.set_status(Status(StatusCode.ERROR, f"{type(escaping).__name__}: {escaping}"))
         span.end()
@@ -167,13 +168,12 @@ class Request(Exchange):
     # -- the response -----------------------------------------------------------------------------
 
     def answer(self, status: str, headers: list[tuple[str, str]]) -> None:
-        self._answered_within = flask.has_request_context()
+        span = self.span
         propagator = get_global_response_propagator()  # type: ignore[no-untyped-call]
-        if propagator is not None and self._answered_within:
+        if propagator is not None and span is not None:
             propagator.inject(headers, setter=default_response_propagation_setter)
         super().answer(status, headers)
         outcome: dict[str, Any] = {"http.response.status_code": self._status}
-        span = self.span
         if self._status >= 500 or self._status < 100:
             outcome["error.type"] = status.partition(" ")[0]
             if span is not None and span.is_recording():
@@ -197,17 +197,15 @@ class Request(Exchange):
 
     def measure(self) -> None:
         """The application has returned: its duration, with the span as exemplar where it will be found."""
-        if self.excluded or not self._answered_within:
+        if self.span is None:
             return
         labels = (self.method, self._route, str(self._status))
         self.parts.metrics.answered(labels, time.perf_counter() - self._began, self._exemplar())
 
     def _exemplar(self) -> dict[str, str] | None:
         """Trace and span where they will be found: recorded here, and sampled or kept."""
-        ids = self.ids
-        if ids is None or self.span is None:
-            return None
-        if self.span.get_span_context().is_remote or not promised(self.span):
+        ids, span = self.ids, self.span
+        if ids is None or span is None or span.get_span_context().is_remote or not promised(span):
             return None
         return {"trace_id": ids[0], "span_id": ids[1]}
 
@@ -216,16 +214,14 @@ def install(app: Flask, parts: Parts) -> Callable[[], None]:
     """Instrument `app`; call it once its extensions exist. Answers the function that undoes it."""
     inner = app.wsgi_app
     app.wsgi_app = Incoming(inner, parts)  # type: ignore[method-assign]
-    # First of all: what an earlier before_request answers itself is a request too.
-    app.before_request_funcs.setdefault(None, []).insert(0, _begin)
-    # Torn down in reverse: the first is the last, and all others still have the span.
-    app.teardown_request_funcs.setdefault(None, []).insert(0, _end)
+    # Flask calls it once the route is matched, before the first `before_request` function: what that
+    # answers itself is a request too.
+    restored = exceptions.replace(app, "full_dispatch_request", _dispatched)
     watched = exceptions.watch(app)
 
     def undo() -> None:
         watched()
-        app.teardown_request_funcs[None].remove(_end)
-        app.before_request_funcs[None].remove(_begin)
+        restored()
         app.wsgi_app = inner  # type: ignore[method-assign]
 
     return undo
@@ -234,21 +230,17 @@ def install(app: Flask, parts: Parts) -> Callable[[], None]:
 _context = flask.globals.request_ctx._get_current_object  # type: ignore[attr-defined] # not by a proxy
 
 
-def _begin() -> None:
-    context = _context()
-    request = context.request
-    exchange = request.environ.get(_KEY)
-    if exchange is None or exchange.span is not None:
-        return
-    excluded = exchange.parts.conventions.excluded
-    if excluded is not None and excluded.url_disabled(request.url):
-        exchange.excluded = True
+def _dispatched(dispatch: Callable[[], Response]) -> Response:
+    """A request within its span."""
+    asked = _context().request
+    request: Request | None = asked.environ.get(_KEY)
+    if request is None or request.span is not None or request.excluded:
+        return dispatch()
+    excluded = request.parts.conventions.excluded
+    if excluded is not None and excluded.url_disabled(asked.url):
+        request.excluded = True
     else:
-        exchange.begin(request.url_rule, id(context))
-
-
-def _end(escaping: BaseException | None) -> None:
-    context = _context()
-    exchange = context.request.environ.get(_KEY)
-    if exchange is not None:
-        exchange.end(escaping, id(context))
+        request.begin(asked.url_rule)
+    response = dispatch()
+    request.plain = response.is_sequence and not response._on_close
+    return response
