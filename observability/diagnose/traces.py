@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +24,11 @@ LEAST_SLOW, SLOW_SHARE = 4, 0.03
 LASTS = 10.0
 """Seconds over which slow visits must lie: where a machine stops for a moment, what is under way is late."""
 LEAST_FAILED, FAILED_SHARE = 3, 0.02
-MATTERS, PREVAILS = 0.15, 0.5
-"""The share of all lost time, or of all failures, that a place must account for; on a machine that is short
-of time, where a little is lost everywhere, most of it."""
+MATTERS = 0.15
+"""The share of all lost time, or of all failures, that a place must account for."""
+PREVAIL = {1: 0.5, 2: 0.7}
+"""On a machine that is short of time, where a little is lost everywhere: how much of it one place, or two of
+about the same weight, must account for."""
 CERTAIN = 8
 """Slow visits that have something in common and need no metric to confirm them."""
 
@@ -69,13 +72,21 @@ def slow(seen: Observed, found: Traced) -> list[Cause]:
         cost = sum(visit.waited for visit in late) - len(late) * (median(earlier) if earlier else 0.0)
         lost[place] = cost, late, [visit for visit in here if visit.waited <= limit]
     total = sum(cost for cost, _, _ in lost.values())
-    matters = PREVAILS if contended(seen) else MATTERS
+    matters = _prevailing([cost for cost, _, _ in lost.values()]) if contended(seen) else MATTERS
     causes = [
         (_slow_cause(seen, found, place, late, fast, usual.get(place, ()), cost / total), len(late))
         for place, (cost, late, fast) in lost.items()
-        if cost >= matters * total
+        if cost / total >= matters
     ]
     return [cause for cause, late in causes if _confirmed(seen, found, cause, late)]
+
+
+def _prevailing(costs: Sequence[float]) -> float:
+    """The share from which on a place stands out from what is lost everywhere; above 1 where none does."""
+    largest = [cost for cost in costs if cost >= max(costs) / 2]
+    if not largest or sum(largest) < PREVAIL.get(len(largest), math.inf) * sum(costs):
+        return math.inf
+    return min(largest) / sum(costs)
 
 
 def _lasted(late: Sequence[Visit]) -> float:

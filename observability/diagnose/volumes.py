@@ -11,6 +11,7 @@ from observability.diagnose.model import WASTE, Cause, Evidence, Step
 from observability.diagnose.observe import Observed
 from observability.diagnose.processes import services
 from observability.diagnose.steps import Points, amount, ratio, step
+from observability.sources import Series
 
 MORE, LEAST_MORE = 1.6, 0.7
 """Statements or calls for each request: from MORE times the usual, plus LEAST_MORE, on."""
@@ -119,8 +120,8 @@ def growing(seen: Observed) -> list[Cause]:
     mine = services(seen)
     for one in seen.named("samples"):
         job = one.labels.get("job", "")
-        run = _run(one.points)
-        if job not in mine or run is None or _warming(seen, one.points, run):
+        run = _run(_warm(seen, one))
+        if job not in mine or run is None:
             continue
         change = Step(run[0][0], None, run[0][1], run[-1][1])
         result = f"{change.during:.0f} series, {change.before:.0f} before, more with nearly every scrape"
@@ -141,13 +142,26 @@ def growing(seen: Observed) -> list[Cause]:
     return found
 
 
-def _warming(seen: Observed, points: Points, run: Points) -> bool:
-    """Whether it grows since it came up in the time: each route that is asked for first brings its series."""
-    return run[0][0] <= points[0][0] + 2 * WARM and points[0][0] > seen.start + WARM
+def _warm(seen: Observed, one: Series) -> Points:
+    """The points from when most that can be asked for was: each route's first request brings its series."""
+    own = one.labels.get("job"), one.labels.get("instance")
+    # A scrape that failed has no sample at all, which is no small page.
+    points = [(time, value) for time, value in one.points if value > 0]
+    starts = [
+        value
+        for each in seen.named("started")
+        if (each.labels.get("job"), each.labels.get("instance")) == own
+        for _, value in each.points
+    ]
+    if points and points[0][0] > seen.start + WARM:
+        starts.append(points[0][0])
+    return [(time, value) for time, value in points if time >= max(starts, default=0.0) + 2 * WARM]
 
 
 def _run(points: Points) -> Points | None:
     """The last points, from where on nearly each is more than the one before; None where they are too few."""
+    if not points:
+        return None
     first = len(points) - 1
     while first > 0 and points[first][1] > points[max(0, first - 2)][1]:
         first -= 1

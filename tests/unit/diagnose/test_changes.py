@@ -129,6 +129,26 @@ def test_what_was_under_way_when_everything_stood_still_is_no_cause() -> None:
     assert traces.slow(seen, traces.traced(seen)) == []
 
 
+def on_a_busy_machine(*during: tuple[str, float]) -> set[str]:
+    """The operations that are named where each of these takes so long, and a millisecond is usual."""
+    before = [trace(span("shop", name, n, 0.001)) for n in range(30) for name, _ in during]
+    now = [trace(span("shop", name, 60 + n, seconds)) for n in range(30) for name, seconds in during]
+    labels = {"job": "shop", "http_route": "/items", "http_request_method": "GET"}
+    took = [series([0.001] * 12 + [0.5] * 12, labels=labels)]
+    seen = observed(answers=[series([1.0] * 24, labels=labels)], time=took, scrapes=scrapes(0.6))
+    seen = dataclasses.replace(seen, before=before, during=now)
+    return {cause.subject for cause in traces.slow(seen, traces.traced(seen))}
+
+
+def test_on_a_busy_machine_what_stands_out_is_named_be_it_one_place_or_two() -> None:
+    assert on_a_busy_machine(("GET /a", 0.9), ("GET /b", 0.2), ("GET /c", 0.2)) == {"GET /a"}
+    assert on_a_busy_machine(("GET /a", 0.6), ("GET /b", 0.4), ("GET /c", 0.15)) == {"GET /a", "GET /b"}
+
+
+def test_on_a_busy_machine_no_place_of_many_is_to_blame() -> None:
+    assert on_a_busy_machine(("GET /a", 0.4), ("GET /b", 0.3), ("GET /c", 0.3), ("GET /d", 0.2)) == set()
+
+
 # -- lines -----------------------------------------------------------------------------------------
 
 WRITTEN = [series([3.0] * 24, labels={"job": "shop"})]
@@ -167,6 +187,19 @@ def growing(begin: float) -> list[str]:
 def test_the_series_of_an_instance_that_has_come_up_are_no_growth_without_end() -> None:
     assert growing(START) == ["series"]
     assert growing(60.0) == []
+
+
+def test_what_was_started_just_before_is_no_growth_without_end() -> None:
+    """On a slow machine its first scrapes fail, and its first requests take half a minute to come."""
+    labels = {"job": "shop", "instance": "b"}
+    page = series([0.0, 0.0, 0.0, *(400.0 + 15 * n for n in range(7))], labels=labels)
+    seen = observed(samples=[page], started=[series([START - 3.0] * 10, labels=labels)])
+    seen = dataclasses.replace(seen, series={**seen.series, "versions": [instance("b", "1", START)]})
+    assert volumes.growing(seen) == []
+    long_ago = {**seen.series, "started": [series([START - 600.0] * 10, labels=labels)]}
+    page = series([*([400.0] * 3), *(400.0 + 15 * n for n in range(1, 8))], labels=labels)
+    seen = dataclasses.replace(seen, series={**long_ago, "samples": [page]})
+    assert [cause.kind for cause in volumes.growing(seen)] == ["series"]
 
 
 # -- more work for each request --------------------------------------------------------------------
