@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from functools import cache
@@ -33,7 +34,11 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     """Run promtool or amtool; a machine without them fails the test with the remedy."""
     program = str(command[0])
     assert shutil.which(program), f"{program} is missing: apt-get install prometheus prometheus-alertmanager"
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120)
+    # It collects garbage for a quarter of its short life; four times as much room is still little.
+    environ = {**os.environ, "GOGC": "400"}
+    return subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, timeout=120, env=environ
+    )
 
 
 @cache

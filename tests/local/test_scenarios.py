@@ -3,75 +3,121 @@
 All of them run by `make scenarios`. Here are one that is slow, in two places at once, and one that fails for
 some inputs only; and the time before each, when nothing is wrong. While the second lasts, a trace, an
 alert and a service are asked for by the command line, as one would who was paged.
+
+Each has a stack of its own, side by side: for most of their time they wait.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from polling import until
 
 from observability.diagnose.breaking import Bench
-from observability.diagnose.command import diagnose
 from observability.diagnose.scenario import load
 from observability.diagnose.scenario_command import bench_of
-from observability.diagnose.verify import verify
+from observability.diagnose.verify import BASELINE, Result, verify
 from observability.sources import TraceQuery
 from tests.local.conftest import running
 
-BASELINE = 30.0
-"""Seconds, as of `dashcam scenario verify`: with half of it too few slow requests are there to compare."""
+pytestmark = pytest.mark.takes(100)
+
+SLOW, FAILING = "two-at-once", "minus-failing-for-some"
+DASHCAM = Path(sys.executable).with_name("dashcam")
+
+Answers = dict[str, Any]
+"""What `dashcam diagnose` answered, by the option it was asked with."""
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with running(tmp_path_factory.mktemp("scenarios"), TRAFFIC="on", TRAFFIC_RATE="15") as stack:
-        yield bench_of(stack.settings)
+def answers() -> Answers:
+    return {}
 
 
-def test_two_causes_at_once_are_named_first(bench: Bench) -> None:
-    _named_first(bench, "two-at-once")
+@pytest.fixture(scope="module")
+def runs(
+    tmp_path_factory: pytest.TempPathFactory, answers: Answers
+) -> Iterator[Mapping[str, Future[Result]]]:
+    folders = {name: tmp_path_factory.mktemp(name) for name in (SLOW, FAILING)}
+
+    def run(name: str) -> Result:
+        with running(folders[name], TRAFFIC="on", TRAFFIC_RATE="15") as stack:
+            bench = bench_of(stack.settings)
+
+            def during() -> None:
+                if name == FAILING:
+                    answers.update(_paged(bench))
+
+            return verify(bench, load()[name], BASELINE, during=during)
+
+    with ThreadPoolExecutor(len(folders)) as side_by_side:
+        yield {name: side_by_side.submit(run, name) for name in folders}
 
 
-def test_a_failure_is_named_first_and_by_the_trace_the_alert_and_the_service_that_one_asks_for(
-    bench: Bench,
-) -> None:
-    def asked() -> None:
-        since = int((time.time() - 30) * 1e6)
-        query = TraceQuery("minus", since, int(time.time() * 1e6), tags={"error": "true"}, limit=1)
-        (failed,) = until(lambda: bench.sources.traces.search(query), "a trace that fails in minus")
-        (first, *_) = _asked(bench, 0, "--trace", failed.trace_id)["failures"]
-        assert (first["service"], first["error"]) == ("minus", "RuntimeError")
-
-        alert = until(
-            lambda: [a.name for a in bench.sources.metrics.alerts() if "Burn" in a.name], "an alert"
-        )
-        for options in (("--alert", alert[0]), ("--service", "car", "--since", "2m")):
-            (cause, *_) = _asked(bench, 1, *options)["causes"]
-            assert (cause["kind"], cause["service"]) == ("failing", "minus"), options
-            assert cause["evidence"], options
-
-    _named_first(bench, "minus-failing-for-some", asked)
+def _paged(bench: Bench) -> Answers:
+    """What one asks who is paged for the failure: about a trace of it, the alert, the service."""
+    since = int((time.time() - 30) * 1e6)
+    query = TraceQuery("minus", since, int(time.time() * 1e6), tags={"error": "true"}, limit=1)
+    (failed,) = until(lambda: bench.sources.traces.search(query), "a trace that fails in minus")
+    (alert, *_) = until(
+        lambda: [a.name for a in bench.sources.metrics.alerts() if "Burn" in a.name], "an alert", within=30
+    )
+    return {
+        "--trace": _asked(bench, 0, "--trace", failed.trace_id),
+        "--alert": _asked(bench, 1, "--alert", alert),
+        "--service": _asked(bench, 1, "--service", "car", "--since", "2m"),
+    }
 
 
 def _asked(bench: Bench, status: int, *options: str) -> Any:
     """The JSON that `dashcam diagnose` answers about the bench's stack."""
-    settings = bench.settings
-    environ = {name: str(value) for name, value in settings.as_environ().items()}
-    done = CliRunner().invoke(diagnose, [*options, "--json"], env=environ)
-    assert done.exit_code == status, done.output
+    command = [DASHCAM, "diagnose", *options, "--json"]
+    environ = {**os.environ, **bench.settings.as_environ()}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == status, done.stdout + done.stderr
     return json.loads(done.stdout)
 
 
-def _named_first(bench: Bench, name: str, during: Any = lambda: None) -> None:
-    result = verify(bench, load()[name], BASELINE, during=during)
+@pytest.mark.parametrize("name", [SLOW, FAILING])
+def test_the_cause_is_named_first_within_a_minute(runs: Mapping[str, Future[Result]], name: str) -> None:
+    result = runs[name].result()
     assert result.passed, f"expected {result.expected}, named {result.named}"
     assert result.took is not None
     assert result.took < 60
-    assert result.recovered is not None
-    assert result.alarms == (), "something was named before there was a fault"
+
+
+@pytest.mark.parametrize("name", [SLOW, FAILING])
+def test_nothing_is_named_before_there_is_a_fault(runs: Mapping[str, Future[Result]], name: str) -> None:
+    assert runs[name].result().alarms == ()
+
+
+@pytest.mark.parametrize("name", [SLOW, FAILING])
+def test_the_recovery_is_seen(runs: Mapping[str, Future[Result]], name: str) -> None:
+    assert runs[name].result().recovered is not None
+
+
+@pytest.mark.parametrize("option", ["--alert", "--service"])
+def test_asked_by_the_alert_or_the_service_it_names_the_same_cause(
+    runs: Mapping[str, Future[Result]], answers: Answers, option: str
+) -> None:
+    runs[FAILING].result()
+    (cause, *_) = answers[option]["causes"]
+    assert (cause["kind"], cause["service"]) == ("failing", "minus")
+    assert cause["evidence"]
+
+
+def test_asked_for_one_trace_it_names_where_its_failure_began(
+    runs: Mapping[str, Future[Result]], answers: Answers
+) -> None:
+    runs[FAILING].result()
+    (first, *_) = answers["--trace"]["failures"]
+    assert (first["service"], first["error"]) == ("minus", "RuntimeError")
