@@ -15,7 +15,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from observability import schema
 from observability.access_line import MAX_AGENT, MAX_PATH, AccessLines, Answered
-from observability.conventions import KNOWN_METHODS
+from observability.conventions import KNOWN_METHODS, UNKNOWN, outcome
 from observability.exceptions import SPAN_KEY
 from observability.local_trace import ERROR, keep
 from observability.propagation import TRACE_RESPONSE, identity, traceresponse
@@ -47,20 +47,23 @@ class AccessLog:
 class Exchange:
     """What is known about one request and its response."""
 
+    # As it is before the response begins.
+    _outcome = UNKNOWN
+    _status = 0
+    _length = -1
+    _route = schema.UNMATCHED_ROUTE
+    _done = False
+    plain = False
+    """Whether the body stands in memory as a whole and nobody wants to know when it is out."""
+    size = 0
+    ids: tuple[str, str] | None = None
+    """Trace and span as hexadecimal digits, once the response began."""
+
     def __init__(self, lines: AccessLines, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         self._lines = lines
         self._environ = environ
         self._start_response = start_response
         self._began = time.perf_counter()
-        self._status = 0
-        self._length = -1
-        self._route = schema.UNMATCHED_ROUTE
-        self._done = False
-        self.plain = False
-        """Whether the body stands in memory as a whole and nobody wants to know when it is out."""
-        self.size = 0
-        self.ids: tuple[str, str] | None = None
-        """Trace and span as hexadecimal digits, once the response began."""
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """What the application is given as `start_response`."""
@@ -74,7 +77,8 @@ class Exchange:
         rule = getattr(self._environ.get("werkzeug.request"), "url_rule", None)
         if rule is not None:  # Flask forgets the request before the body is out
             self._route = rule.rule
-        self._status = int(status[:3]) if status[:3].isdigit() else 0
+        self._outcome = outcome(status)
+        self._status = self._outcome.code
         for name, value in headers:
             if len(name) == 14 and name.lower() == "content-length" and value.isdigit():
                 self._length = int(value)

@@ -7,8 +7,10 @@ which headers are to be captured, which URLs are to be left out, whether unknown
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from opentelemetry.instrumentation.wsgi import (
@@ -90,9 +92,9 @@ class ServerConventions:
             return None
         try:
             if path:
-                found += otlp.text_attribute("url.path", path)
+                found += _path(path)
             if query:
-                found += otlp.text_attribute("url.query", redaction.text(query))
+                found += _query(query)
         except UnicodeEncodeError:
             return None
         return found
@@ -135,6 +137,42 @@ class ServerConventions:
         if route is not None:
             found["http.route"] = route
         return found
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _path(path: str) -> bytes:
+    return otlp.text_attribute("url.path", path)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _query(query: str) -> bytes:
+    return otlp.text_attribute("url.query", redaction.text(query))
+
+
+class Outcome(NamedTuple):
+    """What a response's status line says: the attributes, the same as fields of a span, and the label."""
+
+    code: int
+    failed: bool
+    attributes: Mapping[str, Any]
+    encoded: bytes
+    label: str
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def outcome(status: str) -> Outcome:
+    """The outcome of a WSGI status line, as `200 OK`. Code 0 for what is none."""
+    code = int(status[:3]) if status[:3].isdigit() else 0
+    found: dict[str, Any] = {"http.response.status_code": code}
+    failed = code >= 500 or code < 100
+    if failed:
+        found["error.type"] = status.partition(" ")[0]
+    encoded = b"".join(otlp.attributes(otlp.SPAN_ATTRIBUTE, found))
+    return Outcome(code, failed, MappingProxyType(found), encoded, str(code))
+
+
+UNKNOWN = Outcome(0, True, MappingProxyType({}), b"", "0")
+"""There is no response yet."""
 
 
 def _client(get: Callable[..., Any], found: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation import _SPAN_KEY
 from prometheus_client.samples import Exemplar
 
-from observability import exceptions, otlp, propagation, schema
+from observability import exceptions, propagation, schema
 from observability.access import Exchange
 from observability.access_line import AccessLines
 from observability.conventions import OTHER, ServerConventions
@@ -118,7 +118,7 @@ class Request(Exchange):
 
     span: trace.Span | None = None
     _rule: str | None = None
-    _outcome: Mapping[str, Any] = MappingProxyType({})
+    _attributes: Mapping[str, Any] = MappingProxyType({})
     _token: Any = None
     excluded = False
 
@@ -135,10 +135,9 @@ class Request(Exchange):
         shown = "HTTP" if self.method == OTHER else self.method
         # An unknown path is any user's text and does not name a span.
         name = f"{shown} {rule.rule}" if rule is not None else shown
-        if trace.get_current_span() is trace.INVALID_SPAN:
+        context, kind = contexts.get_current(), SpanKind.INTERNAL
+        if not context or trace.get_current_span(context) is trace.INVALID_SPAN:
             context, kind = propagation.extract(self._environ), SpanKind.SERVER
-        else:
-            context, kind = contexts.get_current(), SpanKind.INTERNAL
         self._rule = rule.rule if rule is not None else None
         tracer = self.parts.tracer
         if isinstance(tracer, SpanTracer):
@@ -173,33 +172,31 @@ class Request(Exchange):
         if propagator is not None and span is not None:
             propagator.inject(headers, setter=default_response_propagation_setter)
         super().answer(status, headers)
-        outcome: dict[str, Any] = {"http.response.status_code": self._status}
-        if self._status >= 500 or self._status < 100:
-            outcome["error.type"] = status.partition(" ")[0]
-            if span is not None and span.is_recording():
-                span.set_status(_ERROR)
+        found = self._outcome
+        if found.failed and span is not None and span.is_recording():
+            span.set_status(_ERROR)
+        self._attributes = found.attributes
         if self.parts.conventions.captures_response:
-            outcome |= self.parts.conventions.response(headers)
-        self._outcome = outcome
+            self._attributes = {**found.attributes, **self.parts.conventions.response(headers)}
         if isinstance(span, RecordedSpan) and span.collected and span.is_recording():
-            span.set_attributes(outcome)
+            span.set_attributes(self._attributes)
 
     def attributes(self) -> dict[str, Any]:
         """The span's attributes, as far as they are known by now."""
-        return self.parts.conventions.request(self._environ, self._rule) | dict(self._outcome)
+        return {**self.parts.conventions.request(self._environ, self._rule), **self._attributes}
 
     def encoded(self) -> bytes | None:
         """The same as fields of an OTLP span, where that is known without collecting them."""
         first = self.parts.conventions.encoded(self._environ, self._rule)
         if first is None or self.parts.conventions.captures_response:
             return None
-        return first + b"".join(otlp.attributes(otlp.SPAN_ATTRIBUTE, self._outcome))
+        return first + self._outcome.encoded
 
     def measure(self) -> None:
         """The application has returned: its duration, with the span as exemplar where it will be found."""
         if self.span is None:
             return
-        labels = (self.method, self._route, str(self._status))
+        labels = (self.method, self._route, self._outcome.label)
         self.parts.metrics.answered(labels, time.perf_counter() - self._began, self._exemplar())
 
     def _exemplar(self) -> dict[str, str] | None:

@@ -18,7 +18,7 @@ from typing import Any
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status
+from opentelemetry.trace import Link, SpanContext, Status
 
 from observability.spans import UNSET, RecordedSpan
 
@@ -113,13 +113,8 @@ def attributes(tag: bytes, given: Mapping[str, Any] | None) -> list[bytes]:
 
 
 def text_attribute(key: str, text: str) -> bytes:
-    """The field of one attribute of a span, a text that is not expected to come again."""
-    return field(SPAN_ATTRIBUTE, _key(key) + field(b"\x12", field(b"\x0a", text.encode())))
-
-
-@functools.lru_cache(maxsize=256)
-def _key(key: str) -> bytes:
-    return field(b"\x0a", key.encode())
+    """The field of one attribute of a span. Raises UnicodeEncodeError for a text that cannot be encoded."""
+    return field(SPAN_ATTRIBUTE, key_value(key, text))
 
 
 # -- a span ----------------------------------------------------------------------------------------
@@ -129,9 +124,9 @@ _NO_STATUS = b"\x7a\x00"
 
 
 @functools.lru_cache(maxsize=1024)
-def _name_and_kind(name: str, kind: SpanKind) -> bytes:
+def _name_and_kind(name: str, kind: int) -> bytes:
     named = field(b"\x2a", name.encode("utf-8", "replace")) if name else b""
-    return named + b"\x30" + varint(kind.value + 1)
+    return named + b"\x30" + varint(kind + 1)
 
 
 def span(ended: ReadableSpan) -> bytes:
@@ -139,24 +134,25 @@ def span(ended: ReadableSpan) -> bytes:
     context, parent, status = ended.context, ended.parent, ended.status
     assert context is not None
     trace_id, span_id, _, _, state, _ = context
-    head = _HEAD.pack(b"\x0a\x10", trace_id >> 64, trace_id & _HALF, b"\x12\x08", span_id)
-    times = _TIMES.pack(b"\x39", ended.start_time or 0, b"\x41", ended.end_time or 0)
-    parts = [head, _name_and_kind(ended.name, ended.kind), times]
+    found = (
+        _HEAD.pack(b"\x0a\x10", trace_id >> 64, trace_id & _HALF, b"\x12\x08", span_id)
+        # By the number: an enumeration's member is hashed in Python.
+        + _name_and_kind(ended.name, ended.kind._value_)
+        + _TIMES.pack(b"\x39", ended.start_time or 0, b"\x41", ended.end_time or 0)
+    )
     if state:
-        parts.append(field(b"\x1a", _trace_state(context)))
+        found += field(b"\x1a", _trace_state(context))
     remote = False
     if parent is not None:
-        parts.append(b"\x22\x08" + parent.span_id.to_bytes(8, "big"))
+        found += b"\x22\x08" + parent.span_id.to_bytes(8, "big")
         remote = parent.is_remote
-    written = ended.encoded() if isinstance(ended, RecordedSpan) else None
-    if written is not None:
-        parts.append(written)
-    else:
-        parts += attributes(SPAN_ATTRIBUTE, ended.attributes)
-    if not isinstance(ended, RecordedSpan) or ended.extended:
-        parts += _extras(ended)
-    parts += (_NO_STATUS if status is UNSET else _status(status), _FLAGS[remote])
-    return b"".join(parts)
+    ours = ended if isinstance(ended, RecordedSpan) else None
+    written = ours.encoded() if ours is not None else None
+    if written is None:
+        written = b"".join(attributes(SPAN_ATTRIBUTE, ended.attributes))
+    if ours is None or ours.extended:
+        written += b"".join(_extras(ended))
+    return found + written + (_NO_STATUS if status is UNSET else _status(status)) + _FLAGS[remote]
 
 
 def _extras(ended: ReadableSpan) -> list[bytes]:

@@ -103,17 +103,23 @@ class SpanQueue(SpanProcessor):
             except Exception as error:
                 dropped = type(error).__qualname__
                 _logger.warning("A span could not be encoded", exc_info=True)
-        if dropped is None:
-            with self._lock:
-                dropped = self._refusal()
-                if dropped is None:
-                    self._queue.append(item)
-                    if self._thread is None:
-                        self._start()
-                    elif len(self._queue) == self._batch:
-                        self._changed.notify_all()
+            else:
+                dropped = self._take(item)
         if dropped is not None:
             self.lost(1, dropped)
+
+    def _take(self, item: Any) -> str | None:
+        """Queue what waits for its batch, or answer why not."""
+        with self._lock:
+            waiting = len(self._queue)
+            if self._closed or waiting >= self._capacity:
+                return self._refusal()
+            self._queue.append(item)
+            if self._thread is None:
+                self._start()
+            elif waiting + 1 == self._batch:
+                self._changed.notify_all()
+        return None
 
     def lost(self, number: int, reason: str) -> None:
         """Count spans that ended and cannot be queued."""

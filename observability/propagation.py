@@ -79,7 +79,7 @@ def extract(environ: dict[str, Any]) -> Context:
 def identity(span: trace.Span) -> tuple[str, str] | None:
     """Trace id and span id of `span` as hexadecimal digits, or None where it has no valid identity."""
     trace_id, span_id, _, _, _, valid = span.get_span_context()
-    return (f"{trace_id:032x}", f"{span_id:016x}") if valid else None
+    return (trace_id.to_bytes(16, "big").hex(), span_id.to_bytes(8, "big").hex()) if valid else None
 
 
 def traceresponse(span: trace.Span, ids: tuple[str, str]) -> str:
@@ -87,7 +87,8 @@ def traceresponse(span: trace.Span, ids: tuple[str, str]) -> str:
 
     Its sampled flag says that the span will be found: it was sampled, or is certain to be kept.
     """
-    return f"00-{ids[0]}-{ids[1]}-{span.get_span_context().trace_flags & 0xFF | promised(span):02x}"
+    flags = span.get_span_context().trace_flags & 0xFF
+    return f"00-{ids[0]}-{ids[1]}-{flags if flags & 1 else flags | promised(span):02x}"
 
 
 def current_trace_id() -> str | None:

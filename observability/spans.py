@@ -267,7 +267,8 @@ class SpanTracer(sdk.Tracer):
         later: Later | None = None,
     ) -> trace.Span:
         """As the API has it. `later` collects the first attributes; no sampler is shown them."""
-        parent: SpanContext | None = trace.get_current_span(context).get_span_context()
+        empty = context is not None and not context
+        parent: SpanContext | None = None if empty else trace.get_current_span(context).get_span_context()
         if not self._is_enabled():
             return trace.NonRecordingSpan(parent or trace.INVALID_SPAN_CONTEXT)
         if parent is None or not parent.is_valid:
