@@ -5,4 +5,5 @@ verified: $(VENV)/.dev ## Write docs/verified.md from the last runs of the tests
 
 .PHONY: test-integration
 test-integration: $(VENV)/.dev tools ## Run the real Jaeger, Collector and others against what we say of them
-	$(BIN)/pytest --durations=10 tests/integration tests/k8s_programs
+	@# Two processes: most of the time is spent in waiting for a program, or for what it does by the clock.
+	$(BIN)/pytest --durations=10 -n 2 --dist loadfile --no-loadscope-reorder tests/integration tests/k8s_programs
