@@ -80,12 +80,17 @@ lock: $(BIN)/uv ## Resolve every requirements.in again into its hashed requireme
 	for name in requirements requirements-uv services/car/requirements services/minus/requirements services/web/requirements; do \
 		$(COMPILE) $$name.in -c requirements-dev.txt -o $$name.txt; done
 
+# Files side by side, in the order of tests/conftest.py.
+SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
+# One more than there are cores: a third of the time is waiting, for processes to start and to end.
+WORKERS = $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+
 test: ## Everything that CI runs: lint, generated files, and all tests
 	@$(MAKE) --no-print-directory prerequisites-test dev
 	@$(MAKE) --no-print-directory lint check-generated
-	$(BIN)/pytest --durations=10 -n auto --dist loadfile tests/unit tests/contract
-	@# Two stacks at a time and no more, for these tests hold times.
-	$(BIN)/pytest --durations=10 -n 2 --dist loadfile tests/local tests/browser
+	$(BIN)/pytest --durations=10 -n $(WORKERS) $(SIDE_BY_SIDE) tests/unit tests/contract
+	@# Three at a time and no more, for these tests hold times; a stack that is idle needs little.
+	$(BIN)/pytest --durations=10 -n 3 $(SIDE_BY_SIDE) tests/local tests/browser
 
 test-unit: $(VENV)/.dev ## One folder of the tests; likewise test-contract, test-local, test-browser
 test-unit test-contract test-local test-browser: test-%: $(VENV)/.dev
@@ -150,7 +155,7 @@ test-images: $(VENV)/.dev ## Build the images, run each, and look inside (with E
 .PHONY: scenarios
 
 scenarios: $(VENV)/.dev prerequisites ## Break a stack of its own in every known way; the diagnosis must name each cause
-	$(BIN)/dashcam scenario verify --all --stacks 2 --junit .dashcam/scenarios.xml --markdown .dashcam/scenarios.md
+	$(BIN)/dashcam scenario verify --all --stacks 3 --junit .dashcam/scenarios.xml --markdown .dashcam/scenarios.md
 
 include services/images.mk
 include k8s/tools.mk
