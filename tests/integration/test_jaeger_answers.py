@@ -23,11 +23,14 @@ from tests.integration import answers
 from tests.integration.otlpcases import Made, batches
 from tests.integration.twobackends import Both, both
 
-pytestmark = pytest.mark.verifies(
-    component="Jaeger",
-    claim="gives the answers that the embedded backend gives, to every query of its API, for any traces; "
-    "what differs is listed in docs/backend.md",
-)
+pytestmark = [
+    pytest.mark.takes(40),
+    pytest.mark.verifies(
+        component="Jaeger",
+        claim="gives the answers that the embedded backend gives, to every query of its API, for any traces; "
+        "what differs is listed in docs/backend.md",
+    ),
+]
 
 BACKEND_PAGE = Path(__file__).parents[2] / "docs" / "backend.md"
 NOW = time.time_ns() // 1_000_000_000 * 1_000_000_000

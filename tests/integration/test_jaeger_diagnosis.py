@@ -14,10 +14,13 @@ from observability.diagnose.scenario_command import bench_of
 from observability.diagnose.verify import verify
 from tests.local.conftest import running
 
-pytestmark = pytest.mark.verifies(
-    component="Jaeger",
-    claim="is read by the diagnosis, which names the two causes of a stack that is broken in two places",
-)
+pytestmark = [
+    pytest.mark.takes(110),
+    pytest.mark.verifies(
+        component="Jaeger",
+        claim="is read by the diagnosis, which names the two causes of a stack that is broken in two places",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,14 @@ from polling import until
 
 from tests.local.conftest import RunningStack
 
-pytestmark = pytest.mark.verifies(
-    component="Jaeger",
-    claim="holds one request through web, car and minus, joined with its log lines and exemplars: "
-    "all assertions of the local end-to-end test, through Jaeger's own API",
-)
+pytestmark = [
+    pytest.mark.takes(55),
+    pytest.mark.verifies(
+        component="Jaeger",
+        claim="holds one request through web, car and minus, joined with its log lines and exemplars: "
+        "all assertions of the local end-to-end test, through Jaeger's own API",
+    ),
+]
 
 
 def test_the_console_answers_the_query_api_as_jaeger_itself_does(stack: RunningStack, quote: Sent) -> None:

@@ -28,6 +28,8 @@ from realprograms import record_collector, record_jaeger
 from spans import Piece, Sender
 from verifying import Recorder
 
+pytestmark = pytest.mark.takes(60)
+
 FASTER = 60
 """Ten seconds of an outage stand for ten minutes: retries wait a sixtieth of what they do in a cluster."""
 

@@ -1,6 +1,7 @@
 """One node with the settings of production: TLS to everyone, and to other nodes on both sides.
 
-The first of this folder by its name: this node is gone before the one of all other tests is started.
+The first of this folder, by its name and by the time that it says for all of it: this node is gone before the
+one of all other tests is started.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from verifying import Recorder
 
 from tests.integration.search.conftest import bootstrap_script, password, record, run_bootstrap
 
-pytestmark = pytest.mark.verifies(
-    component="Elasticsearch",
-    claim="starts with the production settings, TLS on both ports, and is bootstrapped over it",
-)
+pytestmark = [
+    pytest.mark.takes(150),
+    pytest.mark.verifies(
+        component="Elasticsearch",
+        claim="starts with the production settings, TLS on both ports, and is bootstrapped over it",
+    ),
+]
 
 
 @pytest.fixture(scope="module")
