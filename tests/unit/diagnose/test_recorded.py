@@ -185,6 +185,17 @@ def test_traces_that_come_late_change_no_place(name: str) -> None:
     assert places(found) <= places(judge(whole))
 
 
+@pytest.mark.parametrize("name", FROM_TRACES)
+def test_metrics_that_come_two_scrapes_late_change_no_cause(name: str) -> None:
+    whole = seen(name)
+    series = {
+        query: [cut for one in found if (cut := until(one, whole.end - 10)).points]
+        for query, found in whole.series.items()
+    }
+    met, named = load()[name].judged(judge(dataclasses.replace(whole, series=series)))
+    assert met, named
+
+
 @pytest.mark.parametrize("name", REQUESTS)
 def test_sampled_at_one_percent_it_says_so_and_blames_nobody_else(name: str) -> None:
     whole = seen(name)
