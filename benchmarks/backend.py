@@ -332,12 +332,17 @@ def queries(sample: list[str], logs_sample: list[str]) -> dict[str, list[str]]:
         "logs: text, rare": ["/api/logs?q=needle"] * 20,
         "logs: text, common": ["/api/logs?q=cars&limit=100"] * 10,
         "logs: text, absent": ["/api/logs?q=haystack"] * 20,
-        "logs: field": many(
-            10, lambda: f"/api/logs?field=url.path:/cars/maker-7/model-{dice.randrange(5000)}"
+        "logs: field, rare": many(
+            20, lambda: f"/api/logs?field=url.path:/cars/maker-7/model-{dice.randrange(5000)}"
         ),
+        "logs: text of common words, rare": many(
+            20, lambda: f"/api/logs?q=maker-{dice.randrange(50)}/model-{dice.randrange(5000)}"
+        ),
+        "logs: field, common": ["/api/logs?field=http.response.status_code:500"] * 10,
         "logs: trace id": [f"/api/logs?trace_id={dice.choice(logs_sample)}" for _ in range(20)],
         "logs: histogram": ["/api/logs/histogram?buckets=60"] * 10,
-        "logs: histogram of a text": ["/api/logs/histogram?buckets=60&q=needle"] * 10,
+        "logs: histogram of a text, rare": ["/api/logs/histogram?buckets=60&q=needle"] * 10,
+        "logs: histogram of a text, common": ["/api/logs/histogram?buckets=60&q=cars"] * 10,
     }
 
 

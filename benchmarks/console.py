@@ -30,7 +30,7 @@ def pages(sample: list[str]) -> dict[str, list[str]]:
     traces = [dice.choice(sample) for _ in range(2 * ROUNDS)]
     return {
         "overview": ["/"] * ROUNDS,
-        "traces: form": ["/search"] * ROUNDS,
+        "traces: 20 of every service": ["/search"] * ROUNDS,
         "traces: 20 of a service": ["/search?service=car"] * ROUNDS,
         "traces: 200 of a service": ["/search?service=car&limit=200"] * ROUNDS,
         "traces: errors only": ["/search?service=car&errors=1"] * ROUNDS,
@@ -40,7 +40,9 @@ def pages(sample: list[str]) -> dict[str, list[str]]:
         "comparison": [f"/trace/{a}...{b}" for a, b in zip(traces[::2], traces[1::2], strict=True)],
         "logs": ["/logs"] * ROUNDS,
         "logs: 100 errors of a service": ["/logs?service=car&level=ERROR&limit=100"] * ROUNDS,
-        "logs: text": ["/logs?q=needle"] * ROUNDS,
+        "logs: text, rare": ["/logs?q=needle"] * ROUNDS,
+        "logs: text, common": ["/logs?q=cars"] * ROUNDS,
+        "logs: field, common": ["/logs?fields=http.response.status_code%3D500"] * ROUNDS,
         "metrics": ["/monitor?service=car"] * ROUNDS,
         "query": ["/explore?expr=up"] * ROUNDS,
         "alerts": ["/alerts"] * ROUNDS,

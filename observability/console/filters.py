@@ -80,6 +80,11 @@ def count(value: float | None) -> str:
     return f"{round(value):,}".replace(",", "\u202f")
 
 
+def rounded(value: int) -> str:
+    """A number that is not known more exactly than to two digits."""
+    return count(round(value, 2 - len(str(abs(value)))))
+
+
 def number(value: float | None) -> str:
     """Any value of a metric."""
     if value is None or not math.isfinite(value):
@@ -171,6 +176,7 @@ def install(app: Flask) -> None:
         share,
         size,
         count,
+        rounded,
         number,
         clock,
         date,

@@ -12,7 +12,8 @@ The list answers `logs`, `total`, `total_relation` (`eq` or `gte`), `next` and `
 every term is in the text of its values, as a part of it and in any case.
 
 The histogram answers counts by severity of `buckets` (60) equal spans of time; the last hour where no
-time is given.
+time is given. Where many blocks can hold a match of a text or a field, it is estimated from a sample of them
+and `total_relation` is `about`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections.abc import Callable
 import orjson
 from flask import Blueprint, Response, request
 
-from observability.local import log_query, params
+from observability.local import log_histogram, log_query, params
 from observability.local.lines import LEVELS, level_name
 from observability.local.log_match import LogQuery, split_terms
 from observability.local.params import BadParameter
@@ -73,12 +74,12 @@ class LogsApi:
     def histogram(self) -> Response:
         query, edges = histogram_query(int(self._clock() * 1_000_000))
         with self._reader.snapshot() as db:
-            counts, exact = log_query.histogram(db, query, edges)
+            counts, exact = log_histogram.histogram(db, query, edges)
         body = {
             "start": edges[0],
             "end": edges[-1],
             "width": edges[1] - edges[0],
-            "total_relation": "eq" if exact else "gte",
+            "total_relation": "eq" if exact else "about",
             "buckets": [
                 {"start": start, "counts": _by_name(count)}
                 for start, count in zip(edges, counts, strict=False)

@@ -32,8 +32,6 @@ _SEPARATORS = bytes(c if c >= 128 or chr(c).isalnum() else 32 for c in range(256
 """A table for bytes.translate that turns ASCII punctuation and control characters into spaces."""
 
 _WORD = re.compile(rb"[0-9A-Za-z\x80-\xff]+")
-_STRUCTURE = (b"", b":", b",", b"{", b"}", b"[", b"]")
-"""What the JSON between two texts begins with."""
 
 
 def pack_spans(rows: Sequence[SpanRow]) -> bytes:
@@ -116,9 +114,14 @@ def log_times(payload: bytes, n: int, services: Sequence[str]) -> LogBlock:
     return _log_block(zlib.decompressobj().decompress(payload, 11 * n), n, services)
 
 
+def lowered(text: bytes) -> bytes:
+    """A UTF-8 text in lower case, as searches compare it."""
+    return text.decode(errors="replace").lower().encode()
+
+
 def words(text: bytes) -> set[bytes]:
-    """The lower-case words of a UTF-8 text: runs of ASCII letters and digits and of all other characters."""
-    return set(text.decode(errors="replace").lower().encode().translate(_SEPARATORS).split())
+    """The words of a text made by :func:`lowered`: runs of ASCII letters and digits and of all non-ASCII."""
+    return set(text.translate(_SEPARATORS).split())
 
 
 def is_hex(word: bytes) -> bool:
@@ -129,19 +132,6 @@ def is_hex(word: bytes) -> bool:
 def join_words(found: Iterable[bytes]) -> bytes:
     """Distinct words, sorted, each between newlines."""
     return b"\n" + b"\n".join(sorted(found)) + b"\n"
-
-
-def has_word(words: bytes, word: bytes) -> bool:
-    """Whether a list made by join_words has a word. Halves the list until it is found, as it is sorted."""
-    low, high = 1, len(words)
-    while low < high:
-        start = words.rfind(b"\n", low - 1, (low + high) // 2) + 1
-        end = words.find(b"\n", start)
-        found = words[start:end]
-        if found == word:
-            return True
-        low, high = (end + 1, high) if found < word else (low, start)
-    return False
 
 
 def pieces(text: str) -> list[bytes]:
@@ -163,22 +153,22 @@ def listed(term: str) -> list[bytes]:
     return found
 
 
-def phrases(text: bytes) -> bytes:
-    """Four-byte tokens, concatenated, of the distinct texts of several words between quotes in JSON lines."""
-    return b"".join({phrase_token(part) for part in set(text.split(b'"')) if is_phrase(part)})
+def phrases(text: bytes) -> set[bytes]:
+    """The distinct texts of several words that stand between quotes in JSON lines made by :func:`lowered`."""
+    return {part for part in set(text.split(b'"')) if is_phrase(part)}
 
 
 def is_phrase(part: bytes) -> bool:
-    """Whether what stands between two quotes has a token.
+    """Whether a text that may stand between two quotes is listed whole.
 
-    One word has none, because words are listed whole; nor has what may as well be the JSON between two texts.
+    One word is not, because words are listed; nor are numbers and moments, of which each line has others.
     """
-    return not part.isalnum() and part[:1] not in _STRUCTURE
+    return not part.isalnum() and not is_numeric(part)
 
 
-def phrase_token(part: bytes) -> bytes:
-    """The token of a text, which another text may share."""
-    return zlib.crc32(part).to_bytes(4, "big")
+def is_numeric(part: bytes) -> bool:
+    """Whether a text may be numbers or a moment, or a part of such, with the JSON around it."""
+    return not part.translate(None, b"0123456789eEtTzZ:.+-, {}[]\n")
 
 
 def _log_block(data: bytes, n: int, services: Sequence[str]) -> LogBlock:

@@ -12,8 +12,8 @@ span_facet   block x operation: counts, bounds of start time and duration
 span         one narrow row a span, to match and to summarise without decoding the payload
 span_data    payload: zlib of an OTLP TracesData message
 log_block, log_facet, log_data   the same for log lines
-log_words    the distinct words of a block's lines; those that are ids apart, because they are most of them;
-             tokens of the texts of several words (see blocks.py), in front because they are looked at first
+log_words    the distinct words of a block's lines; those that are ids apart, because they are most of them
+log_phrases  the distinct texts of several words in them
 log_traces   the trace ids of a block's lines, concatenated
 tail         how far each log file has been read
 """
@@ -25,7 +25,7 @@ import sqlite3
 from pathlib import Path
 from typing import BinaryIO
 
-VERSION = 6
+VERSION = 7
 PAGE = 4096
 
 SCHEMA = """
@@ -67,8 +67,9 @@ CREATE TABLE log_facet (
     PRIMARY KEY (block, service, level)
 ) WITHOUT ROWID;
 CREATE TABLE log_words (
-    block INTEGER PRIMARY KEY, phrases BLOB NOT NULL, words BLOB NOT NULL, ids BLOB NOT NULL
+    block INTEGER PRIMARY KEY, words BLOB NOT NULL, ids BLOB NOT NULL
 );
+CREATE TABLE log_phrases (block INTEGER PRIMARY KEY, phrases BLOB NOT NULL);
 CREATE TABLE log_traces (block INTEGER PRIMARY KEY, traces BLOB NOT NULL);
 CREATE TABLE log_data (block INTEGER PRIMARY KEY, payload BLOB NOT NULL);
 CREATE TABLE tail (

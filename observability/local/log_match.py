@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,11 @@ import orjson
 from observability.local.blocks import (
     ID_LENGTH,
     LogBlock,
-    has_word,
     is_hex,
+    is_numeric,
     is_phrase,
     listed,
-    phrase_token,
+    lowered,
     pieces,
 )
 from observability.local.needles import AllOf
@@ -46,7 +45,12 @@ class LogQuery:
     @property
     def plain(self) -> bool:
         """Whether counts by service and level answer it for a block that lies within its times."""
-        return not (self.terms or self.fields or self.trace or self.after)
+        return self.matches_every_line and not self.after
+
+    @property
+    def matches_every_line(self) -> bool:
+        """Whether no line need be read: nothing is asked of its text."""
+        return not (self.terms or self.fields or self.trace)
 
 
 def split_terms(text: str) -> tuple[str, ...]:
@@ -64,40 +68,46 @@ def split_terms(text: str) -> tuple[str, ...]:
 
 
 class WordFilter:
-    """What the words of a block must be for a line of it to match.
+    """What the words and phrases of a block must be for a line of it to match.
 
     A term may begin and end within words. The text of a field is whole words, because quotes, commas or
-    braces surround it in the line.
+    braces surround it in the line; of its name the longest word has to do.
     """
 
     def __init__(self, query: LogQuery) -> None:
-        parts = {piece for term in query.terms for piece in listed(term)}
-        whole = {piece for name, text in query.fields for piece in pieces(f"{name} {_as_written(text)}")}
-        self._ids = [word for word in whole if len(word) >= ID_LENGTH and is_hex(word)]
-        self._words = sorted(whole.difference(self._ids), key=len, reverse=True)
-        self._parts = AllOf([part] for part in sorted(parts, key=len, reverse=True))
-        self._parts_of_ids = any(_may_be_in_id(part) for part in parts)
-        self.phrases = [phrase_token(part) for _, text in query.fields for part in _phrases(text)]
-        """Tokens that the block's phrases must have, all of them."""
+        parts = {part for term in query.terms for part in listed(term)}
+        for name, text in query.fields:
+            words = [*pieces(_as_written(text)), *sorted(pieces(name), key=len)[-1:]]
+            parts |= {b"\n%b\n" % word for word in words}
+        ids = {part for part in parts if len(part) > ID_LENGTH and part[:1] == part[-1:] == b"\n"}
+        ids = {part for part in ids if is_hex(part.strip(b"\n"))}
+        self._ids = AllOf([part] for part in ids)
+        self._parts = AllOf([part] for part in sorted(parts - ids, key=len, reverse=True))
+        self._parts_of_ids = any(_may_be_in_id(part) for part in parts - ids)
+        phrases = [phrase for term in query.terms for phrase in _within_phrase(term)]
+        phrases += [b"\n%b\n" % part for _, text in query.fields for part in _whole_phrases(text)]
+        self._phrases = AllOf([phrase] for phrase in phrases)
 
     def __bool__(self) -> bool:
-        return bool(self._parts or self._words or self._ids)
+        return bool(self._parts or self._ids or self._phrases)
 
     @property
     def needs_ids(self) -> bool:
         """Whether the ids must be looked at as well."""
         return self._parts_of_ids or bool(self._ids)
 
+    @property
+    def needs_phrases(self) -> bool:
+        """Whether the phrases must be looked at as well: first, for they rule out most blocks."""
+        return bool(self._phrases)
+
+    def allows_phrases(self, phrases: bytes) -> bool:
+        """Whether a block with this list of phrases can hold a match."""
+        return self._phrases.within(phrases)
+
     def allows(self, words: bytes, ids: bytes) -> bool:
-        """Whether a block with these words and ids can hold a match."""
-        for i, word in enumerate(self._words):
-            if not has_word(words, word):
-                # It is the rarest so far: what is tried first next time.
-                self._words.insert(0, self._words.pop(i))
-                return False
-        return all(has_word(ids, word) for word in self._ids) and (
-            not self._parts or self._parts.within(words + ids if self._parts_of_ids else words)
-        )
+        """Whether a block with these lists of words and ids can hold a match."""
+        return self._ids.within(ids) and self._parts.within(words + ids if self._parts_of_ids else words)
 
 
 def matching(block: LogBlock, first: int, query: LogQuery) -> Iterator[tuple[int, str]]:
@@ -105,28 +115,44 @@ def matching(block: LogBlock, first: int, query: LogQuery) -> Iterator[tuple[int
 
     `first` is the seq of the block's first line.
     """
+    lines, candidates = _candidates(block, query)
+    for i in heads(block, first, query, candidates):
+        if query.matches_every_line or line_matches(orjson.loads(lines[i]), query):
+            yield i, lines[i]
+
+
+def estimated(block: LogBlock, first: int, query: LogQuery, most: int) -> Iterator[tuple[int, float]]:
+    """As matching, looking at `most` lines or a few more; (index, how many lines it stands for)."""
+    lines, candidates = _candidates(block, query)
+    likely = list(heads(block, first, query, candidates))
+    looked_at = likely[:: max(1, len(likely) // most)]
+    for i in looked_at:
+        if query.matches_every_line or line_matches(orjson.loads(lines[i]), query):
+            yield i, len(likely) / len(looked_at)
+
+
+def _candidates(block: LogBlock, query: LogQuery) -> tuple[list[str], Sequence[int]]:
+    """The lines of a block, and the indexes of those in which the texts asked for stand somewhere."""
     # A list or object stands in the line as itself, not as the text that it is compared as.
     written = [_as_written(text).encode() for _, text in query.fields if text[:1] not in ("[", "{")]
     if any(text not in block.text for text in written):
-        return
+        return [], ()
     text = block.text.decode()
-    lines = text.split("\n")
-    candidates: Sequence[int] = range(len(lines))
     needles = {needle for term in query.terms for needle in _needles(term)}
     needles |= {text.decode().lower() for text in written}
     if query.trace:
         needles.add(query.trace.hex().lstrip("0"))
-    if needles:
-        whole = text.lower()
-        if any(needle not in whole for needle in needles):
-            return
-        lowered = whole.split("\n")
-        for needle in sorted(needles, key=len, reverse=True):
-            candidates = [i for i in candidates if needle in lowered[i]]
-    unconditional = not (query.terms or query.fields or query.trace)
-    for i in heads(block, first, query, candidates):
-        if unconditional or line_matches(orjson.loads(lines[i]), query):
-            yield i, lines[i]
+    lines = text.split("\n")
+    if not needles:
+        return lines, range(len(lines))
+    whole = text.lower()
+    if any(needle not in whole for needle in needles):
+        return [], ()
+    in_lower_case = whole.split("\n")
+    candidates: Sequence[int] = range(len(lines))
+    for needle in sorted(needles, key=len, reverse=True):
+        candidates = [i for i in candidates if needle in in_lower_case[i]]
+    return lines, candidates
 
 
 def heads(block: LogBlock, first: int, query: LogQuery, candidates: Sequence[int]) -> Iterator[int]:
@@ -189,22 +215,28 @@ def _needles(term: str) -> list[str]:
 
 
 def _may_be_in_id(part: bytes) -> bool:
-    """Whether an id may hold a part that :func:`listed` found."""
+    """Whether an id may hold a part that :func:`listed` found, which is no whole word as long as an id."""
     word = part.strip(b"\n")
-    return is_hex(word) and (len(word) >= ID_LENGTH or part != b"\n%b\n" % word)
+    return is_hex(word) and part != b"\n%b\n" % word
 
 
-def _phrases(text: str) -> list[bytes]:
-    """What stands between quotes in each line that has a field with this text, where that is certain.
+def _within_phrase(term: str) -> list[bytes]:
+    """What a phrase of a block holds if one of its lines has a value with the term: the term, or nothing.
 
-    It is not for what may be a number, a list or an object.
+    Nothing is known of one word, which need be in no phrase, of what may be in a number, nor of what JSON
+    writes in another way.
     """
-    with contextlib.suppress(ValueError):
-        float(text)
+    text = term.encode(errors="replace")
+    if len(pieces(term)) < 2 or is_numeric(text) or _as_written(term) != term:
         return []
+    return [text]
+
+
+def _whole_phrases(text: str) -> list[bytes]:
+    """The phrases of each line that has a field with this text; none where it may be a list or an object."""
     if text[:1] in ("[", "{"):
         return []
-    return [part for part in _as_written(text).encode().split(b'"') if is_phrase(part)]
+    return [part for part in lowered(_as_written(text).encode()).split(b'"') if is_phrase(part)]
 
 
 def _as_written(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Finding and counting log lines.
+"""Finding and counting log lines. Over time: log_histogram.py.
 
 A search goes through blocks in the order asked for, looks only into those that can hold a match by
 their summaries, and stops when no later block can change the page. Counting goes by the summaries
@@ -21,7 +21,7 @@ from observability.local.log_match import LogQuery, WordFilter, heads, matching
 PAGE_SECONDS = 3.0
 """How long a page is looked for; then the answer is what was found, with the place to go on from."""
 
-COUNT_SECONDS = 0.1
+COUNT_SECONDS = 0.03
 """How long matches are counted once the page is full; then the total is a lower bound."""
 
 
@@ -38,7 +38,9 @@ class Found:
     """The seq of the newest line stored, matching or not: where a live follow goes on."""
 
 
-class _Block(NamedTuple):
+class Block(NamedTuple):
+    """A block that may hold matches: the seq of its first line, how many, and what its summary says."""
+
     id: int
     n: int
     oldest: int
@@ -61,7 +63,7 @@ class _Page:
         elif entry > self._heap[0]:
             heapq.heapreplace(self._heap, entry)
 
-    def closed_to(self, block: _Block) -> bool:
+    def closed_to(self, block: Block) -> bool:
         """Whether no line of the block, or of one after it, can come onto the page."""
         best = block.newest if self._sign > 0 else -block.oldest
         return len(self._heap) >= self._limit and best < self._heap[0][0]
@@ -82,7 +84,7 @@ def search(db: sqlite3.Connection, query: LogQuery) -> Found:
     page = _Page(query)
     deadline = time.monotonic() + PAGE_SECONDS
     counting = False
-    for block in _blocks(db, query):
+    for block in candidates(db, query):
         if not counting and page.closed_to(block):
             if query.plain:
                 break
@@ -103,21 +105,6 @@ def search(db: sqlite3.Connection, query: LogQuery) -> Found:
     if query.plain:
         found.total = sum(n for _, _, n in counts(db, query, -(2**63), 2**64))
     return found
-
-
-def histogram(db: sqlite3.Connection, query: LogQuery, edges: list[int]) -> tuple[list[dict[int, int]], bool]:
-    """How many lines match between each two edges, by severity number, and whether that is all."""
-    found: list[dict[int, int]] = [{} for _ in edges[1:]]
-    first, width = edges[0], edges[1] - edges[0]
-    exact = True
-    if query.plain:
-        entries: Iterator[tuple[int, int, int]] = counts(db, query, first, width)
-    else:
-        entries, exact = _counts_of_lines(db, query, first, width)
-    for index, level, n in entries:
-        if 0 <= index < len(found):
-            found[index][level] = found[index].get(level, 0) + n
-    return found, exact
 
 
 def services(db: sqlite3.Connection) -> list[str]:
@@ -149,27 +136,13 @@ def counts(db: sqlite3.Connection, query: LogQuery, first: int, width: int) -> I
         (query.start, query.end, *bounds),
     )
     for id_, n, oldest, newest, names_ in straddling.fetchall():
-        block = _Block(id_, n, oldest, newest, json.loads(names_))
+        block = Block(id_, n, oldest, newest, json.loads(names_))
         times = blocks.log_times(_payload(db, block), block.n, block.services)
         for i in heads(times, block.id, query, range(block.n)):
             yield (times.times[i] - first) // width, times.levels[i], 1
 
 
-def _counts_of_lines(
-    db: sqlite3.Connection, query: LogQuery, first: int, width: int
-) -> tuple[Iterator[tuple[int, int, int]], bool]:
-    deadline = time.monotonic() + PAGE_SECONDS
-    entries: list[tuple[int, int, int]] = []
-    for block in _blocks(db, query):
-        if time.monotonic() > deadline:
-            return iter(entries), False
-        unpacked = blocks.unpack_logs(_payload(db, block), block.n, block.services)
-        for i, _ in matching(unpacked, block.id, query):
-            entries.append(((unpacked.times[i] - first) // width, unpacked.levels[i], 1))
-    return iter(entries), True
-
-
-def _blocks(db: sqlite3.Connection, query: LogQuery) -> Iterator[_Block]:
+def candidates(db: sqlite3.Connection, query: LogQuery) -> Iterator[Block]:
     """The blocks that can hold a match, in the order asked for."""
     where = ["b.max_time >= ?", "b.min_time <= ?"]
     values: list[Any] = [query.start, query.end]
@@ -178,11 +151,11 @@ def _blocks(db: sqlite3.Connection, query: LogQuery) -> Iterator[_Block]:
         values.append(query.after + 1)
     wanted = WordFilter(query)
     join, columns = "", "NULL, NULL"
-    if wanted:
+    if wanted.needs_phrases:
+        join, columns = " JOIN log_phrases p ON p.block = b.id", "p.phrases, NULL"
+    elif wanted:
         join = " JOIN log_words w ON w.block = b.id"
         columns = "w.words, w.ids" if wanted.needs_ids else "w.words, x''"
-        where += ["instr(w.phrases, ?)"] * len(wanted.phrases)
-        values += wanted.phrases
     if query.trace:
         join += " JOIN log_traces t ON t.block = b.id"
         where.append("instr(t.traces, ?)")
@@ -199,9 +172,18 @@ def _blocks(db: sqlite3.Connection, query: LogQuery) -> Iterator[_Block]:
         f"SELECT b.id, b.n, b.min_time, b.max_time, b.services, {columns} FROM log_block b{join}"  # noqa: S608 - our own text
         f" WHERE {' AND '.join(where)} ORDER BY {order}"
     )
-    for block, n, oldest, newest, names_, words, ids in db.execute(sql, values):
-        if words is None or wanted.allows(words, ids):
-            yield _Block(block, n, oldest, newest, json.loads(names_))
+    for block, n, oldest, newest, services_, first, ids in db.execute(sql, values):
+        if not wanted or _allowed(db, block, wanted, first, ids):
+            yield Block(block, n, oldest, newest, json.loads(services_))
+
+
+def _allowed(db: sqlite3.Connection, block: int, wanted: WordFilter, first: bytes, ids: bytes | None) -> bool:
+    """Whether a block can hold a match; `first` are its words, or its phrases where those come first."""
+    if wanted.needs_phrases:
+        if not wanted.allows_phrases(first):
+            return False
+        first, ids = db.execute("SELECT words, ids FROM log_words WHERE block = ?", (block,)).fetchone()
+    return wanted.allows(first, ids or b"")
 
 
 def _named(query: LogQuery) -> tuple[str, list[str]]:
@@ -211,12 +193,17 @@ def _named(query: LogQuery) -> tuple[str, list[str]]:
     return f" AND f.service IN ({','.join('?' * len(query.services))})", sorted(query.services)
 
 
-def _payload(db: sqlite3.Connection, block: _Block) -> bytes:
+def lines_of(db: sqlite3.Connection, block: Block) -> blocks.LogBlock:
+    """The lines of a block."""
+    return blocks.unpack_logs(_payload(db, block), block.n, block.services)
+
+
+def _payload(db: sqlite3.Connection, block: Block) -> bytes:
     payload: bytes = db.execute("SELECT payload FROM log_data WHERE block = ?", (block.id,)).fetchone()[0]
     return payload
 
 
-def _matching(db: sqlite3.Connection, block: _Block, query: LogQuery) -> Iterator[tuple[int, int, str]]:
-    unpacked = blocks.unpack_logs(_payload(db, block), block.n, block.services)
+def _matching(db: sqlite3.Connection, block: Block, query: LogQuery) -> Iterator[tuple[int, int, str]]:
+    unpacked = lines_of(db, block)
     for i, line in matching(unpacked, block.id, query):
         yield unpacked.times[i], block.id + i, line

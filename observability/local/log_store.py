@@ -12,7 +12,7 @@ from observability.local import blocks
 from observability.local.records import LogRow, TailState
 from observability.local.span_store import open_blocks
 
-_BLOCK_TABLES = ("log_facet", "log_words", "log_traces", "log_data")
+_BLOCK_TABLES = ("log_facet", "log_words", "log_phrases", "log_traces", "log_data")
 
 
 class LogStore:
@@ -63,7 +63,7 @@ class LogStore:
         payload, services = blocks.pack_logs(rows)
         times = [row.time for row in rows]
         traces = b"".join({row.trace for row in rows if row.trace})
-        text = b"\n".join([row.line for row in rows])
+        text = blocks.lowered(b"\n".join([row.line for row in rows]))
         facets = Counter((row.service, row.level) for row in rows)
         self._insert(
             (block, len(rows), received, min(times), max(times), json.dumps(services)),
@@ -98,14 +98,9 @@ class LogStore:
             " GROUP BY service, level",
             (first, *bounds),
         ).fetchall()
-        words = [
-            word
-            for lists in run("SELECT words, ids FROM log_words WHERE block BETWEEN ? AND ?", bounds)
-            for words in lists
-            for word in words.split()
-        ]
+        words = self._listed("log_words", "words, ids", bounds)
+        phrases = self._listed("log_phrases", "phrases", bounds)
         traces = [t for (t,) in run("SELECT traces FROM log_traces WHERE block BETWEEN ? AND ?", bounds)]
-        phrases = [p for (p,) in run("SELECT phrases FROM log_words WHERE block BETWEEN ? AND ?", bounds)]
         parts = [
             blocks.unpack_logs(payload, n, json.loads(services))
             for payload, n, services in run(
@@ -121,17 +116,22 @@ class LogStore:
             (first, *whole, json.dumps(services)),
             facets,
             _distinct_traces(traces),
-            blocks.join_tokens(phrases),
-            set(words),
+            phrases,
+            words,
             payload,
         )
+
+    def _listed(self, table: str, columns: str, bounds: tuple[int, int]) -> set[bytes]:
+        """What the lists in these columns of the blocks hold, each once."""
+        rows = self._db.execute(f"SELECT {columns} FROM {table} WHERE block BETWEEN ? AND ?", bounds)  # noqa: S608 - our names
+        return {item for lists in rows for one in lists for item in one.split(b"\n") if item}
 
     def _insert(
         self,
         block: tuple[Any, ...],
         facets: Sequence[tuple[Any, ...]],
         traces: bytes,
-        phrases: bytes,
+        phrases: Collection[bytes],
         words: Collection[bytes],
         payload: bytes,
     ) -> None:
@@ -140,10 +140,8 @@ class LogStore:
         others = blocks.join_words(word for word in words if word not in ids)
         run("INSERT INTO log_block VALUES (?, ?, ?, ?, ?, ?)", block)
         self._db.executemany("INSERT INTO log_facet VALUES (?, ?, ?, ?)", facets)
-        run(
-            "INSERT INTO log_words VALUES (?, ?, ?, ?)",
-            (key, phrases, others, blocks.join_words(ids)),
-        )
+        run("INSERT INTO log_words VALUES (?, ?, ?)", (key, others, blocks.join_words(ids)))
+        run("INSERT INTO log_phrases VALUES (?, ?)", (key, blocks.join_words(phrases)))
         run("INSERT INTO log_traces VALUES (?, ?)", (key, traces))
         run("INSERT INTO log_data VALUES (?, ?)", (key, payload))
 

@@ -47,7 +47,9 @@ class EmbeddedLogs(JsonSource):
         body = self.ask("/api/logs/histogram", _params(query) | {"buckets": buckets})
         try:
             width = int(body["width"])
-            return [LogBucket(int(row["start"]), width, dict(row["counts"])) for row in body["buckets"]]
+            exact = body.get("total_relation", "eq") == "eq"
+            rows = body["buckets"]
+            return [LogBucket(int(row["start"]), width, dict(row["counts"]), exact) for row in rows]
         except (KeyError, TypeError, ValueError) as error:
             raise self.unreadable("its histogram has another shape") from error
 

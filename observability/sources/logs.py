@@ -103,6 +103,8 @@ class LogBucket:
     start: int
     width: int
     counts: Mapping[str, int]
+    exact: bool = True
+    """False where the counts are estimated from a part of the lines."""
 
     @property
     def total(self) -> int:

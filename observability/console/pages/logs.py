@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from observability.console.filters import colours
 from observability.console.histogram import columns
 from observability.console.weight import PAGE, fitting, lines_weight
 from observability.sources import LogPage, LogQuery
-from observability.sources.logs import SEVERITIES
+from observability.sources.logs import SEVERITIES, LogBucket
 
 LIMIT = 100
 COLUMNS = 50
@@ -105,6 +105,7 @@ def logs() -> str:
     )
     page, older = _cut(asked["page"].or_else(LogPage((), 0)), form.limit)
     services = set(asked["services"].or_else([])) | {line.service for line in page.lines}
+    buckets = asked["histogram"].or_else([])
     return render_template(
         "console/logs.html",
         form=form,
@@ -112,7 +113,8 @@ def logs() -> str:
         length=fitting(lines_weight, page.lines, PAGE - ABOVE),
         error=asked["page"].error,
         histogram_error=asked["histogram"].error if not asked["page"].error else None,
-        columns=columns(asked["histogram"].or_else([])),
+        columns=columns(buckets),
+        estimate=_estimate(page, buckets),
         lookbacks=parameters.LOOKBACKS,
         severities=SEVERITIES,
         services=sorted(services),
@@ -120,6 +122,12 @@ def logs() -> str:
         older=older,
         fixed=form.window.fix(),
     )
+
+
+def _estimate(page: LogPage, buckets: Sequence[LogBucket]) -> int | None:
+    """About how many lines there are, where the search has not counted them all."""
+    counted = sum(bucket.total for bucket in buckets)
+    return counted if not page.exact and counted > page.total else None
 
 
 def _cut(found: LogPage, limit: int) -> tuple[LogPage, int | None]:

@@ -220,6 +220,16 @@ def test_logs_are_asked_with_every_field_of_the_form(open_console: Any) -> None:
     assert asked["/api/logs/histogram"]["buckets"] > 10
 
 
+def test_a_number_of_lines_that_was_estimated_is_called_so(open_console: Any) -> None:
+    answers = recorded.log_answers()
+    answers["/api/logs"] |= {"total": 90, "total_relation": "gte"}
+    bucket = {"start": START, "counts": {"INFO": 123_456}}
+    answers["/api/logs/histogram"] = {"width": 1, "total_relation": "about", "buckets": [bucket]}
+    page = text_of(open_console(logs=Recorded(answers)).get("/logs?q=cars").text)
+    assert "about 120 000 lines" in page
+    assert "estimated from a part of them" in page
+
+
 def test_a_log_line_opens_to_its_fields_and_links_to_its_span(console: FlaskClient) -> None:
     page = console.get("/logs").text
     assert f'href="/trace/{TRACE}#span-c1"' in page

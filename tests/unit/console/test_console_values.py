@@ -53,6 +53,11 @@ def test_rates_below_one_are_short(value: float, text: str) -> None:
     assert filters.rate(value) == text
 
 
+@pytest.mark.parametrize(("value", "text"), [(7, "7"), (1234, "1\u202f200"), (815_499, "820\u202f000")])
+def test_an_estimate_has_two_digits(value: int, text: str) -> None:
+    assert filters.rounded(value) == text
+
+
 def test_services_on_one_page_have_colours_of_their_own() -> None:
     names = [f"service-{n}" for n in range(filters.PALETTE)]
     assert sorted(filters.colours(names).values()) == list(range(filters.PALETTE))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,16 +20,20 @@ from observability.local.log_match import (
     split_terms,
 )
 
-TEXT = st.text(alphabet='abF09 ":,{}[]\\/\n\t-_.\x7fßİ💥', max_size=24) | st.sampled_from(
-    [
-        "/cars/maker-7/model-1234",
-        "2026-11-22T15:06:40Z",
-        "0af7651916cd43dd8448eb211c80319c",
-        "true",
-        "0.5",
-        "-3",
-    ]
+VALUES = (
+    "/cars/maker-7/model-1234",
+    "[main] started up",
+    "{model} of {maker}",
+    ":x y, z",
+    'say "a b" twice',
+    "two\nlines \\ more",
+    "2026-11-22T15:06:40Z",
+    "0af7651916cd43dd8448eb211c80319c",
+    "10.0.0.1 - a",
+    "0.5",
+    "-3",
 )
+TEXT = st.text(alphabet='abF09 ":,{}[]\\/\n\t-_.\x7fßİ💥', max_size=24) | st.sampled_from(VALUES)
 VALUE = st.recursive(
     TEXT | st.integers(-999, 10**6) | st.integers(-99, 99).map(lambda n: n / 4) | st.booleans() | st.none(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -52,12 +57,12 @@ def block_of(lines):
 def found(stored, block, query):
     """The lines that a search finds in the block, the first look at its words and phrases included."""
     look = WordFilter(query)
-    words = blocks.words(block.text)
+    text = blocks.lowered(block.text)
+    words = blocks.words(text)
     ids = {word for word in words if len(word) >= blocks.ID_LENGTH and blocks.is_hex(word)}
-    phrases = blocks.phrases(block.text)
-    if not all(token in phrases for token in look.phrases):
-        return []
     if not look.allows(blocks.join_words(words - ids), blocks.join_words(ids)):
+        return []
+    if not look.allows_phrases(blocks.join_words(blocks.phrases(text))):
         return []
     return [stored[i] for i, _ in matching(block, 1, query)]
 
@@ -78,17 +83,31 @@ def test_no_line_is_missed_by_a_field_or_a_part_of_its_text(lines, data):
         assert found(stored, block, query) == expected
 
 
+@pytest.mark.parametrize("value", VALUES)
+def test_every_part_of_a_text_finds_it(value):
+    stored, block = block_of([{"message": value}, {"message": "another"}])
+    text = value.lower()
+    for first in range(len(text)):
+        for last in range(first + 1, len(text) + 1):
+            if text[first:last].strip():
+                query = LogQuery(terms=(text[first:last],))
+                assert stored[0] in found(stored, block, query), text[first:last]
+
+
 def test_a_rare_text_of_several_common_words_is_looked_for_only_where_it_is():
-    routes = [{"url.path": f"/cars/maker-{i % 9}/model-{i}"} for i in range(100)]
-    phrases = blocks.phrases(b"\n".join(orjson.dumps(line) for line in routes))
+    routes = [{"url.path": f"/Cars/maker-{i % 9}/model-{i}"} for i in range(100)]
+    text = blocks.lowered(b"\n".join(orjson.dumps(line) for line in routes))
+    phrases = blocks.join_words(blocks.phrases(text))
 
-    def ruled_out(text):
-        return any(
-            token not in phrases for token in WordFilter(LogQuery(fields=(("url.path", text),))).phrases
-        )
+    def allowed(field=None, term=None):
+        fields = (("url.path", field),) if field else ()
+        return WordFilter(LogQuery(fields=fields, terms=(term,) if term else ())).allows_phrases(phrases)
 
-    assert not ruled_out("/cars/maker-7/model-34")
-    assert ruled_out("/cars/maker-8/model-34")
+    assert allowed(field="/Cars/maker-7/model-34")
+    assert not allowed(field="/Cars/maker-8/model-34")
+    assert not allowed(field="/Cars/maker-7/model-3")
+    assert allowed(term="ars/maker-7/model-3")
+    assert not allowed(term="ars/maker-8/model-34")
 
 
 def test_a_term_that_goes_on_beyond_a_word_is_looked_for_where_words_end():

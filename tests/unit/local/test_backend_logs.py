@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from observability.local import blocks
+from observability.local import blocks, log_histogram
 from tests.backendkit import START
 
 EPOCH = START // 1000
@@ -164,6 +164,30 @@ def test_the_histogram_adds_up_over_many_blocks(store):
             "/api/logs/histogram", start=EPOCH, end=EPOCH + 10**9, buckets=buckets, service="car"
         )
         assert sum(bucket["counts"].get("INFO", 0) for bucket in body["buckets"]) == 5 * blocks.LINES
+
+
+def test_the_histogram_of_what_many_blocks_hold_is_estimated_and_says_so(store, monkeypatch):
+    monkeypatch.setattr(log_histogram, "BLOCKS", 10)
+    lines = 40 * blocks.LINES
+    store.lines(
+        *(
+            {
+                "at": i / 100,
+                "message": "even" if i % 2 else "odd",
+                "severity": "ERROR" if i >= lines // 2 else "INFO",
+            }
+            for i in range(lines)
+        )
+    )
+    window = {"start": EPOCH, "end": EPOCH + lines * 10_000 - 1, "buckets": 4}
+    body = store.get("/api/logs/histogram", q="even", **window)
+    assert body["total_relation"] == "about"
+    for bucket, level in zip(body["buckets"], ("INFO", "INFO", "ERROR", "ERROR"), strict=True):
+        assert bucket["counts"][level] == pytest.approx(lines / 8, rel=0.3)
+    monkeypatch.setattr(log_histogram, "BLOCKS", 40)
+    body = store.get("/api/logs/histogram", q="even", **window)
+    assert body["total_relation"] == "eq"
+    assert [sum(bucket["counts"].values()) for bucket in body["buckets"]] == [lines / 8] * 4
 
 
 @pytest.mark.parametrize(
