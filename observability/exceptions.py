@@ -20,7 +20,6 @@ from flask import Flask, got_request_exception
 from opentelemetry import trace
 
 _SEEN = "observability.exception"
-_ESCAPING = "observability.escaping"
 SPAN_KEY = "opentelemetry-flask.span_key"
 """Where the official instrumentation keeps a request's span in the WSGI environ."""
 
@@ -52,20 +51,15 @@ def watch(app: Flask) -> Callable[[], None]:
         _remember(error)
         return handle(error)
 
-    def unhandled(handle: Callable[[Exception], Any], error: Exception) -> Any:
-        flask.request.environ[_ESCAPING] = error
-        return handle(error)
-
     def on_signal(sender: Flask, exception: BaseException, **extra: Any) -> None:
         _remember(exception)
 
-    undone = [replace(app, "handle_user_exception", handled), replace(app, "handle_exception", unhandled)]
+    restored = replace(app, "handle_user_exception", handled)
     got_request_exception.connect(on_signal, app)
 
     def undo() -> None:
         got_request_exception.disconnect(on_signal, app)
-        for undo_one in undone:
-            undo_one()
+        restored()
 
     return undo
 
@@ -89,12 +83,6 @@ def replace(app: Flask, name: str, function: Callable[..., Any]) -> Callable[[],
 def _remember(error: BaseException) -> None:
     """Keep the first exception of a request: a later one is what handling the first led to."""
     flask.request.environ.setdefault(_SEEN, (error, time.time_ns()))
-
-
-def escaping(environ: dict[str, Any]) -> Exception | None:
-    """The exception that nobody handled and that Flask made a 500 of; to be asked for once."""
-    found: Exception | None = environ.pop(_ESCAPING, None)
-    return found
 
 
 def record(environ: dict[str, Any], span: trace.Span, status: int, escaping: BaseException | None) -> None:

@@ -6,11 +6,13 @@ requests is made once, and what nobody may ask for is collected when it is asked
 
 A request begins when the WSGI server hands it over. Its span starts when Flask knows the route and has not
 done anything else, and ends when Flask has torn the request down, so that everything in between happens in
-its context; it is told when the request began.
+its context; it is told when the request began. Flask calls the two methods that are replaced for this in any
+order of middleware, and without asking at each call, as for a hook, whether it is a coroutine.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
@@ -102,10 +104,8 @@ class Incoming:
         active.inc(1)
         try:
             body = self._application(environ, request.start)
-            request.end()
             request.measure()
         except BaseException:
-            request.end()
             request.failed()
             raise
         finally:
@@ -120,6 +120,7 @@ class Request(Exchange):
     _rule: str | None = None
     _attributes: Mapping[str, Any] = MappingProxyType({})
     _token: Any = None
+    _context_id = 0
     excluded = False
 
     def __init__(self, parts: Parts, environ: WSGIEnvironment, start_response: StartResponse) -> None:
@@ -130,7 +131,7 @@ class Request(Exchange):
 
     # -- around the view --------------------------------------------------------------------------
 
-    def begin(self, rule: Rule | None) -> None:
+    def begin(self, rule: Rule | None, context_id: int) -> None:
         """The route is known: start the span and make it the current one."""
         shown = "HTTP" if self.method == OTHER else self.method
         # An unknown path is any user's text and does not name a span.
@@ -145,21 +146,20 @@ class Request(Exchange):
         else:  # the null object
             span = tracer.start_span(name, context, kind)
         self.span = self._environ[SPAN_KEY] = span
+        self._context_id = context_id
         self._token = contexts.attach(Context({**context, _SPAN_KEY: span}))
 
-    def end(self) -> None:
-        """The application is done with the request: end the span, which is not the current one any more."""
+    def end(self, escaping: BaseException | None, context_id: int) -> None:
+        """The view's context is torn down, in case it is that of the request and not a copy."""
         span, token = self.span, self._token
-        if span is None or token is None:
+        if span is None or token is None or context_id != self._context_id:
             return
         self._token = None
-        environ = self._environ
         # The environ and what stands in it shall not hold each other: only a collection would free them.
-        environ.pop(_KEY, None)
-        escaping = exceptions.escaping(environ)
-        exceptions.record(environ, span, self._status, escaping)
+        self._environ.pop(_KEY, None)
+        exceptions.record(self._environ, span, self._status, escaping)
         contexts.detach(token)
-        if escaping is not None and span.is_recording():
+        if isinstance(escaping, Exception) and span.is_recording():
             span.record_exception(escaping)
             span.set_status(Status(StatusCode.ERROR, f"{type(escaping).__name__}: {escaping}"))
         span.end()
@@ -211,14 +211,16 @@ def install(app: Flask, parts: Parts) -> Callable[[], None]:
     """Instrument `app`; call it once its extensions exist. Answers the function that undoes it."""
     inner = app.wsgi_app
     app.wsgi_app = Incoming(inner, parts)  # type: ignore[method-assign]
-    # Flask calls it once the route is matched, before the first `before_request` function: what that
-    # answers itself is a request too.
-    restored = exceptions.replace(app, "full_dispatch_request", _dispatched)
+    # Called once the route is matched, before the first `before_request` function: what that answers itself
+    # is a request too.
+    undispatched = exceptions.replace(app, "full_dispatch_request", _dispatched)
+    untorn = exceptions.replace(app, "do_teardown_request", _torn_down)
     watched = exceptions.watch(app)
 
     def undo() -> None:
         watched()
-        restored()
+        untorn()
+        undispatched()
         app.wsgi_app = inner  # type: ignore[method-assign]
 
     return undo
@@ -228,8 +230,9 @@ _context = flask.globals.request_ctx._get_current_object  # type: ignore[attr-de
 
 
 def _dispatched(dispatch: Callable[[], Response]) -> Response:
-    """A request within its span."""
-    asked = _context().request
+    """A request from the first function that is called for it."""
+    context = _context()
+    asked = context.request
     request: Request | None = asked.environ.get(_KEY)
     if request is None or request.span is not None or request.excluded:
         return dispatch()
@@ -237,7 +240,18 @@ def _dispatched(dispatch: Callable[[], Response]) -> Response:
     if excluded is not None and excluded.url_disabled(asked.url):
         request.excluded = True
     else:
-        request.begin(asked.url_rule)
+        request.begin(asked.url_rule, id(context))
     response = dispatch()
     request.plain = response.is_sequence and not response._on_close
     return response
+
+
+def _torn_down(tear_down: Callable[..., None], *error: BaseException | None) -> None:
+    """A request to the last function that is called for it."""
+    try:
+        tear_down(*error)
+    finally:
+        context = _context()
+        request: Request | None = context.request.environ.get(_KEY)
+        if request is not None:
+            request.end(error[0] if error else sys.exc_info()[1], id(context))

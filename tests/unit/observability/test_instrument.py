@@ -335,6 +335,7 @@ def test_shutdown_leaves_nothing_behind(app: Flask, instrumented: Any) -> None:
     assert app.wsgi_app == wsgi
     assert app.before_request_funcs.get(None, []) == hooks.get(None, [])
     assert app.teardown_request_funcs.get(None, []) == []
+    assert not {"full_dispatch_request", "do_teardown_request", "handle_user_exception"} & set(vars(app))
     assert logging.getLogger().handlers == handlers
     assert warnings.showwarning is show
     assert urllib3.HTTPConnectionPool.urlopen is urlopen
