@@ -77,7 +77,13 @@ def start(part: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.pass_context
 def status(context: click.Context, as_json: bool) -> None:
-    """Show what is up, since when and where; exit status 1 unless every part is ready."""
+    """Show what is up, since when and where; exit status 1 unless every part is ready.
+
+    \b
+    Examples:
+      dashcam status
+      dashcam status --json | jq -r '.parts[] | select(.ready | not).name'
+    """
     with _failures_told():
         found = lifecycle.status(read())
     click.echo(_as_json(found) if as_json else _as_text(found))
