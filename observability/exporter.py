@@ -33,6 +33,16 @@ class ObservedSession(requests.Session):
         super().__init__()
         self.failure: str | None = None
 
+    def settle(self, url: str) -> None:
+        """Take over, for good, what the environment says of proxies, certificates and the password for `url`.
+
+        requests would read all of it again for each batch, which took as long as to make and send it.
+        """
+        found = self.merge_environment_settings(url, {}, None, None, None)
+        self.proxies, self.verify = dict(found["proxies"]), found["verify"]
+        self.auth = requests.utils.get_netrc_auth(url)
+        self.trust_env = False
+
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send; remember the status code or the exception's type when it was no success."""
         try:
@@ -77,6 +87,10 @@ def otlp_exporter(
         "compression": Compression(settings.compression),
         "session": session,
     }
+    exporter: SpanExporter
     if settings.instrumentation == "official":
-        return OTLPSpanExporter(**arguments), lambda: session.failure
-    return EncodedExporter(about, **arguments), lambda: session.failure
+        exporter = OTLPSpanExporter(**arguments)
+    else:
+        exporter = EncodedExporter(about, **arguments)
+    session.settle(settings.spans_url)  # after the exporter has told it which certificates to trust
+    return exporter, lambda: session.failure
