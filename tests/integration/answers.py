@@ -26,6 +26,7 @@ NEWER = {
 
 CHOSEN = {
     "grouping": "spans of equal resource and scope come together in `/api/v3/traces`",
+    "microseconds": "a search's last microsecond is a whole one",
 }
 """What is set aside because the embedded backend differs on purpose; the page's table says the other half."""
 
