@@ -158,7 +158,8 @@ def _curves(
         bend = max(40.0, abs(x2 - x1) / 3)
         path = f"M{x1:.0f} {y1:.0f}C{x1 + bend:.0f} {y1:.0f} {x2 - 2 * bend:.0f} {y2:.0f} {x2:.0f} {y2:.0f}"
         # Beside the curve, not on it: below an edge that comes from above.
-        beside = y2 + 18 if y2 > y1 else y2 - 7
+        lines = 2 if edge.failed else 1
+        beside = y2 + 5 + 13 * lines if y2 > y1 else y2 - 7
         label_y = beside - 28 * ending[edge.called]
         ending[edge.called] += 1
         found.append(PlacedEdge(edge, path, x2 - 10, label_y, rates.get((edge.caller, edge.called))))
