@@ -50,6 +50,8 @@ ADVICE = {
     "no spans": "See whether the service exports, and whether the endpoint takes in.",
     "lines lost": "Free the disk that its standard output goes to; traces and metrics go on meanwhile.",
     "no lines": "See whether what carries log lines (the receiver, Fluent Bit) runs, and has room.",
+    "part away": "See whether it runs and start it again; until then what it takes in waits or is lost.",
+    "no metrics": "See whether Prometheus runs, and whether it finds the services' admin ports.",
     "source away": "Start it, or say where it is; until then nothing can be said about what it holds.",
 }
 """What to do about each kind, in a sentence."""

@@ -36,7 +36,8 @@ def markdown(results: Sequence[Result]) -> str:
         "|" + "---|" * len(rows[0]),
         *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows[1:]),
     ]
-    return "\n".join(lines) + "\n"
+    # What a route holds between angle brackets would be taken for HTML, and not shown.
+    return "\n".join(lines).replace("<", "&lt;") + "\n"
 
 
 def junit(results: Sequence[Result]) -> str:

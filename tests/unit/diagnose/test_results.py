@@ -47,6 +47,13 @@ def test_junit_fails_what_was_missed_what_a_signal_is_silent_about_and_false_ala
     ]
 
 
+def test_a_route_in_markdown_is_no_html() -> None:
+    odd = Result("minus-slow", "slow", "web is slow: GET /cars/<maker>", False, alarms=("GET /<a> is slow",))
+    text = results.markdown([odd])
+    assert "<" not in text
+    assert "GET /cars/&lt;maker>" in text
+
+
 def test_what_xml_cannot_hold_is_written_so_that_it_can_be_read() -> None:
     odd = Result("minus-slow", "slow", 'web fails: "<a&b>"', False)
     (case,) = XML.fromstring(results.junit([odd]))
