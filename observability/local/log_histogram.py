@@ -19,6 +19,9 @@ BLOCKS = 64
 LINES = 24
 """Lines, about, that are looked at in each block of a sample."""
 
+EVERY = 8
+"""Of so many blocks one is looked at first; where many of those can hold a match, that is enough."""
+
 
 def histogram(db: sqlite3.Connection, query: LogQuery, edges: list[int]) -> tuple[list[dict[int, int]], bool]:
     """How many lines match between each two edges, by severity number, and whether none was estimated."""
@@ -29,20 +32,40 @@ def histogram(db: sqlite3.Connection, query: LogQuery, edges: list[int]) -> tupl
     if query.plain:
         entries = counts(db, query, first, width)
     else:
-        possible = sorted(candidates(db, query), key=lambda block: block.oldest)
-        exact = len(possible) <= BLOCKS
-        entries = _of_lines(db, query, possible, first, width)
+        part, possible = EVERY, list(candidates(db, query, EVERY))
+        if len(possible) < BLOCKS:
+            part, possible = 1, list(candidates(db, query))
+        exact = part == 1 and len(possible) <= BLOCKS
+        chosen = [(block, 1.0) for block in possible] if exact else _sample(possible, part, edges)
+        entries = _of_lines(db, query, chosen, first, width, None if exact else LINES)
     for index, level, n in entries:
         if 0 <= index < len(found):
             found[index][level] = found[index].get(level, 0) + n
     return [{level: round(n) for level, n in bucket.items()} for bucket in found], exact
 
 
+def _sample(possible: list[Block], part: int, edges: list[int]) -> Iterator[tuple[Block, float]]:
+    """Some of the blocks of each stretch of time, each with how many blocks it stands for."""
+    width = (edges[1] - edges[0]) * -(-(len(edges) - 1) // BLOCKS)
+    stretches: dict[int, list[Block]] = {}
+    for block in possible:
+        middle = (block.oldest + block.newest) // 2
+        stretches.setdefault((middle - edges[0]) // width, []).append(block)
+    most = max(1, BLOCKS // len(stretches))
+    for stretch in stretches.values():
+        chosen = stretch[:: -(-len(stretch) // most)]
+        yield from ((block, part * len(stretch) / len(chosen)) for block in chosen)
+
+
 def _of_lines(
-    db: sqlite3.Connection, query: LogQuery, possible: list[Block], first: int, width: int
+    db: sqlite3.Connection,
+    query: LogQuery,
+    chosen: Iterable[tuple[Block, float]],
+    first: int,
+    width: int,
+    most: int | None,
 ) -> Iterator[tuple[int, int, float]]:
-    step = -(-len(possible) // BLOCKS) or 1
-    for block in possible[step // 2 :: step]:
+    for block, blocks in chosen:
         lines = lines_of(db, block)
-        for i, stands_for in estimated(lines, block.id, query, LINES if step > 1 else block.n):
-            yield (lines.times[i] - first) // width, lines.levels[i], step * stands_for
+        for i, stands_for in estimated(lines, block.id, query, most or block.n):
+            yield (lines.times[i] - first) // width, lines.levels[i], blocks * stands_for

@@ -142,10 +142,13 @@ def counts(db: sqlite3.Connection, query: LogQuery, first: int, width: int) -> I
             yield (times.times[i] - first) // width, times.levels[i], 1
 
 
-def candidates(db: sqlite3.Connection, query: LogQuery) -> Iterator[Block]:
-    """The blocks that can hold a match, in the order asked for."""
+def candidates(db: sqlite3.Connection, query: LogQuery, every: int = 1) -> Iterator[Block]:
+    """The blocks that can hold a match, in the order asked for; about one in `every` of them."""
     where = ["b.max_time >= ?", "b.min_time <= ?"]
     values: list[Any] = [query.start, query.end]
+    if every > 1:
+        where.append("b.id / ? % ? = 0")
+        values += [blocks.LINES, every]
     if query.after:
         where.append("b.id + b.n > ?")
         values.append(query.after + 1)
