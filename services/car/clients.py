@@ -168,11 +168,16 @@ def _result(status: int, body: bytes) -> int:
     if status in PASSING:
         raise Away(f"minus answered {status}")
     if status != 200:
-        raise Wrong(f"minus answered {status}: {body[:200]!r}")
+        raise Wrong(f"minus answered {status}: {_begin(body)}")
     try:
         result = json.loads(body)["result"]
     except (ValueError, LookupError, TypeError, RecursionError):
-        raise Wrong(f"minus answered without a result: {body[:200]!r}") from None
+        raise Wrong(f"minus answered without a result: {_begin(body)}") from None
     if not isinstance(result, int) or isinstance(result, bool):
-        raise Wrong(f"minus answered a result that is no whole number: {body[:200]!r}")
+        raise Wrong(f"minus answered a result that is no whole number: {_begin(body)}")
     return result
+
+
+def _begin(body: bytes) -> str:
+    """The begin of an answer as a person reads it, in quotes."""
+    return repr(body[:200].decode("utf-8", "replace"))

@@ -130,7 +130,7 @@ def _noise() -> list[Alert]:
             expr=f"{now} >= 20\nunless\n{before} / 2 >= {now}",
             service="{{ $labels.job }}",
             summary=(
-                "{{ $labels.job }} wrote {{ $value | humanize }} error lines in ten minutes, over three "
+                '{{ $labels.job }} wrote {{ $value | printf "%.0f" }} error lines in ten minutes, over three '
                 "times as many as before."
             ),
             description=(
