@@ -10,7 +10,7 @@ from statistics import mean, median
 
 from observability.diagnose import figures, words
 from observability.diagnose.contention import contended
-from observability.diagnose.contrast import scope_of
+from observability.diagnose.contrast import WIDEST, scope_of
 from observability.diagnose.lasting import over
 from observability.diagnose.model import HARM, STOPPED, Cause
 from observability.diagnose.observe import Observed
@@ -108,7 +108,7 @@ def _confirmed(seen: Observed, found: Traced, cause: Cause, late: int) -> bool:
 
 
 def _raised(found: Traced, late: Sequence[Visit]) -> tuple[list[Visit], list[Visit]]:
-    """The parents of `late`, and their likes without: where every visit is late, asking why it happens."""
+    """The parents of `late`, and their likes without: where all visits are late, asking why they happen."""
     parents = {(visit.trace.trace_id, visit.span.parent_id) for visit in late}
     bad = [visit for visit in found.during if (visit.trace.trace_id, visit.span.span_id) in parents]
     places = {visit.place for visit in bad}
@@ -133,7 +133,9 @@ def _slow_cause(
     usual: Sequence[Visit],
     share: float,
 ) -> Cause:
-    scope, figures = scope_of(late, fast) if fast else scope_of(*_raised(found, late))
+    # A trace of which parts have not arrived yet can have one that seems to have kept nobody waiting.
+    nearly_all = len(late) >= WIDEST * (len(late) + len(fast))
+    scope, figures = scope_of(*_raised(found, late)) if nearly_all else scope_of(late, fast)
     before = median(visit.waited for visit in usual) if usual else 0.0
     during = mean(visit.waited for visit in late)
     worst = max(late, key=lambda visit: visit.waited)

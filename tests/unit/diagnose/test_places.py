@@ -78,6 +78,21 @@ def test_slowness_of_some_is_told_by_what_they_share() -> None:
     assert cause.scope == ("id = 7",)
 
 
+def test_one_visit_of_an_unfinished_trace_does_not_hide_what_the_slow_ones_share() -> None:
+    """Only requests for item 7 get to the slow place; one trace has arrived in part: nobody waits in it."""
+
+    def asked(at: float, item: str, wait: float = 0.0) -> Trace:
+        query = span("shop", "SELECT slow", at + 0.001, wait) if wait else ()
+        inner = span("shop", "GET /items/{id}", at, wait + 0.01, *query, http_route="/items/{id}")
+        inner[0].attributes["url.path"] = f"/items/{item}"  # type: ignore[index]
+        return trace(inner)
+
+    during = [asked(100 + n, "7" if n % 4 == 0 else "1", 0.4 if n % 4 == 0 else 0.0) for n in range(80)]
+    during.append(asked(190, "7", 0.0001))
+    causes = found([asked(n, "1") for n in range(30)], during)
+    assert [(cause.subject, cause.scope) for cause in causes] == [("SELECT slow", ("id = 7",))]
+
+
 def test_a_failure_is_blamed_on_the_deepest_that_failed() -> None:
     causes = found(USUAL, [request(100 + number, error="ValueError") for number in range(10)])
     assert [(cause.kind, cause.service, cause.details["error"]) for cause in causes] == [
