@@ -1,8 +1,8 @@
 """`python -m benchmarks.overhead.parts`: where the microseconds of an instrumented request go.
 
-The functions that make up the instrumentation are timed one inside the other, in one process without a server.
-What a function takes is its own time, without the timed functions that it calls and without what timing
-takes. Medians over some thousand requests; the application itself is a part too, for comparison.
+The functions that make up the instrumentation are timed one inside the other, in one process and without a
+server. What a function takes is its own time, without the timed functions that it calls and without what
+timing takes. Medians over some thousand requests; the application itself is a part too, for comparison.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import functools
 import io
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -40,7 +39,6 @@ class Clock:
         self._row: dict[str, int] = defaultdict(int)
         self._within: list[int] = [0]
         self._cost = 0
-        self.timed("", lambda: None)()  # so that the first cost is not that of a first call
         self._cost = statistics.median_low(self._costs(self.timed("", lambda: None)))
 
     def _costs(self, nothing: Callable[[], None]) -> list[int]:
@@ -166,7 +164,6 @@ def main() -> None:
     print(text, file=report, flush=True)
     if options.write:
         pages.replace("overhead.md", "parts", text)
-    sys.stderr.flush()
     os._exit(0)  # there is no receiver, and nothing to wait for
 
 
