@@ -95,7 +95,7 @@ class ServerConventions:
                 found += _path(path)
             if query:
                 found += _query(query)
-        except UnicodeEncodeError:
+        except ValueError:
             return None
         return found
 
@@ -146,7 +146,10 @@ def _path(path: str) -> bytes:
 
 @functools.lru_cache(maxsize=_REMEMBERED)
 def _query(query: str) -> bytes:
-    return otlp.text_attribute("url.query", redaction.text(query))
+    """Raises ValueError for what may hold a secret, which shall not be remembered."""
+    if redaction.suspicious(query):
+        raise ValueError("to be redacted")
+    return otlp.text_attribute("url.query", query)
 
 
 class Outcome(NamedTuple):

@@ -111,15 +111,14 @@ class SpanQueue(SpanProcessor):
     def _take(self, item: Any) -> str | None:
         """Queue what waits for its batch, or answer why not."""
         with self._lock:
-            waiting = len(self._queue)
-            if self._closed or waiting >= self._capacity:
-                return self._refusal()
-            self._queue.append(item)
-            if self._thread is None:
-                self._start()
-            elif waiting + 1 == self._batch:
-                self._changed.notify_all()
-        return None
+            refused = self._refusal()
+            if refused is None:
+                self._queue.append(item)
+                if self._thread is None:
+                    self._start()
+                elif len(self._queue) == self._batch:
+                    self._changed.notify_all()
+        return refused
 
     def lost(self, number: int, reason: str) -> None:
         """Count spans that ended and cannot be queued."""

@@ -87,8 +87,7 @@ def traceresponse(span: trace.Span, ids: tuple[str, str]) -> str:
 
     Its sampled flag says that the span will be found: it was sampled, or is certain to be kept.
     """
-    flags = span.get_span_context().trace_flags & 0xFF
-    return f"00-{ids[0]}-{ids[1]}-{flags if flags & 1 else flags | promised(span):02x}"
+    return f"00-{ids[0]}-{ids[1]}-{span.get_span_context().trace_flags & 0xFF | promised(span):02x}"
 
 
 def current_trace_id() -> str | None:

@@ -48,7 +48,8 @@ def test_proxy_certificates_and_password_of_the_environment_hold(
     made, failure = exporter.otlp_exporter(
         settings(traces_endpoint=URL, instrumentation=instrumentation), Resource({})
     )
-    monkeypatch.setenv("HTTP_PROXY", "http://later.example:3128")
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://later.example:3128")
     made.export([])
     ((request, how),) = sent
     assert request.headers["Authorization"] == "Basic ZGFzaDpjYW0="

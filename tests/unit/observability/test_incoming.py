@@ -10,6 +10,7 @@ from flask import Flask, Response, request
 from opentelemetry import trace
 from werkzeug.test import EnvironBuilder
 
+from observability import conventions
 from observability.testing import capture
 
 
@@ -128,3 +129,28 @@ def test_a_span_ends_where_tearing_down_fails(app: Flask, instrumented: Any) -> 
         answered(app, "/plain")
     assert len(got.spans) == 1
     assert not trace.get_current_span().get_span_context().is_valid
+
+
+def test_a_query_with_a_secret_is_not_encoded_in_advance_and_not_remembered() -> None:
+    encoded = conventions.ServerConventions().encoded
+    before = conventions._query.cache_info().currsize
+    assert encoded({"QUERY_STRING": "token=hunter22"}, None) is None
+    assert conventions._query.cache_info().currsize == before
+    assert b"page=2" in (encoded({"QUERY_STRING": "page=2"}, None) or b"")
+
+
+def test_a_middleware_that_streams_what_the_view_made_whole_goes_on_streaming(
+    app: Flask, instrumented: Any
+) -> None:
+    inner = app.wsgi_app
+    taken: list[bytes] = []
+
+    def piecewise(environ: Any, start_response: Any) -> Iterable[bytes]:
+        pieces = inner(environ, start_response)
+        return (taken.append(piece) or piece for piece in pieces)  # type: ignore[func-returns-value]
+
+    app.wsgi_app = piecewise  # type: ignore[method-assign]
+    instrumented(app)
+    body = answered(app, "/plain")
+    assert not taken
+    assert b"".join(body) == b"".join(taken) == b"seven b"
