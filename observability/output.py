@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from observability import schema
+from observability.held_write import write
 from observability.metrics import Families
 
 CAPACITY = 8 * 1024 * 1024
@@ -212,7 +213,7 @@ class _Opened:
 
     def _put_pipe(self, data: bytes) -> bytes:
         try:
-            return data[os.write(self._descriptor, data) :]
+            return data[write(self._descriptor, data) :]
         except BlockingIOError:
             return data
 
@@ -228,7 +229,7 @@ class _Opened:
         if self._torn:
             data = b"\n" + data
         while data:
-            written = os.write(self._descriptor, data)
+            written = write(self._descriptor, data)
             data = data[written:]
             self._torn = bool(data)
         return b""

@@ -16,7 +16,7 @@ import orjson
 import pytest
 from flask import Flask
 
-from observability import lines, logs, schema
+from observability import lines, logs, output, schema
 from observability.configuration import TelemetrySettings
 from observability.metrics import Families
 from observability.testing import capture, settings
@@ -282,24 +282,24 @@ def test_a_real_pipe_that_nobody_reads_any_more_raises_nothing() -> None:
 
 def test_a_line_after_a_torn_one_begins_on_its_own_line(tmp_path: Any, monkeypatch: Any) -> None:
     path = tmp_path / "log"
-    real, calls = os.write, iter([3, None, None])
+    real, calls = output.write, iter([3, None, None])
 
     def write(descriptor: int, data: Any) -> int:
         limit = next(calls)
         if limit is None:
             return real(descriptor, data)
         real(descriptor, data[:limit])
-        monkeypatch.setattr(os, "write", full)
+        monkeypatch.setattr(output, "write", full)
         return int(limit)
 
     def full(descriptor: int, data: Any) -> int:
-        monkeypatch.setattr(os, "write", real)
+        monkeypatch.setattr(output, "write", real)
         raise OSError(errno.ENOSPC, "full")
 
     with path.open("w") as stream:
         handler = logs.LineHandler(Families(), stream)
         handler.setFormatter(lines.JsonLines("demo"))
-        monkeypatch.setattr(os, "write", write)
+        monkeypatch.setattr(output, "write", write)
         handler.emit(record("torn"))
         handler.emit(record("whole"))
     rows = path.read_text().splitlines()
