@@ -8,7 +8,7 @@ one request; it writes the access line and gives the response its `traceresponse
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.wsgi import ClosingIterator
@@ -50,7 +50,8 @@ class Exchange:
     # As it is before the response begins.
     _outcome = UNKNOWN
     _status = 0
-    _length = -1
+    _headers: Sequence[tuple[str, str]] = ()
+    _length: int | None = None
     _route = schema.UNMATCHED_ROUTE
     _done = False
     plain = False
@@ -79,9 +80,7 @@ class Exchange:
             self._route = rule.rule
         self._outcome = outcome(status)
         self._status = self._outcome.code
-        for name, value in headers:
-            if len(name) == 14 and name.lower() == "content-length" and value.isdigit():
-                self._length = int(value)
+        self._headers = headers
         span = self._environ.get(SPAN_KEY)
         self.ids = identity(span) if span is not None else None
         if span is not None and self.ids is not None:
@@ -106,6 +105,8 @@ class Exchange:
     def sent(self, size: int) -> None:
         """`size` more bytes of the body go out; with the last that were announced, the request is over."""
         self.size += size
+        if self._length is None:
+            self._length = _announced(self._headers)
         if 0 <= self._length <= self.size:
             self.finished()
 
@@ -144,6 +145,14 @@ class Exchange:
             agent[:MAX_AGENT] if agent else None,
             self.ids,
         )
+
+
+def _announced(headers: Sequence[tuple[str, str]]) -> int:
+    """The bytes that the response's body is said to have, or -1."""
+    for name, value in headers:
+        if name.lower() == "content-length" and value.isdigit():
+            return int(value)
+    return -1
 
 
 class Body:

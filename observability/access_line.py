@@ -21,7 +21,10 @@ logger = logging.getLogger("observability.access")
 
 MAX_PATH = 1024
 MAX_AGENT = 256
-_REMEMBERED = 4096
+_REMEMBERED = 1024
+
+_Asked = tuple[str, str, str, int, str | None, str | None, str | None]
+"""What the lines of equal requests have in common: method, route, path, status, address, query, agent."""
 
 
 class Answered(NamedTuple):
@@ -45,6 +48,7 @@ class AccessLines:
     def __init__(self, service: str) -> None:
         self._head = f'","service":{_quoted(service)},"logger":"{logger.name}","http.request.method":'
         self._clean: dict[str, str] = {}
+        self._known: dict[_Asked, tuple[str, str]] = {}
         self._second = (0, "")
 
     def write(self, answered: Answered, error: bool = False) -> None:
@@ -66,25 +70,37 @@ class AccessLines:
     def _line(self, answered: Answered, severity: str) -> bytes | None:
         """The line as bytes, or None where it has to be looked at more closely."""
         method, route, path, status, size, seconds, address, query, agent, ids = answered
+        asked = (method, route, path, status, address, query, agent)
         try:
-            quoted_path = self._shown(path)
-            line = (
-                f'{{"timestamp":"{self._now()}Z","severity":"{severity}",'
-                f'"message":"{method} {quoted_path[1:-1]} {status}{self._head}"{method}",'
-                f'"http.route":{self._shown(route)},"url.path":{quoted_path},'
-                f'"http.response.status_code":{status},"http.response.body.size":{size},'
-                f'"http.server.request.duration":{seconds:.6f},'
-                f'"client.address":{"null" if address is None else self._shown(address)}'
-            )
-            if query is not None:
-                line += f',"url.query":{self._shown(query)}'
-            if agent is not None:
-                line += f',"user_agent.original":{self._shown(agent)}'
+            before, after = self._known.get(asked) or self._remember(asked)
         except ValueError:
             return None
+        line = (
+            f'{{"timestamp":"{self._now()}Z","severity":"{severity}",{before}{size},'
+            f'"http.server.request.duration":{seconds:.6f}{after}'
+        )
         line += f',"trace_id":"{ids[0]}","span_id":"{ids[1]}"}}\n' if ids else "}\n"
         written = line.encode()
         return written if len(written) <= MAX_LINE else None
+
+    def _remember(self, asked: _Asked) -> tuple[str, str]:
+        """What stands before the body's size, and after the duration. Raises ValueError as `_shown` does."""
+        method, route, path, status, address, query, agent = asked
+        quoted_path = self._shown(path)
+        before = (
+            f'"message":"{method} {quoted_path[1:-1]} {status}{self._head}"{method}",'
+            f'"http.route":{self._shown(route)},"url.path":{quoted_path},'
+            f'"http.response.status_code":{status},"http.response.body.size":'
+        )
+        after = f',"client.address":{"null" if address is None else self._shown(address)}'
+        if query is not None:
+            after += f',"url.query":{self._shown(query)}'
+        if agent is not None:
+            after += f',"user_agent.original":{self._shown(agent)}'
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[asked] = before, after
+        return before, after
 
     def _shown(self, text: str) -> str:
         """`text` as JSON. Raises ValueError for what may hold a secret or cannot be encoded."""

@@ -3,57 +3,58 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from observability.held_write import write
 
+ROOT = Path(__file__).parents[3]
+TURNS = """
+import os, sys, threading, time
+from observability.held_write import write
 
-@pytest.fixture
-def others() -> Iterator[Callable[[Callable[[], object]], int]]:
-    """Counts how often another thread, which is always ready, gets the interpreter during a call."""
-    turns, done = 0, threading.Event()
+turns = 0
 
-    def run() -> None:
-        nonlocal turns
-        while not done.is_set():
-            turns += 1
-            time.sleep(0)
+def other():
+    global turns
+    while True:
+        turns += 1
+        time.sleep(0)
 
-    def counted(call: Callable[[], object]) -> int:
-        before = turns
-        call()
-        return turns - before
+def writes_until_a_turn(write, most):
+    before = turns
+    for number in range(most):
+        write(1, b"line")
+        if turns > before:
+            return number
+    return most
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(600)  # nobody is made to give it away
-    thread = threading.Thread(target=run)
-    thread.start()
-    yield counted
-    done.set()
-    sys.setswitchinterval(interval)
-    thread.join()
+sys.setswitchinterval(600)  # nobody is made to give the interpreter away
+threading.Thread(target=other, daemon=True).start()
+print(writes_until_a_turn(write, 3000), writes_until_a_turn(os.write, 1_000_000), file=sys.stderr, flush=True)
+os._exit(0)
+"""
+"""How many writes of each kind it takes until another thread, which stands ready, has the interpreter."""
 
 
 @pytest.mark.parametrize("kind", ["file", "pipe"])
-def test_no_other_thread_gets_a_turn(others: Callable[..., int], tmp_path: Path, kind: str) -> None:
-    if kind == "file":
-        descriptors = [os.open(tmp_path / "lines", os.O_WRONLY | os.O_CREAT)]
-    else:
-        descriptors = list(os.pipe2(os.O_NONBLOCK))
-    try:
-        assert others(lambda: [write(descriptors[-1], b"line\n") for _ in range(300)]) == 0
-        assert others(lambda: [os.write(descriptors[-1], b"line\n") for _ in range(300)]) > 0, (
-            "it waits for one"
+def test_no_other_thread_gets_a_turn(tmp_path: Path, kind: str) -> None:
+    with (tmp_path / "lines").open("wb") as file:
+        stdout = file if kind == "file" else subprocess.PIPE
+        ran = subprocess.run(
+            [sys.executable, "-c", TURNS],
+            cwd=ROOT,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=True,
         )
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
+    held, given_away = map(int, ran.stderr.split())
+    assert held == 3000, "it was given away"
+    assert given_away < 1_000_000, "nobody stood ready"
 
 
 def test_it_says_what_was_taken_and_why_not() -> None:
