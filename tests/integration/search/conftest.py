@@ -85,7 +85,7 @@ def run_bootstrap(script: Path, node: Elasticsearch, **variables: str) -> str:
     """What the script printed; it must end well."""
     environ = {"PATH": os.environ["PATH"], "ELASTICSEARCH_URL": node.url, **variables}
     done = subprocess.run(["bash", str(script)], env=environ, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}Elasticsearch said:\n{node.said()}"
     return done.stdout
 
 
