@@ -217,8 +217,9 @@ def test_one_broken_dependency_notifies_once(outage: Outage) -> None:
 
 
 def test_the_alerts_resolve_when_the_cause_is_mended_and_the_message_says_so(outage: Outage) -> None:
-    assert [group for group, _ in outage.told.of("page", "resolved")] == [{"service": "minus"}]
-    assert len(outage.told.of("page", "firing")) == 1, "the mending told nobody of what the outage had done"
+    told = outage.told
+    assert len(told.of("page", "firing")) == 1, f"the mending told of what the outage had done: {told.messages}"
+    assert [group for group, _ in told.of("page", "resolved")] == [{"service": "minus"}], told.messages
 
 
 def test_watchdog_reaches_its_receiver_all_along(outage: Outage) -> None:

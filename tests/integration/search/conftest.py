@@ -84,7 +84,7 @@ def bootstrap_script(first_password: str, folder: Path) -> Path:
 def run_bootstrap(script: Path, node: Elasticsearch, **variables: str) -> str:
     """What the script printed; it must end well."""
     environ = {"PATH": os.environ["PATH"], "ELASTICSEARCH_URL": node.url, **variables}
-    done = subprocess.run(["bash", str(script)], env=environ, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["bash", str(script)], env=environ, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}Elasticsearch said:\n{node.said()}"
     return done.stdout
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Brings Elasticsearch to what Dashcam needs of it. Safe to run again, also while others write.
+# Brings Elasticsearch to what Dashcam needs of it. Safe to run again, also while others write; a request is made again
+# where nobody answered in time, or a node that is not ready.
 # Passwords are files in /etc/users named after their users; none appears among the arguments of a process.
 set -euo pipefail
 
 ask() { # METHOD PATH [BODY-FILE]
   local method=$1 path=$2 body=${3:-}
   printf 'user = "elastic:%s"\n' "$(</etc/users/elastic)" |
-    curl --config - --silent --show-error --fail-with-body --max-time 30 ${CURL_CA_BUNDLE:+--cacert "$CURL_CA_BUNDLE"} \
+    curl --config - --silent --show-error --fail-with-body --max-time 30 --retry 3 --retry-delay 2 \
+      ${CURL_CA_BUNDLE:+--cacert "$CURL_CA_BUNDLE"} \
       --request "$method" ${body:+--header 'Content-Type: application/json' --data-binary "@$body"} \
       "$ELASTICSEARCH_URL$path" || return # said here, for `set -e` is off while a condition is looked at
   echo
