@@ -218,7 +218,7 @@ def test_one_broken_dependency_notifies_once(outage: Outage) -> None:
 
 def test_the_alerts_resolve_when_the_cause_is_mended_and_the_message_says_so(outage: Outage) -> None:
     told = outage.told
-    assert len(told.of("page", "firing")) == 1, f"the mending told of what the outage had done: {told.messages}"
+    assert len(told.of("page", "firing")) == 1, f"the mending told nobody of it: {told.messages}"
     assert [group for group, _ in told.of("page", "resolved")] == [{"service": "minus"}], told.messages
 
 
