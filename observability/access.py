@@ -150,7 +150,7 @@ class Exchange:
 def _announced(headers: Sequence[tuple[str, str]]) -> int:
     """The bytes that the response's body is said to have, or -1."""
     for name, value in headers:
-        if name.lower() == "content-length" and value.isdigit():
+        if name.lower() == "content-length" and value.isdecimal():
             return int(value)
     return -1
 

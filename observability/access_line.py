@@ -21,7 +21,8 @@ logger = logging.getLogger("observability.access")
 
 MAX_PATH = 1024
 MAX_AGENT = 256
-_REMEMBERED = 1024
+_TEXTS, _LINES = 4096, 1024
+"""How many texts, and parts of lines, are remembered."""
 
 _Asked = tuple[str, str, str, int, str | None, str | None, str | None]
 """What the lines of equal requests have in common: method, route, path, status, address, query, agent."""
@@ -97,7 +98,7 @@ class AccessLines:
             after += f',"url.query":{self._shown(query)}'
         if agent is not None:
             after += f',"user_agent.original":{self._shown(agent)}'
-        if len(self._known) >= _REMEMBERED:
+        if len(self._known) >= _LINES:
             self._known.clear()
         self._known[asked] = before, after
         return before, after
@@ -109,7 +110,7 @@ class AccessLines:
             if redaction.suspicious(text):
                 raise ValueError("to be redacted")
             shown = _quoted(text)
-            if len(self._clean) >= _REMEMBERED:
+            if len(self._clean) >= _TEXTS:
                 self._clean.clear()
             self._clean[text] = shown
         return shown

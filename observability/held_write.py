@@ -2,7 +2,7 @@
 
 `os.write` releases the GIL around the call. In a server with several busy threads another one takes it, and
 the thread that has written a line of 400 bytes, in a microsecond, waits for the rest of somebody else's
-request, to be woken on another processor: 40 µs of CPU a request (docs/overhead.md).
+request, to be woken on another processor: a quarter of the CPU of a whole request (docs/overhead.md).
 """
 
 from __future__ import annotations

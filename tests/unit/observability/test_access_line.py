@@ -108,6 +108,29 @@ def test_a_plain_line_needs_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
     assert without_time(stream.text)["http.server.request.duration"] == 0.001235
 
 
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [
+        ("method", "PUT"),
+        ("route", "/other"),
+        ("path", "/other"),
+        ("status", 201),
+        ("size", 7),
+        ("address", None),
+        ("query", None),
+        ("agent", "wrk"),
+        ("ids", None),
+    ],
+)
+def test_a_line_says_nothing_of_the_one_before(field: str, other: Any) -> None:
+    changed = PLAIN._replace(**{field: other})
+    with lines() as (access, stream):
+        access.write(PLAIN)
+        access.write(changed)
+    _, through = both(changed)
+    assert without_time(stream.text.splitlines(keepends=True)[1]) == without_time(through)
+
+
 def test_what_looks_like_a_secret_is_hidden() -> None:
     for answered in (PLAIN._replace(query="token=hunter22"), PLAIN._replace(path="/a;password=hunter22")):
         for line in both(answered):
