@@ -21,7 +21,7 @@ logger = logging.getLogger("observability.access")
 
 MAX_PATH = 1024
 MAX_AGENT = 256
-_TEXTS, _LINES = 4096, 1024
+_TEXTS, REMEMBERED = 4096, 1024
 """How many texts, and parts of lines, are remembered."""
 
 _Asked = tuple[str, str, str, int, str | None, str | None, str | None]
@@ -70,22 +70,29 @@ class AccessLines:
 
     def _line(self, answered: Answered, severity: str) -> bytes | None:
         """The line as bytes, or None where it has to be looked at more closely."""
-        method, route, path, status, size, seconds, address, query, agent, ids = answered
-        asked = (method, route, path, status, address, query, agent)
-        try:
-            before, after = self._known.get(asked) or self._remember(asked)
-        except ValueError:
+        around = self.around(answered)
+        if around is None:
             return None
+        before, after = around
         line = (
-            f'{{"timestamp":"{self._now()}Z","severity":"{severity}",{before}{size},'
-            f'"http.server.request.duration":{seconds:.6f}{after}'
+            f'{{"timestamp":"{self._now()}Z","severity":"{severity}",{before}{answered.size},'
+            f'"http.server.request.duration":{answered.seconds:.6f}{after}'
         )
+        ids = answered.ids
         line += f',"trace_id":"{ids[0]}","span_id":"{ids[1]}"}}\n' if ids else "}\n"
         written = line.encode()
         return written if len(written) <= MAX_LINE else None
 
+    def around(self, answered: Answered) -> tuple[str, str] | None:
+        """What stands before the body's size, and after the duration; None where it may hold a secret."""
+        method, route, path, status, _, _, address, query, agent, _ = answered
+        asked = (method, route, path, status, address, query, agent)
+        try:
+            return self._known.get(asked) or self._remember(asked)
+        except ValueError:
+            return None
+
     def _remember(self, asked: _Asked) -> tuple[str, str]:
-        """What stands before the body's size, and after the duration. Raises ValueError as `_shown` does."""
         method, route, path, status, address, query, agent = asked
         quoted_path = self._shown(path)
         before = (
@@ -98,7 +105,7 @@ class AccessLines:
             after += f',"url.query":{self._shown(query)}'
         if agent is not None:
             after += f',"user_agent.original":{self._shown(agent)}'
-        if len(self._known) >= _LINES:
+        if len(self._known) >= REMEMBERED:
             self._known.clear()
         self._known[asked] = before, after
         return before, after

@@ -92,8 +92,9 @@ class TelemetrySettings:
     instrumentation: str = setting(
         "DASHCAM_INSTRUMENTATION",
         "dashcam",
-        check=one_of("dashcam", "official"),
-        help="official: opentelemetry-instrumentation-flask and the SDK's spans, at several times the cost.",
+        check=one_of("dashcam", "python", "official"),
+        help="python: without the compiled request path, where there is one; official: "
+        "opentelemetry-instrumentation-flask and the SDK's spans, at several times the cost.",
     )
     traces_exporter: str = setting(
         "OTEL_TRACES_EXPORTER",

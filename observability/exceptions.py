@@ -19,7 +19,8 @@ import flask
 from flask import Flask, got_request_exception
 from opentelemetry import trace
 
-_SEEN = "observability.exception"
+SEEN = "observability.exception"
+"""Where the first exception of a request stands in its WSGI environ."""
 SPAN_KEY = "opentelemetry-flask.span_key"
 """Where the official instrumentation keeps a request's span in the WSGI environ."""
 
@@ -82,12 +83,12 @@ def replace(app: Flask, name: str, function: Callable[..., Any]) -> Callable[[],
 
 def _remember(error: BaseException) -> None:
     """Keep the first exception of a request: a later one is what handling the first led to."""
-    flask.request.environ.setdefault(_SEEN, (error, time.time_ns()))
+    flask.request.environ.setdefault(SEEN, (error, time.time_ns()))
 
 
 def record(environ: dict[str, Any], span: trace.Span, status: int, escaping: BaseException | None) -> None:
     """Add the exception to the span of an answer with `status`, at teardown; not one that is escaping."""
-    error, when = environ.pop(_SEEN, (None, 0))
+    error, when = environ.pop(SEEN, (None, 0))
     if error is None or error is escaping or status < 500 or not span.is_recording():
         return
     span.record_exception(error, timestamp=when)

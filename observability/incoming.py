@@ -31,7 +31,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation import _SPAN_KEY
 from prometheus_client.samples import Exemplar
 
-from observability import exceptions, propagation, schema
+from observability import exceptions, propagation, schema, speedups
 from observability.access import Exchange
 from observability.access_line import AccessLines
 from observability.conventions import OTHER, ServerConventions
@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 SCHEMA_URL = Schemas.V1_21_0.value
 """Which version of the conventions the official instrumentation names."""
 
-_KEY = "observability.request"
+KEY = "observability.request"
+"""Where a request stands in its WSGI environ."""
 _ERROR = Status(StatusCode.ERROR)
 
 
@@ -57,7 +58,7 @@ class ServerMetrics:
     def __init__(self, families: Families) -> None:
         self._duration = families.metric(schema.HTTP_SERVER_DURATION)
         self._active = families.metric(schema.HTTP_SERVER_ACTIVE)
-        self._bounds = [*schema.HTTP_SERVER_DURATION.buckets, float("inf")]
+        self.bounds = [*schema.HTTP_SERVER_DURATION.buckets, float("inf")]
         self._series: dict[tuple[str, str, str], Any] = {}
         self._gauges: dict[str, Any] = {}
 
@@ -65,15 +66,23 @@ class ServerMetrics:
         """The gauge of requests in flight."""
         gauge = self._gauges.get(method)
         if gauge is None:
-            gauge = self._gauges[method] = self._active.labels(method)._value
+            gauge = self._gauges[method] = self.gauge(method)._value
         return gauge
+
+    def gauge(self, method: str) -> Any:
+        """The same as prometheus_client has it."""
+        return self._active.labels(method)
+
+    def series(self, labels: tuple[str, str, str]) -> Any:
+        """The histogram of requests with these labels, as prometheus_client has it."""
+        return self._duration.labels(*labels)
 
     def answered(self, labels: tuple[str, str, str], seconds: float, exemplar: dict[str, str] | None) -> None:
         """One request took `seconds`. What the client's `observe()` does, in its own values."""
         child = self._series.get(labels)
         if child is None:
-            child = self._series[labels] = self._duration.labels(*labels)
-        bucket, total = child._buckets[bisect_left(self._bounds, seconds)], child._sum
+            child = self._series[labels] = self.series(labels)
+        bucket, total = child._buckets[bisect_left(self.bounds, seconds)], child._sum
         with total._lock:
             total._value += seconds
         with bucket._lock:
@@ -99,7 +108,7 @@ class Incoming:
         self.parts = parts
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        environ[_KEY] = request = Request(self.parts, environ, start_response)
+        environ[KEY] = request = Request(self.parts, environ, start_response)
         active = self.parts.metrics.active(request.method)
         active.inc(1)
         try:
@@ -156,7 +165,7 @@ class Request(Exchange):
             return
         self._token = None
         # The environ and what stands in it shall not hold each other: only a collection would free them.
-        self._environ.pop(_KEY, None)
+        self._environ.pop(KEY, None)
         exceptions.record(self._environ, span, self._status, escaping)
         contexts.detach(token)
         if isinstance(escaping, Exception) and span.is_recording():
@@ -207,10 +216,11 @@ class Request(Exchange):
         return {"trace_id": ids[0], "span_id": ids[1]}
 
 
-def install(app: Flask, parts: Parts) -> Callable[[], None]:
+def install(app: Flask, parts: Parts, compiled: bool) -> Callable[[], None]:
     """Instrument `app`; call it once its extensions exist. Answers the function that undoes it."""
     inner = app.wsgi_app
-    app.wsgi_app = Incoming(inner, parts)  # type: ignore[method-assign]
+    layer = speedups.incoming if compiled else Incoming
+    app.wsgi_app = layer(inner, parts)  # type: ignore[method-assign]
     # Called once the route is matched, before the first `before_request` function: what that answers itself
     # is a request too.
     undispatched = exceptions.replace(app, "full_dispatch_request", _dispatched)
@@ -226,14 +236,14 @@ def install(app: Flask, parts: Parts) -> Callable[[], None]:
     return undo
 
 
-_context = flask.globals.request_ctx._get_current_object  # type: ignore[attr-defined] # not by a proxy
+_context = flask.globals._cv_request.get  # not by a proxy
 
 
 def _dispatched(dispatch: Callable[[], Response]) -> Response:
     """A request from the first function that is called for it."""
     context = _context()
     asked = context.request
-    request: Request | None = asked.environ.get(_KEY)
+    request: Request | None = asked.environ.get(KEY)
     if request is None or request.span is not None or request.excluded:
         return dispatch()
     excluded = request.parts.conventions.excluded
@@ -252,6 +262,6 @@ def _torn_down(tear_down: Callable[..., None], *error: BaseException | None) -> 
         tear_down(*error)
     finally:
         context = _context()
-        request: Request | None = context.request.environ.get(_KEY)
+        request: Request | None = context.request.environ.get(KEY)
         if request is not None:
             request.end(error[0] if error else sys.exc_info()[1], id(context))

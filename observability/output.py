@@ -60,21 +60,36 @@ class LineWriter:
         self._size = 0
         self._thread: threading.Thread | None = None
 
-    def write(self, line: bytes, severity: str) -> None:
-        """Write `line`, which ends in a line break. Never blocks and never raises."""
+    def write(self, line: bytes, severity: str, taken: int = 0) -> None:
+        """Write `line`, which ends in a line break, from byte `taken` on. Never blocks and never raises."""
         with self._lock:
-            lost = self._write(line, severity)
+            lost = self._write(line, severity, taken)
         if lost == "":
             self._series(self._written, severity).inc()
         elif lost is not None:
             self._series(self._lost, lost).inc()
 
-    def _write(self, line: bytes, severity: str) -> str | None:
+    def at_once(self) -> int | None:
+        """The descriptor that takes a line in one `write(2)`, without waiting; None if it is not so simple.
+
+        For who holds the lock, writes there, and has `write` do the rest, if any.
+        """
+        opened = self._open
+        if opened is None or self._waiting or opened.stream is not (self._stream or sys.stdout):
+            return None
+        return opened.descriptor if opened.whole and not opened.torn else None
+
+    def count(self, severity: str) -> Any:
+        """The counter of lines that are out."""
+        return self._series(self._written, severity)
+
+    def _write(self, line: bytes, severity: str, taken: int) -> str | None:
         """Empty where the line is out, the reason where it is lost, None where it waits."""
         if self._waiting:
             return self._keep(line, severity)
         try:
-            left = self._opened().put(line)
+            opened = self._opened()
+            left = opened.go_on(line[taken:]) if taken else opened.put(line)
         except Exception as error:  # nothing about logging may end a request
             return type(error).__qualname__
         return self._keep(left, severity, begun=len(left) < len(line)) if left else ""
@@ -175,22 +190,26 @@ class _Opened:
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.put: Callable[[bytes], bytes]
+        self.go_on: Callable[[bytes], bytes]
         self._own: int | None = None
-        self._torn = False
+        self.torn = False
+        self.whole = False  # whether it takes what it can, without waiting
         self._poll: select.poll | None = None
         try:
-            self._descriptor = stream.fileno()
-            mode = os.fstat(self._descriptor).st_mode
+            self.descriptor = stream.fileno()
+            mode = os.fstat(self.descriptor).st_mode
         except (OSError, ValueError, AttributeError):
-            self.put = self._put_text
+            self.put = self.go_on = self._put_text
             return
         if stat.S_ISREG(mode):
-            self.put = self._put_file
+            self.put, self.go_on = self._put_file, self._put_rest
+            self.whole = True
             return
         self._reopen(mode)
         self._poll = select.poll()
-        self._poll.register(self._descriptor, select.POLLOUT)
-        self.put = self._put_piece if self._own is None else self._put_pipe
+        self._poll.register(self.descriptor, select.POLLOUT)
+        self.put = self.go_on = self._put_piece if self._own is None else self._put_pipe
+        self.whole = self._own is not None
 
     def wait(self, seconds: float) -> None:
         """Until something can be written, and no longer than `seconds`."""
@@ -201,19 +220,20 @@ class _Opened:
         if self._own is not None:
             os.close(self._own)
             self._own = None
+            self.whole = False
 
     def _reopen(self, mode: int) -> None:
         """Open a pipe a second time, non-blocking: on stdout itself that would also bind its other owners."""
         if stat.S_ISFIFO(mode):
             with contextlib.suppress(OSError):  # no /proc, or a pipe of another user
                 self._own = os.open(
-                    f"/proc/self/fd/{self._descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
+                    f"/proc/self/fd/{self.descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
                 )
-                self._descriptor = self._own
+                self.descriptor = self._own
 
     def _put_pipe(self, data: bytes) -> bytes:
         try:
-            return data[write(self._descriptor, data) :]
+            return data[write(self.descriptor, data) :]
         except BlockingIOError:
             return data
 
@@ -221,17 +241,22 @@ class _Opened:
         """To what can only be asked before: a piece of PIPE_BUF fits where the system says that it can."""
         assert self._poll is not None
         while data and self._poll.poll(0):
-            data = data[os.write(self._descriptor, data[: select.PIPE_BUF]) :]
+            data = data[os.write(self.descriptor, data[: select.PIPE_BUF]) :]
         return data
 
     def _put_file(self, data: bytes) -> bytes:
         """To a file: all, unless the disk is full. A line that was cut is ended before the next."""
-        if self._torn:
-            data = b"\n" + data
+        return self._put_all(b"\n" + data if self.torn else data)
+
+    def _put_rest(self, data: bytes) -> bytes:
+        self.torn = True
+        return self._put_all(data)
+
+    def _put_all(self, data: bytes) -> bytes:
         while data:
-            written = write(self._descriptor, data)
+            written = write(self.descriptor, data)
             data = data[written:]
-            self._torn = bool(data)
+            self.torn = bool(data)
         return b""
 
     def _put_text(self, data: bytes) -> bytes:

@@ -58,7 +58,7 @@ class SpanQueue(SpanProcessor):
         self._batch = min(batch, capacity)
         self._delay = delay
         self._failure = failure
-        self._prepare = prepare
+        self.prepare = prepare
         self.reads_at_once = prepare is not None
         self._processed = families.metric(schema.SPANS_PROCESSED)
         self._exported = families.metric(schema.SPANS_EXPORTED)
@@ -99,17 +99,17 @@ class SpanQueue(SpanProcessor):
         dropped = self._refusal()  # looked at before it is encoded, and again when it is in hand
         if dropped is None:
             try:
-                item = span if self._prepare is None else self._prepare(span)
+                item = span if self.prepare is None else self.prepare(span)
             except Exception as error:
                 dropped = type(error).__qualname__
                 _logger.warning("A span could not be encoded", exc_info=True)
             else:
-                dropped = self._take(item)
+                dropped = self.take(item)
         if dropped is not None:
             self.lost(1, dropped)
 
-    def _take(self, item: Any) -> str | None:
-        """Queue what waits for its batch, or answer why not."""
+    def take(self, item: Any) -> str | None:
+        """Queue what `prepare` made of a span, or answer why not, which the caller gives to `lost`."""
         with self._lock:
             refused = self._refusal()
             if refused is None:

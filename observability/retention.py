@@ -26,6 +26,7 @@ from observability import schema
 from observability.local_trace import DOWNSTREAM, ERROR, SLOW, LocalTrace
 from observability.metrics import Families
 from observability.processor import SpanQueue
+from observability.spans import RecordedSpan
 
 
 class Keeper(SpanProcessor):
@@ -35,9 +36,10 @@ class Keeper(SpanProcessor):
     """
 
     def __init__(self, queue: SpanQueue, families: Families, slow: float) -> None:
-        self._queue = queue
+        self.queue = queue
         self.reads_at_once = queue.reads_at_once
-        self._slow = int(slow * 1e9)
+        self.slow = int(slow * 1e9)
+        """The same in nanoseconds."""
         self._kept = families.metric(schema.TRACES_KEPT)
         for reason in (ERROR, SLOW, DOWNSTREAM):
             self._kept.labels(reason=reason)
@@ -52,11 +54,16 @@ class Keeper(SpanProcessor):
         local: LocalTrace | None = None
         if span.parent is not None and not span.parent.is_remote:
             local = getattr(trace.get_current_span(parent_context), "local_trace", None)
-        if local is None or local.closed:
-            local = LocalTrace(span, self._slow)
-        if not hasattr(span, "local_trace"):  # one of the SDK's, not of ours
-            self._copied[context.span_id] = local
-        span.local_trace = local  # type: ignore[attr-defined]
+        if local is not None and local.closed:
+            local = None
+        if isinstance(span, RecordedSpan):
+            if local is None:
+                span.local_slow = self.slow
+            else:
+                span.local_trace = local
+            return
+        local = self._copied[context.span_id] = local or LocalTrace(span, self.slow)
+        span.local_trace = local  # type: ignore[attr-defined] # one of the SDK's
 
     def on_end(self, span: ReadableSpan) -> None:
         """Pass a sampled span on; hold an unsampled one until its local root has ended."""
@@ -64,7 +71,10 @@ class Keeper(SpanProcessor):
         if context is None:
             return
         if context.trace_flags & 1:
-            self._queue.put(span)
+            self.queue.put(span)
+            return
+        if isinstance(span, RecordedSpan) and span.uneventful():
+            span.local_slow = None
             return
         local: LocalTrace | None = getattr(span, "local_trace", None) or self._copied.get(context.span_id)
         if local is None:
@@ -72,7 +82,7 @@ class Keeper(SpanProcessor):
         if local.is_root(span):
             self._judge(local, span)
         elif not local.hold(span) and local.reason is not None:
-            self._queue.put(Kept(span, local.reason))  # it outlived its root, and goes the way of the others
+            self.queue.put(Kept(span, local.reason))  # it outlived its root, and goes the way of the others
 
     def _judge(self, local: LocalTrace, root: ReadableSpan) -> None:
         spans = local.close(root)
@@ -80,13 +90,13 @@ class Keeper(SpanProcessor):
             return
         self._kept.labels(reason=local.reason).inc()
         for span in spans:
-            self._queue.put(Kept(span, local.reason))
+            self.queue.put(Kept(span, local.reason))
         if local.cut:
-            self._queue.lost(local.cut, "local_trace_full")
+            self.queue.lost(local.cut, "local_trace_full")
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """See `SpanQueue`."""
-        return self._queue.force_flush(timeout_millis)
+        return self.queue.force_flush(timeout_millis)
 
 
 class Kept(ReadableSpan):

@@ -32,6 +32,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from observability import redaction
+from observability.local_trace import LocalTrace
 from observability.sampling import HeadSampler
 
 _logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ _logger = logging.getLogger(__name__)
 LONGEST, ENOUGH = 1024, 64
 """Characters of an attribute, and attributes, up to which `Later.encoded` may answer."""
 
-_FLAGS = tuple(TraceFlags(bits) for bits in range(4))
+FLAGS = tuple(TraceFlags(bits) for bits in range(4))
 """By the two bits that there are, sampled and random: making one costs as much as finding its parent."""
 
 _DROP, _SAMPLE = Decision.DROP, Decision.RECORD_AND_SAMPLE
@@ -76,8 +77,9 @@ class RecordedSpan(sdk.Span):
     _end_time: int | None = None
     _record_exception = True
     _set_status_on_exception = True
-    local_trace: Any = None
-    """What keeps the spans of an unsampled trace together until it is known how it ended."""
+    local_slow: int | None = None
+    """Of the root of a local trace (retention.py), until it has ended: the nanoseconds that are not slow."""
+    _local_trace: LocalTrace | None = None
 
     def __init__(
         self, tracer: SpanTracer, name: str, context: SpanContext, parent: SpanContext | None, kind: SpanKind
@@ -108,6 +110,25 @@ class RecordedSpan(sdk.Span):
 
     def _readable_span(self) -> sdk.ReadableSpan:
         return self
+
+    @property
+    def local_trace(self) -> LocalTrace | None:
+        """What holds the spans of an unsampled request; that of a root is made when it is first asked for."""
+        if self._local_trace is None and self.local_slow is not None:
+            with self._tracer.lock:
+                if self._local_trace is None:
+                    self._local_trace = LocalTrace(self, self.local_slow)
+        return self._local_trace
+
+    @local_trace.setter
+    def local_trace(self, given: LocalTrace) -> None:
+        self._local_trace = given
+
+    def uneventful(self) -> bool:
+        """Whether it was the root of a local trace that went well, of which nobody asked or told anything."""
+        if self._local_trace is not None or self.local_slow is None or self._status is not UNSET:
+            return False
+        return (self._end_time or 0) - (self._start_time or 0) <= self.local_slow
 
     # -- attributes ----------------------------------------------------------------------------------
 
@@ -281,7 +302,7 @@ class SpanTracer(sdk.Tracer):
         else:
             result = self.sampler.should_sample(context, trace_id, name, kind, attributes, links or ())
             decision, attributes, state = result.decision, result.attributes, result.trace_state
-        flags = _FLAGS[random | (decision is _SAMPLE)]
+        flags = FLAGS[random | (decision is _SAMPLE)]
         span_id = self.id_generator.generate_span_id()
         identity = SpanContext(trace_id, span_id, False, flags, state)
         if decision is _DROP:

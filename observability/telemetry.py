@@ -19,7 +19,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor
 
-from observability import incoming, logs, official, process, schema, tracing
+from observability import incoming, logs, official, process, schema, speedups, tracing
 from observability.access_line import AccessLines
 from observability.admin import AdminServer
 from observability.configuration import TelemetrySettings
@@ -194,4 +194,5 @@ class Telemetry:
             return official.install(self._app, self.tracers, self.meters, lines)
         tracer = self.tracers.get_tracer(incoming.__name__, schema_url=incoming.SCHEMA_URL)
         parts = incoming.Parts(tracer, incoming.ServerMetrics(self.families), lines, ServerConventions())
-        return incoming.install(self._app, parts)
+        compiled = self.settings.instrumentation != "python" and speedups.available()
+        return incoming.install(self._app, parts, compiled)

@@ -99,6 +99,14 @@ def span_queue(settings: TelemetrySettings, families: Families, about: Resource)
     )
 
 
+def sole_queue(processors: SynchronousMultiSpanProcessor) -> SpanQueue | None:
+    """The queue of encoded spans, where it is all that gets to see the spans of `processors`."""
+    shown = processors._span_processors
+    only = shown[0] if len(shown) == 1 else None
+    queue = only.queue if type(only) is Keeper else only
+    return queue if type(queue) is SpanQueue and queue.prepare is otlp.encoded else None
+
+
 def provider(
     settings: TelemetrySettings,
     about: Resource,

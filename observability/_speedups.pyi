@@ -1,0 +1,6 @@
+from typing import Any
+
+class Incoming:
+    def __init__(self, application: Any, parts: Any, kind: type[Way], plain: Any) -> None: ...
+
+class Way: ...

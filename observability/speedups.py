@@ -1,0 +1,34 @@
+"""The usual way of a request as native code, where it was compiled; `_speedups.pyx` is its source.
+
+An accelerator in the sense of PEP 399: what it does not know it leaves to the Python code, and without it
+everything is the same at a higher cost (docs/overhead.md). `make up` and the images compile it where there is
+a C compiler; DASHCAM_INSTRUMENTATION=python leaves it alone.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+    from observability.incoming import Parts
+
+
+def available() -> bool:
+    """Whether it was compiled for this Python."""
+    return importlib.util.find_spec("observability._speedups") is not None
+
+
+def incoming(application: WSGIApplication, parts: Parts) -> Any:
+    """`incoming.Incoming`, compiled. Raises ImportError where it was not."""
+    from observability import _speedups
+    from observability.incoming import Incoming, Request
+
+    class Compiled(_speedups.Way, Request):
+        """A request of which the usual steps are native."""
+
+        __slots__ = ()
+
+    return _speedups.Incoming(application, parts, Compiled, Incoming(application, parts))

@@ -1,0 +1,346 @@
+"""The compiled request path says what the Python one says: spans as they are sent, metrics, lines, headers.
+
+Here the usual way is gone: a queue of encoded spans as the only processor, and one handler that writes JSON
+lines to a file. tests/contract/test_official_instrumentation.py holds both to the official instrumentation,
+for requests that are looked at more closely.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import re
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from everyrequest import PARENT, REQUESTS, TRACE, Ask, application, get
+from flask import Flask
+from google.protobuf.json_format import MessageToDict
+from opentelemetry import trace
+from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
+from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from observability import Telemetry, incoming, instrument, schema, speedups, tracing
+from observability.access_line import logger
+from observability.testing import settings
+
+FORMS = ("dashcam", "python")
+DURATION = schema.HTTP_SERVER_DURATION.name
+
+
+class Told:
+    """What one form said so far."""
+
+    def __init__(self, app: Flask, telemetry: Telemetry, lines: Path) -> None:
+        self.app = app
+        self.telemetry = telemetry
+        self._lines = lines
+        self.batches: list[Any] = []
+        self.headers: list[tuple[str, dict[str, str]]] = []
+        inner = app.wsgi_app
+
+        def seen(environ: Any, start_response: Callable[..., Any]) -> Any:
+            def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+                self.headers.append((status, dict(headers)))
+                return start_response(status, headers, *error)
+
+            return inner(environ, start)
+
+        app.wsgi_app = seen  # type: ignore[method-assign]
+
+    def export(self, batch: Any) -> SpanExportResult:
+        self.batches += batch
+        return SpanExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        """As an exporter has it."""
+
+    def spans(self) -> list[dict[str, Any]]:
+        """The exported spans, read by the official decoder."""
+        assert self.telemetry.force_flush(10)
+        return [MessageToDict(ScopeSpans.FromString(encoded).spans[0]) for _, encoded in self.batches]
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._lines.read_text().splitlines()]
+
+    def samples(self) -> dict[Any, float]:
+        """All but those that depend on how long something took, and on when it was asked."""
+        return {
+            (sample.name, *sorted(sample.labels.items())): sample.value
+            for family in self.telemetry.families.registry.collect()
+            for sample in family.samples
+            if not re.search(
+                r"_sum$|_bucket$|^target_info|^process_|^python_|duration_seconds_created|_export",
+                sample.name,
+            )
+        }
+
+    def exemplars(self) -> list[dict[str, str]]:
+        return [
+            dict(sample.exemplar.labels)
+            for family in self.telemetry.families.registry.collect()
+            for sample in family.samples
+            if sample.exemplar and sample.name.startswith(DURATION)
+        ]
+
+
+@contextmanager
+def told(form: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> Iterator[Told]:
+    """An application under `form`, with everything that would make its requests unusual out of the way."""
+    file = folder / f"{form}.log"
+    root = logging.getLogger()
+    before = root.handlers[:]
+    with file.open("w") as stdout, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stdout)
+        patch.setattr(root, "handlers", [])
+        proxy: list[Told] = []
+
+        class Exporter:
+            def export(self, batch: Any) -> SpanExportResult:
+                return proxy[0].export(batch)
+
+            def shutdown(self) -> None:
+                """Nothing to close."""
+
+        patch.setattr(tracing, "otlp_exporter", lambda *_: (Exporter(), lambda: None))
+        app = application(lambda: trace.get_tracer("views"))
+        chosen = settings(traces_exporter="otlp", instrumentation=form, **overrides)
+        telemetry = instrument(app, "subject", settings=chosen)
+        proxy.append(Told(app, telemetry, file))
+        try:
+            yield proxy[0]
+        finally:
+            telemetry.shutdown()
+    root.handlers[:] = before
+
+
+class Names:
+    """Ids that differ from run to run, by the order in which they turn up."""
+
+    def __init__(self) -> None:
+        self._known = {TRACE: "the caller's trace", PARENT: "the caller's span"}
+
+    def of(self, thing: Any) -> Any:
+        """`thing` with a name for each id in it."""
+        text = json.dumps(thing, sort_keys=True)
+        return json.loads(re.sub(r"\b(?:[0-9a-f]{32}|[0-9a-f]{16})\b", self._name, text))
+
+    def _name(self, found: re.Match[str]) -> str:
+        return self._known.setdefault(found[0], f"id {len(self._known)}")
+
+
+def account(seen: Told) -> dict[str, Any]:
+    """Everything that was said, without times, ids by name."""
+    spans = seen.spans()
+    for span in spans:
+        began, ended = int(span.pop("startTimeUnixNano")), int(span.pop("endTimeUnixNano"))
+        assert 0 < began <= ended < began + 60e9
+        for event in span.get("events", ()):
+            assert began <= int(event.pop("timeUnixNano")) <= ended
+            event["attributes"] = [
+                pair for pair in event["attributes"] if pair["key"] != "exception.stacktrace"
+            ]
+        for key, size in (("traceId", 16), ("spanId", 8), ("parentSpanId", 8)):
+            if key in span:
+                span[key] = _hexadecimal(span[key], size)
+    lines = seen.lines()
+    for line in lines:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", line.pop("timestamp"))
+        assert 0 < line.pop("http.server.request.duration", 1) < 60
+        line.pop("exception.stacktrace", None)
+    names = Names()
+    return {
+        "spans": names.of(spans),
+        "headers": names.of(seen.headers),
+        "lines": names.of(lines),
+        "metrics": seen.samples(),
+    }
+
+
+def _hexadecimal(encoded: str, size: int) -> str:
+    import base64
+
+    raw = base64.b64decode(encoded)
+    assert len(raw) == size
+    return raw.hex()
+
+
+def asks() -> list[Ask]:
+    return [parameter.values[0] for parameter in REQUESTS]  # type: ignore[misc]
+
+
+SAMPLING = {
+    "all": {},
+    "kept where failed": {"sampler": "parentbased_traceidratio", "sampler_ratio": 0.0, "traces_slow": 3600.0},
+    "kept where slow": {"sampler": "parentbased_traceidratio", "sampler_ratio": 0.0, "traces_slow": 0.0},
+    "only the caller's": {"sampler": "parentbased_traceidratio", "sampler_ratio": 0.0, "traces_keep": False},
+    "none": {"sampler": "always_off"},
+    "no spans": {"sdk_disabled": True},
+    "b3": {"propagators": ("b3", "b3multi")},
+}
+
+
+@pytest.mark.parametrize("sampling", SAMPLING)
+def test_both_forms_say_the_same_of_every_request(
+    sampling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {}
+    for form in FORMS:
+        with told(form, tmp_path, monkeypatch, **SAMPLING[sampling]) as seen:  # type: ignore[arg-type]
+            answers = [ask(seen.app) for ask in asks()]
+            said[form] = {**account(seen), "answers": answers}
+    compiled, python = said["dashcam"], said["python"]
+    assert len(compiled["headers"]) > len(REQUESTS) / 2
+    for part, expected in python.items():
+        assert compiled[part] == expected, part
+
+
+def test_the_usual_request_takes_none_of_the_steps_in_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+    for name in ("begin", "end", "answer", "measure", "handed_on", "finished", "attributes", "encoded"):
+        original = getattr(incoming.Request, name)
+
+        def step(self: Any, *given: Any, _name: str = name, _original: Any = original) -> Any:
+            called.append(_name)
+            return _original(self, *given)
+
+        monkeypatch.setattr(incoming.Request, name, step, raising=False)
+    ask = get("/cars/bentz/5?a=1", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"}).values[0]
+    with told("dashcam", tmp_path, monkeypatch) as seen:
+        ask(seen.app)
+        assert [span["name"] for span in seen.spans()] == ["GET /cars/<maker>/<int:number>"]
+    assert called == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_header_line_and_exemplar_name_the_span(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with told(form, tmp_path, monkeypatch) as seen:
+        seen.app.test_client().get("/plain").get_data()
+        (span,), (line,), (exemplar,) = seen.spans(), seen.lines(), seen.exemplars()
+    trace_id, span_id = _hexadecimal(span["traceId"], 16), _hexadecimal(span["spanId"], 8)
+    assert seen.headers[0][1]["traceresponse"] == f"00-{trace_id}-{span_id}-03"
+    assert (line["trace_id"], line["span_id"]) == (trace_id, span_id)
+    assert exemplar == {"trace_id": trace_id, "span_id": span_id}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_processor_that_comes_later_sees_the_next_span_whole(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(SpanProcessor):
+        seen: list[dict[str, Any]] = []  # noqa: RUF012 # one test's
+
+        def on_end(self, span: Any) -> None:
+            self.seen.append(dict(span.attributes))
+
+    Late.seen = []
+    with told(form, tmp_path, monkeypatch) as seen:
+        client = seen.app.test_client()
+        client.get("/plain").get_data()
+        seen.telemetry.add_span_processor(Late())
+        client.get("/cars/a/1").get_data()
+        assert len(seen.spans()) == 2
+    (attributes,) = Late.seen
+    assert (attributes["http.route"], attributes["http.response.status_code"]) == (
+        "/cars/<maker>/<int:number>",
+        200,
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_filter_that_comes_later_sees_the_next_line(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records: list[logging.LogRecord] = []
+
+    def note(record: logging.LogRecord) -> bool:
+        records.append(record)
+        return True
+
+    with told(form, tmp_path, monkeypatch) as seen:
+        client = seen.app.test_client()
+        client.get("/plain").get_data()
+        logger.addFilter(note)
+        try:
+            client.get("/plain").get_data()
+        finally:
+            logger.removeFilter(note)
+        client.get("/plain").get_data()
+        assert len(seen.lines()) == 3
+    assert len(records) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_level_above_that_of_a_line_leaves_it_out(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with told(form, tmp_path, monkeypatch, log_level="WARNING") as seen:
+        client = seen.app.test_client()
+        for path in ("/plain", "/nowhere", "/status/503"):
+            client.get(path).get_data()
+        assert [line["severity"] for line in seen.lines()] == ["WARN", "ERROR"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_line_that_a_full_disk_cut_is_ended_before_the_next(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with told(form, tmp_path, monkeypatch) as seen:
+        client = seen.app.test_client()
+        client.get("/plain").get_data()
+        file = tmp_path / f"{form}.log"
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 100, limits[1]))
+        try:
+            client.get("/plain").get_data()
+            client.get("/plain").get_data()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        client.get("/plain").get_data()
+        whole, cut, last = file.read_text().splitlines()
+        name, labels = "log_records_lost_total", {"error_type": OSError(errno.EFBIG, "").__class__.__name__}
+        registry = seen.telemetry.families.registry
+        assert registry.get_sample_value(name, labels) == 2
+        assert registry.get_sample_value("log_records_total", {"severity": "INFO"}) == 2
+    assert len(cut) == 100
+    assert json.loads(whole)["message"] == json.loads(last)["message"] == "GET /plain 200"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_lines_wait_for_a_slow_reader_and_none_is_torn_or_lost(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with told(form, tmp_path, monkeypatch) as seen:
+        client = seen.app.test_client()
+        reading, writing = os.pipe()
+        with os.fdopen(writing, "w") as stdout, os.fdopen(reading, "rb", closefd=True) as reader:
+            monkeypatch.setattr(sys, "stdout", stdout)
+            asked = 300  # of some 400 bytes: more than the 64 KiB of a pipe
+            for number in range(asked):
+                client.get(f"/cars/bentz/{number}").get_data()
+            lines = [json.loads(reader.readline()) for _ in range(asked)]
+            seen.telemetry.shutdown()
+    assert [line["url.path"] for line in lines] == [f"/cars/bentz/{number}" for number in range(asked)]
+
+
+def test_without_it_everything_is_done_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speedups, "available", lambda: False)
+    with told("dashcam", tmp_path, monkeypatch) as seen:
+        seen.app.test_client().get("/plain").get_data()
+        assert len(seen.spans()) == len(seen.lines()) == 1
+
+
+def test_the_tests_run_on_a_compiled_form() -> None:
+    assert speedups.available(), "compile it: make speedups"
