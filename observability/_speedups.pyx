@@ -33,8 +33,8 @@ from prometheus_client.samples import Exemplar
 from werkzeug.wsgi import ClosingIterator
 
 from observability import conventions, exceptions, incoming, otlp, propagation, spans, tracing
+from observability.access_line import MAX_AGENT, MAX_PATH, logger
 from observability.access_line import REMEMBERED as _REMEMBERED
-from observability.access_line import logger
 from observability.conventions import OTHER
 from observability.lines import second
 from observability.local_trace import promised
@@ -307,6 +307,7 @@ cdef class Incoming:
         cdef int status = way._outcome.code
         cdef str severity = "INFO" if status < 400 else "WARN" if status < 500 else "ERROR"
         cdef tuple around
+        cdef long long micros
         cdef char line[LINE]
         cdef char* at
         if not logger.isEnabledFor(INFO if status < 400 else WARNING if status < 500 else ERROR):
@@ -324,7 +325,10 @@ cdef class Incoming:
         around = <tuple> found
         at = self.put_time(put(line, b'{"timestamp":"'))
         at = put(at, <bytes> around[0])
-        at += snprintf(at, 96, b'%zd,"http.server.request.duration":%.6f', size, seconds)
+        micros = <long long> (seconds * 1e6 + 0.5)  # not as %f, which a locale may give a comma
+        at += snprintf(
+            at, 96, b'%zd,"http.server.request.duration":%lld.%06lld', size, micros // 1_000_000, micros % 1_000_000
+        )
         at = put(at, <bytes> around[1])
         if way.identified:
             at = put_hex(put_hex(put(at, b',"trace_id":"'), way.trace_high), way.trace_low)
@@ -335,16 +339,18 @@ cdef class Incoming:
 
     cdef around(self, Way way, str severity, asked):
         """What stands between the time and the body's size, and after the duration; None as in `wrote`."""
-        shared = self.lines.around(way._answered())
+        answered = way._answered()
+        shared = self.lines.around(answered)
         if shared is None:
             return None
         before, after = shared
         found = f'Z","severity":"{severity}",{before}'.encode(), after.encode()
         if len(found[0]) + len(found[1]) > LINE - 512:
             return None
-        if len(self.shown) >= REMEMBERED:
-            self.shown.clear()
-        self.shown[asked] = found
+        if len(answered.path) < MAX_PATH and len(answered.query or "") < MAX_PATH and len(answered.agent or "") < MAX_AGENT:
+            if len(self.shown) >= REMEMBERED:
+                self.shown.clear()
+            self.shown[asked] = found  # nothing in it was cut: it is no longer than the line
         return found
 
     cdef char* put_time(self, char* at) except NULL:

@@ -113,7 +113,9 @@ class ServerConventions:
         if known is None:
             found = self._collect(get, route)
             long = any(isinstance(value, str) and len(value) > LONGEST for value in found.values())
-            known = Shared(found, None if long else b"".join(otlp.attributes(otlp.SPAN_ATTRIBUTE, found)))
+            if long:  # not remembered, for it may be any user's
+                return Shared(found, None)
+            known = Shared(found, b"".join(otlp.attributes(otlp.SPAN_ATTRIBUTE, found)))
             if len(self._shared) >= _REMEMBERED:
                 self._shared.clear()
             self._shared[key] = known

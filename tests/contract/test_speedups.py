@@ -173,8 +173,25 @@ def _hexadecimal(encoded: str, size: int) -> str:
     return raw.hex()
 
 
+def escaping(app: Flask) -> str:
+    """An exception that the server is given."""
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    try:
+        app.test_client().get("/broken")
+    except ZeroDivisionError as error:
+        return str(error)
+    finally:
+        app.config["PROPAGATE_EXCEPTIONS"] = None
+    raise AssertionError("it was answered")
+
+
+def twice(ask: Ask) -> Ask:
+    """The same request once more: what is remembered of the first must not be told of the second."""
+    return lambda app: (ask(app), ask(app))
+
+
 def asks() -> list[Ask]:
-    return [parameter.values[0] for parameter in REQUESTS]  # type: ignore[misc]
+    return [*(twice(parameter.values[0]) for parameter in REQUESTS), escaping]  # type: ignore[arg-type]
 
 
 SAMPLING = {
