@@ -8,6 +8,8 @@ a C compiler; DASHCAM_INSTRUMENTATION=python leaves it alone.
 from __future__ import annotations
 
 import importlib.util
+import sysconfig
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,8 +19,16 @@ if TYPE_CHECKING:
 
 
 def available() -> bool:
-    """Whether it was compiled for this Python."""
-    return importlib.util.find_spec("observability._speedups") is not None
+    """Whether it was compiled, for this Python and from the source that is here."""
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return False  # it relies upon that lock
+    found = importlib.util.find_spec("observability._speedups")
+    return found is not None and current(Path(found.origin or ""), Path(__file__).with_name("_speedups.pyx"))
+
+
+def current(compiled: Path, source: Path) -> bool:
+    """Whether `compiled` is no older than `source`; an image has no source."""
+    return not source.exists() or compiled.stat().st_mtime >= source.stat().st_mtime
 
 
 def incoming(application: WSGIApplication, parts: Parts) -> Any:

@@ -359,5 +359,16 @@ def test_without_it_everything_is_done_in_python(tmp_path: Path, monkeypatch: py
         assert len(seen.spans()) == len(seen.lines()) == 1
 
 
+def test_what_was_compiled_from_an_older_source_is_left_alone(tmp_path: Path) -> None:
+    compiled, source = tmp_path / "it.so", tmp_path / "it.pyx"
+    compiled.touch()
+    assert speedups.current(compiled, source), "an image has no source"
+    source.touch()
+    os.utime(compiled, ns=(0, source.stat().st_mtime_ns - 1_000_000_000))
+    assert not speedups.current(compiled, source)
+    os.utime(compiled, ns=(0, source.stat().st_mtime_ns))
+    assert speedups.current(compiled, source)
+
+
 def test_the_tests_run_on_a_compiled_form() -> None:
     assert speedups.available(), "compile it: make speedups"
