@@ -26,7 +26,7 @@ from opentelemetry.instrumentation import propagators
 from opentelemetry.propagate import get_global_textmap
 from opentelemetry.sdk.trace import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, get_current_span
+from opentelemetry.trace import NonRecordingSpan, NoOpTracer, SpanContext, SpanKind, get_current_span
 from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from prometheus_client.samples import Exemplar
@@ -93,13 +93,17 @@ cdef inline char* put(char* at, bytes text) noexcept:
     return at + size
 
 
-cdef inline char* put_hex(char* at, uint64_t number) noexcept:
-    """16 hexadecimal digits."""
+cdef inline char* put_digits(char* at, uint64_t number, int digits) noexcept:
+    """Hexadecimal digits."""
     cdef int place
-    for place in range(15, -1, -1):
+    for place in range(digits - 1, -1, -1):
         at[place] = b"0123456789abcdef"[number & 15]
         number >>= 4
-    return at + 16
+    return at + digits
+
+
+cdef inline char* put_hex(char* at, uint64_t number) noexcept:
+    return put_digits(at, number, 16)
 
 
 cdef inline char* put_big(char* at, uint64_t number) noexcept:
@@ -166,6 +170,7 @@ cdef class Incoming:
     cdef bint captures
     # What was found to be usual, and by what it is seen that it still is.
     cdef object ends, queue
+    cdef bint alone
     cdef int64_t slow
     cdef object writer
     cdef dict written
@@ -232,18 +237,19 @@ cdef class Incoming:
         return <list> found
 
     cdef bint usual(self):
-        """Whether spans are ours, and one queue of ours is all that wants them."""
+        """Whether spans are ours, and one queue of ours is all that wants them, if anything does."""
         tracer = self.tracer
         if type(tracer) is not SpanTracer:
             return False
         ends = tracer.span_processor._ends
         if ends is not self.ends:  # another tuple with every processor that is added
+            shown = tracer.span_processor._span_processors
             self.queue = tracing.sole_queue(tracer.span_processor)
-            only = tracer.span_processor._span_processors[0] if self.queue is not None else None
-            self.slow = only.slow if type(only) is Keeper else -1
+            self.alone = self.queue is not None or not shown
+            self.slow = shown[0].slow if self.queue is not None and type(shown[0]) is Keeper else -1
             self.ends = ends
         return (
-            self.queue is not None
+            self.alone
             and type(tracer._head) is HeadSampler
             and type(tracer.id_generator) is RandomIdGenerator
             and tracer.roomy
@@ -330,7 +336,7 @@ cdef class Incoming:
             at, 96, b'%zd,"http.server.request.duration":%lld.%06lld', size, micros // 1_000_000, micros % 1_000_000
         )
         at = put(at, <bytes> around[1])
-        if way.identified:
+        if way.valid:
             at = put_hex(put_hex(put(at, b',"trace_id":"'), way.trace_high), way.trace_low)
             at = put(put_hex(put(at, b'","span_id":"'), way.span_id), b'"')
         at = put(at, b"}\n")
@@ -405,8 +411,8 @@ cdef class Way:
     cdef object known_ids
     cdef uint64_t trace_high, trace_low, span_id, parent_id
     cdef int flags
-    cdef bint ours, recording, identified
-    """Whether the span was begun here, whether it records, and whether the response began here."""
+    cdef bint ours, recording, valid, identified
+    """Whether the span was begun here, records and has an identity, and whether the response began here."""
     cdef bint parented, remote, stateful
 
     def __cinit__(self):
@@ -418,7 +424,7 @@ cdef class Way:
     @property
     def ids(self):
         """As `access.Exchange.ids`."""
-        if self.known_ids is None and self.identified:
+        if self.known_ids is None and self.identified and self.valid:
             trace_id = hexadecimal(self.trace_high, self.trace_low, True)
             self.known_ids = trace_id, hexadecimal(self.span_id, 0, False)
         return self.known_ids
@@ -437,15 +443,35 @@ cdef class Way:
 
     cdef bint begun(self, rule) except -1:
         cdef Incoming lane = self.lane
-        if CURRENT is None or not lane.usual() or CURRENT.get():
-            return False
         tracer = lane.tracer
-        context = parent = state = None
+        if CURRENT is None or CURRENT.get() or not (type(tracer) is NoOpTracer or lane.usual()):
+            return False
+        context = None
         textmap = get_global_textmap()
         for header in getattr(textmap, "headers", ANYTHING):
             if header in self._environ:
                 context = propagation.extract(self._environ)
                 break
+        self._rule = rule.rule if rule is not None else None
+        if type(tracer) is NoOpTracer:
+            self.span = tracer.start_span("", context)
+            self.identify(self.span.get_span_context())
+        else:
+            self.sample(tracer, context)
+        self._environ[SPAN_KEY] = self.span
+        self.ours = True
+        self._token = CURRENT.set(Context({**context, _SPAN_KEY: self.span} if context else {_SPAN_KEY: self.span}))
+        return True
+
+    cdef int identify(self, identity) except -1:
+        """Take over the identity of a span."""
+        trace_id, self.span_id, _, flags, _, self.valid = identity
+        self.trace_high, self.trace_low = trace_id >> 64, trace_id & LOW
+        self.flags = flags & 0xFF
+
+    cdef int sample(self, tracer, context) except -1:
+        """As `SpanTracer.start_span`."""
+        parent = state = None
         if context:
             parent = get_current_span(context).get_span_context()
             if not parent.is_valid:
@@ -459,24 +485,20 @@ cdef class Way:
             trace_id, random, state = parent.trace_id, parent.trace_flags & 2, parent.trace_state
             self.parented, self.parent_id, self.remote = True, parent.span_id, parent.is_remote
         decision = tracer._head.decide(parent, trace_id)
-        self.span_id = 0
-        while not self.span_id:
-            self.span_id = getrandbits(64)
-        self.trace_high, self.trace_low = trace_id >> 64, trace_id & LOW
-        self.flags = random | (decision is SAMPLE)
+        span_id = 0
+        while not span_id:
+            span_id = getrandbits(64)
         identity = tuple.__new__(SpanContext, (
-            trace_id, self.span_id, False, FLAGS[self.flags], DEFAULT_TRACE_STATE if state is None else state, True,
+            trace_id, span_id, False, FLAGS[random | (decision is SAMPLE)],
+            DEFAULT_TRACE_STATE if state is None else state, True,
         ))
-        self._rule = rule.rule if rule is not None else None
+        self.identify(identity)
+        self.stateful = bool(state)
         self.recording = decision is not DROP
         self.span = self.recorded(identity, parent, context) if self.recording else NonRecordingSpan(identity)
-        self._environ[SPAN_KEY] = self.span
-        self.ours, self.stateful = True, bool(state)
-        self._token = CURRENT.set(Context({**context, _SPAN_KEY: self.span} if context else {_SPAN_KEY: self.span}))
-        return True
 
     cdef recorded(self, identity, parent, context):
-        """As the end of `SpanTracer.start_span`."""
+        """The span that `SpanTracer.start_span` would answer."""
         cdef Incoming lane = self.lane
         shown = "HTTP" if self.method == OTHER else self.method
         span = object.__new__(RecordedSpan)
@@ -525,7 +547,7 @@ cdef class Way:
             return 0
         span._end_time = moment = now()  # no other thread has had a turn since it was looked at
         if self.flags & 1:
-            encoded = lane.encoded(self, span, moment)
+            encoded = lane.encoded(self, span, moment) if lane.queue is not None else None
             if encoded is None:
                 span._tracer.span_processor.on_end(span)
             else:
@@ -551,6 +573,7 @@ cdef class Way:
     cdef bint responded(self, status, headers) except -1:
         cdef char value[55]
         cdef char* at
+        cdef int flags
         if not self.ours or self.lane.captures or propagators._RESPONSE_PROPAGATOR is not None:
             return False
         outcome = conventions.outcome(status)
@@ -562,9 +585,11 @@ cdef class Way:
         self._outcome, self._status, self._attributes = outcome, outcome.code, outcome.attributes
         self._headers = headers
         self.identified = True
+        if not self.valid:
+            return True
+        flags = self.flags | self.promised()
         at = put_hex(put_hex(put(value, b"00-"), self.trace_high), self.trace_low)
-        at = put(put_hex(put(at, b"-"), self.span_id), b"-0")
-        at[0] = <char> (48 + (self.flags | self.promised()))
+        at = put_digits(put(put_hex(put(at, b"-"), self.span_id), b"-"), flags, 2)
         headers.append((TRACE_RESPONSE, PyUnicode_DecodeASCII(value, 55, NULL)))
         return True
 
@@ -579,7 +604,7 @@ cdef class Way:
         bucket = <Value> values[1 + bisect_left(self.lane.metrics.bounds, seconds)]
         sum.value += seconds
         bucket.value += 1
-        if self.promised() if self.identified else self.identify():
+        if (self.recording and self.promised()) if self.identified else self.pointed():
             bucket.trace_high, bucket.trace_low, bucket.span_id = self.trace_high, self.trace_low, self.span_id
             bucket.seen, bucket.when = seconds, now() * 1e-9
             bucket.marked = True
@@ -589,12 +614,12 @@ cdef class Way:
         span = self.span
         if self.flags & 1 or not self.recording:
             return self.flags & 1
-        slow = span.local_slow
-        if span._local_trace is None and (slow is None or now() - self._arrived <= <int64_t> slow):
-            return False
+        if span._local_trace is None and span._status is UNSET and span.local_slow is not None:
+            if now() - self._arrived <= <int64_t> span.local_slow:
+                return False
         return promised(span)
 
-    cdef bint identify(self) except -1:
+    cdef bint pointed(self) except -1:
         """Take the ids of an exemplar from the Python code; False where there is to be none."""
         found = self._exemplar()
         if found is None:

@@ -62,9 +62,31 @@ def application(tracer: Callable[[], trace.Tracer]) -> Flask:
         trace.get_current_span().update_name("renamed")
         return "work"
 
+    _one_thing_each(app)
     _streams(app)
     _restful(app)
     return app
+
+
+def _one_thing_each(app: Flask) -> None:
+    """Views that change one thing about their span."""
+    elsewhere = trace.SpanContext(int(TRACE, 16), int(PARENT, 16), True, trace.TraceFlags(1))
+    changes: dict[str, Callable[[trace.Span], None]] = {
+        "attribute": lambda span: span.set_attribute("app.step", "first"),
+        "attributes": lambda span: span.set_attributes({"app.step": "first", "http.route": "/mine"}),
+        "event": lambda span: span.add_event("noted", {"a": 1}),
+        "link": lambda span: span.add_link(elsewhere, {"a": 1}),
+        "name": lambda span: span.update_name("renamed"),
+        "fine": lambda span: span.set_status(trace.StatusCode.OK),
+        "failed": lambda span: span.set_status(trace.StatusCode.ERROR, "no fuel"),
+        "dropped": lambda span: span.set_attribute("app.none", object()),  # type: ignore[arg-type]
+        "ended": lambda span: span.end(),
+    }
+
+    @app.get("/change/<what>")
+    def change(what: str) -> str:
+        changes[what](trace.get_current_span())
+        return what
 
 
 def _streams(app: Flask) -> None:
@@ -146,6 +168,8 @@ REQUESTS = [
     get("/handled"),
     get("/early"),
     get("/work"),
+    *(get(f"/change/{what}") for what in ("attribute", "attributes", "event", "link", "name")),
+    *(get(f"/change/{what}") for what in ("fine", "failed", "dropped", "ended")),
     get("/stream"),
     get("/stream-in-context"),
     get("/stream-broken"),

@@ -65,7 +65,7 @@ def _value(given: Any) -> Any:
     kind = given.WhichOneof("value")
     if kind == "array_value":
         return tuple(_value(one) for one in given.array_value.values)
-    return getattr(given, kind)
+    return None if kind is None else getattr(given, kind)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import os
 import re
 import resource
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,7 +113,7 @@ def told(form: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **overrides: 
 
         patch.setattr(tracing, "otlp_exporter", lambda *_: (Exporter(), lambda: None))
         app = application(lambda: trace.get_tracer("views"))
-        chosen = settings(traces_exporter="otlp", instrumentation=form, **overrides)
+        chosen = settings(**{"traces_exporter": "otlp", "instrumentation": form, **overrides})
         telemetry = instrument(app, "subject", settings=chosen)
         proxy.append(Told(app, telemetry, file))
         try:
@@ -201,6 +202,7 @@ SAMPLING = {
     "only the caller's": {"sampler": "parentbased_traceidratio", "sampler_ratio": 0.0, "traces_keep": False},
     "none": {"sampler": "always_off"},
     "no spans": {"sdk_disabled": True},
+    "sent nowhere": {"traces_exporter": "none"},
     "b3": {"propagators": ("b3", "b3multi")},
 }
 
@@ -250,6 +252,20 @@ def test_header_line_and_exemplar_name_the_span(
     assert seen.headers[0][1]["traceresponse"] == f"00-{trace_id}-{span_id}-03"
     assert (line["trace_id"], line["span_id"]) == (trace_id, span_id)
     assert exemplar == {"trace_id": trace_id, "span_id": span_id}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_request_that_gets_slow_after_its_response_began_is_kept(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with told(form, tmp_path, monkeypatch, **{**SAMPLING["kept where slow"], "traces_slow": 0.2}) as seen:
+        ends = [0.0, 0.25]
+        seen.app.teardown_request(lambda _: time.sleep(ends.pop(0)))
+        client = seen.app.test_client()
+        client.get("/plain").get_data()
+        client.get("/cars/a/1").get_data()
+        assert [span["name"] for span in seen.spans()] == ["GET /cars/<maker>/<int:number>"]
+        assert [headers["traceresponse"][-2:] for _, headers in seen.headers] == ["02", "02"]
 
 
 @pytest.mark.parametrize("form", FORMS)
