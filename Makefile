@@ -8,11 +8,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The certificates of the system, as pip and git use them: a company may have added its own.
 UV := UV_LINK_MODE=copy UV_SYSTEM_CERTS=$${UV_SYSTEM_CERTS:-1} VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
-LOCKS := requirements.txt requirements-dev.txt requirements-uv.txt \
+LOCKS := requirements.txt requirements-dev.txt requirements-uv.txt requirements-build.txt \
 	services/car/requirements.txt services/minus/requirements.txt services/web/requirements.txt
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links
 PREREQUISITES := $(PYTHON) -P observability/stack/prerequisites.py
+# Has the request path compiled, or says why not and fails.
+COMPILED := $(BIN)/python -m observability.stack.compiling
 
 $(BIN)/uv: requirements-uv.txt
 	@$(MAKE) --no-print-directory python
@@ -28,12 +30,12 @@ $(VENV)/.run: $(BIN)/uv requirements.txt pyproject.toml
 	@$(UV) pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run requirements-dev.txt
+$(VENV)/.dev: $(VENV)/.run requirements-dev.txt | compiled
 	@echo "installing the locked tools for tests"
 	@$(UV) pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help python prerequisites prerequisites-test venv dev lock lint
+.PHONY: help python prerequisites prerequisites-test compiled venv dev lock lint
 .PHONY: up down restart status logs test test-unit test-contract test-local test-browser test-integration
 
 help: ## List the targets
@@ -69,7 +71,11 @@ prerequisites: python ## What `make up` needs of the machine: installed (Debian,
 prerequisites-test: python ## What `make test` needs of the machine
 	@$(PREREQUISITES) test
 
-venv: $(VENV)/.run ## The locked environment of the stack, in .venv
+# Asked each time, for a tenth of a second: so one who installs a compiler later has it with the next `make up`.
+compiled: $(VENV)/.run ## The request path compiled in place; without a C compiler, why it is not
+	@$(COMPILED) || true
+
+venv: $(VENV)/.run compiled ## The locked environment of the stack, in .venv
 	@:
 
 dev: $(VENV)/.dev ## The same with linters and test tools
@@ -77,7 +83,7 @@ dev: $(VENV)/.dev ## The same with linters and test tools
 
 lock: $(BIN)/uv ## Resolve every requirements.in again into its hashed requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
-	for name in requirements requirements-uv services/car/requirements services/minus/requirements services/web/requirements; do \
+	for name in requirements requirements-uv requirements-build services/car/requirements services/minus/requirements services/web/requirements; do \
 		$(COMPILE) $$name.in -c requirements-dev.txt -o $$name.txt; done
 
 # Files side by side, in the order of tests/conftest.py.
@@ -87,6 +93,7 @@ WORKERS = $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
 test: ## Everything that CI runs: lint, generated files, and all tests
 	@$(MAKE) --no-print-directory prerequisites-test dev
+	@$(COMPILED)
 	@$(MAKE) --no-print-directory lint check-generated
 	$(BIN)/pytest --durations=10 -n $(WORKERS) $(SIDE_BY_SIDE) tests/unit tests/contract
 	@# Three at a time and no more, for these tests hold times; a stack that is idle needs little.

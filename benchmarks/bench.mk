@@ -1,6 +1,8 @@
 # The overhead of telemetry, measured side by side. Its own environment: what is compared with is no
 # dependency of Dashcam.
 BENCH := .tools/bench
+# Compiled for the Python of this environment, which need not be that of $(VENV).
+BENCH_COMPILED := $(BENCH)/bin/python -m observability.stack.compiling
 .PHONY: bench bench-inprocess lock-bench
 
 $(BENCH)/.ready: $(BIN)/uv benchmarks/requirements.txt
@@ -11,9 +13,11 @@ $(BENCH)/.ready: $(BIN)/uv benchmarks/requirements.txt
 	@touch $@
 
 bench: $(BENCH)/.ready ## Measure what telemetry costs a request, against others; writes docs/overhead.md (needs wrk, h2load)
+	@$(BENCH_COMPILED)
 	$(BENCH)/bin/python -m benchmarks.overhead --write
 
 bench-inprocess: $(BENCH)/.ready ## The same without a server, in a minute: for comparing two states of the code
+	@$(BENCH_COMPILED)
 	$(BENCH)/bin/python -m benchmarks.overhead.inprocess
 
 lock-bench: $(BIN)/uv ## Resolve benchmarks/requirements.in again

@@ -9,8 +9,10 @@ bench-loss: $(VENV)/.dev ## A minute at saturation into a slow receiver: what ar
 
 bench-guard: $(VENV)/.dev ## Fail when the overhead of a request has grown by a quarter, in instructions (needs valgrind)
 	@$(PREREQUISITES) guard
+	@$(COMPILED)
 	$(BIN)/python -m benchmarks.guard
 
 bench-guard-record: $(VENV)/.dev ## Record the overhead that bench-guard compares with
 	@$(PREREQUISITES) guard
+	@$(COMPILED)
 	$(BIN)/python -m benchmarks.guard --record

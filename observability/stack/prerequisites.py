@@ -19,6 +19,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +42,8 @@ class InstallationError(RuntimeError):
 class Need:
     """One thing the machine must have: how to recognise it, and what the package managers call it.
 
-    `found_as` are names on PATH or, with a slash, patterns of full paths; any one will do.
+    `found_as` are names on PATH or, with a slash, patterns of full paths; any one will do. `apt` may be
+    several packages, `brew` empty where Homebrew does not have it.
     """
 
     name: str
@@ -135,10 +137,45 @@ VALGRIND = Need(
     elsewhere="put `valgrind` (3.19 or newer, with its `callgrind_control`) on PATH",
 )
 
+
+def _of_this_python(part: str) -> str:
+    """The package of Debian with a `part` of this Python (`venv`, `dev`)."""
+    # Debian's own python3 has its package `python3-venv`; another version's is named after it.
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    own = os.path.realpath(sys.executable) == os.path.realpath("/usr/bin/python3")
+    return f"python3-{part}" if own else f"python{version}-{part}"
+
+
+COMPILER = Need(
+    "a C compiler",
+    "compiles the request path",
+    # On macOS the names on PATH are there without a compiler: they offer to install one.
+    (
+        "/Library/Developer/CommandLineTools/usr/bin/clang",
+        "/Applications/Xcode*.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/bin/clang",
+    )
+    if sys.platform == "darwin"
+    else ((sysconfig.get_config_var("CC") or "cc").split()[0], "cc", "gcc", "clang"),
+    apt="gcc libc6-dev",
+    brew="",
+    elsewhere="xcode-select --install"
+    if sys.platform == "darwin"
+    else "put a C compiler (`cc`; gcc or clang, with the headers of the C library) on PATH",
+)
+PYTHON_HEADERS = Need(
+    "Python.h",
+    "lets C be compiled for this Python",
+    (f"{glob.escape(sysconfig.get_path('include'))}/Python.h",),
+    apt=_of_this_python("dev"),
+    brew=f"python@{sys.version_info.major}.{sys.version_info.minor}",
+    elsewhere=f"install the C headers that belong to {sys.executable}",
+)
+COMPILING = (COMPILER, PYTHON_HEADERS)
+
 NEEDS: dict[str, tuple[Need, ...]] = {
     "up": (PROMETHEUS, ALERTMANAGER),
-    "test": (PROMETHEUS, ALERTMANAGER, PROMTOOL, AMTOOL, CHROMIUM, POSTGRESQL),
-    "guard": (VALGRIND,),
+    "test": (PROMETHEUS, ALERTMANAGER, PROMTOOL, AMTOOL, CHROMIUM, POSTGRESQL, *COMPILING),
+    "guard": (VALGRIND, *COMPILING),
 }
 
 
@@ -159,15 +196,12 @@ def missing(purpose: str) -> list[Need]:
 
 
 def _venv_need() -> Need:
-    # Debian's own python3 has its package `python3-venv`; another version's is named after it.
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    own = os.path.realpath(sys.executable) == os.path.realpath("/usr/bin/python3")
     return Need(
         "python venv",
         "holds the locked Python packages",
         (),
-        apt="python3-venv" if own else f"python{version}-venv",
-        brew=f"python@{version}",
+        apt=_of_this_python("venv"),
+        brew=PYTHON_HEADERS.brew,
         elsewhere=f"install the `venv` and `ensurepip` modules of {sys.executable}",
     )
 
@@ -175,25 +209,35 @@ def _venv_need() -> Need:
 def remedy(needs: Sequence[Need]) -> str:
     """The command or the sentence that gets `needs` on this machine when we may not do it ourselves."""
     if shutil.which("apt-get"):
-        return "sudo make prerequisites" + ("-test" if {CHROMIUM, POSTGRESQL} & set(needs) else "")
+        return "sudo make prerequisites" + (
+            "-test" if {CHROMIUM, POSTGRESQL, *COMPILING} & set(needs) else ""
+        )
     if shutil.which("brew"):
-        return "\n".join(f"brew install {brew}" for brew in dict.fromkeys(need.brew for need in needs))
+        commands = (f"brew install {need.brew}" if need.brew else need.elsewhere for need in needs)
+        return "\n".join(dict.fromkeys(commands))
     for manager, command in (("pacman", "pacman -S"), ("apk", "apk add")):
         if shutil.which(manager):
-            packages = dict.fromkeys(name for need in needs for name in _upstream_packages(need))
+            packages = dict.fromkeys(name for need in needs for name in _upstream_packages(need, manager))
             return f"sudo {command} {' '.join(packages)}"
     return "\n".join(dict.fromkeys(need.elsewhere for need in needs))
 
 
-def _upstream_packages(need: Need) -> tuple[str, ...]:
-    """Arch and Alpine name their packages after the projects."""
-    names = {"promtool": ("prometheus",), "amtool": ("alertmanager",), "python venv": ("python3",)}
+def _upstream_packages(need: Need, manager: str) -> tuple[str, ...]:
+    """Arch and Alpine name their packages after the projects; of the two, Arch does not split off headers."""
+    split = manager == "apk"
+    names = {
+        "promtool": ("prometheus",),
+        "amtool": ("alertmanager",),
+        "python venv": ("python3",),
+        COMPILER.name: ("gcc", "musl-dev") if split else ("gcc",),
+        PYTHON_HEADERS.name: ("python3-dev" if split else "python",),
+    }
     return names.get(need.name, (need.name,))
 
 
 def install(needs: Sequence[Need]) -> None:
     """Install `needs` with apt-get, without starting their services. Raises InstallationError."""
-    packages = list(dict.fromkeys(need.apt for need in needs))
+    packages = list(dict.fromkeys(package for need in needs for package in need.apt.split()))
     services = list(dict.fromkeys(name for need in needs for name in need.services))
     apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
     say(f"installing with apt-get: {' '.join(packages)}")

@@ -65,13 +65,11 @@ def images() -> None:
             f"ENGINE={os.environ.get('ENGINE', '')!r} cannot run images: install docker or podman "
             "(Debian: apt-get install podman) and use `make test-images`"
         )
-    made = subprocess.run(
-        ["make", "images", f"TAG={TAG}", f"REVISION={REVISION}"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+    make("images", f"TAG={TAG}", f"REVISION={REVISION}")
+
+
+def make(*arguments: str) -> None:
+    made = subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-2000:]
 
 
@@ -84,7 +82,7 @@ class Container:
     """A service in its image, locked down as in the cluster: no root, no capability, nothing writable
     but its state folder and /tmp."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, tag: str = TAG) -> None:
         self.port, self.admin_port = free_port(), free_port()
         self.name = f"dashcam-test-{service}-{uuid.uuid4().hex[:8]}"
         environment = {
@@ -100,7 +98,7 @@ class Container:
             *("--volume", "/var/lib/dashcam", "--tmpfs", "/tmp:mode=1777"),
             *(part for name, value in environment.items() for part in ("--env", f"{name}={value}")),
             *run_flags(),
-            f"dashcam/{service}:{TAG}",
+            f"dashcam/{service}:{tag}",
         )
 
     def get(self, path: str, *, admin: bool = False) -> str:
@@ -185,6 +183,38 @@ def test_no_other_service_and_no_tool_is_inside(service: str) -> None:
 
     assert found[0] == service
     assert not set(found) & {*TOOLS, *(set(SERVICES) - {service})}
+
+
+def test_its_request_path_is_compiled(container: Container) -> None:
+    where = container.python("import observability._speedups as compiled; print(compiled.__file__)")
+
+    assert where.startswith("/app/observability/_speedups.")
+    assert where.endswith(".so")
+
+
+def test_nothing_that_compiles_is_inside(service: str) -> None:
+    compilers = "import shutil; print([n for n in ('cc', 'gcc', 'clang', 'cpp', 'ld') if shutil.which(n)])"
+    sources = (
+        "import importlib.util as u, pathlib as p; print(u.find_spec('Cython'), "
+        "[str(f) for f in p.Path('/app').rglob('*') if f.suffix in ('.pyx', '.c', '.o')])"
+    )
+    base = ["run", "--rm", "--network", "none", "--entrypoint", "python3", *run_flags(), os.environ["BASE"]]
+
+    assert inside(service, compilers) == engine(*base, "-c", compilers), "no more of them than in the base"
+    assert inside(service, sources) == "None []"
+
+
+def test_without_what_is_compiled_it_answers_all_the_same(images: None) -> None:
+    flags = f"{os.environ.get('ENGINE_FLAGS', '')} --build-arg SPEEDUPS=no"
+    make("image-minus", "TAG=pure", f"REVISION={REVISION}", f"ENGINE_FLAGS={flags}")
+    pure = Container("minus", tag="pure")
+    try:
+        until(lambda: pure.get(SERVICES["minus"]), "minus in pure Python to answer", within=60)
+        found = pure.python("import importlib.util as u; print(u.find_spec('observability._speedups'))")
+    finally:
+        pure.remove()
+
+    assert found == "None"
 
 
 def test_its_state_folder_belongs_to_the_user_it_runs_as(service: str) -> None:

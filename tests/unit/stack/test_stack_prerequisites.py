@@ -5,6 +5,7 @@ The package managers are small scripts on a PATH of their own, which write down 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -14,7 +15,14 @@ from pathlib import Path
 import pytest
 
 from observability.stack import prerequisites
-from observability.stack.prerequisites import ALERTMANAGER, POSTGRESQL, PROMETHEUS, Need
+from observability.stack.prerequisites import (
+    ALERTMANAGER,
+    COMPILER,
+    POSTGRESQL,
+    PROMETHEUS,
+    PYTHON_HEADERS,
+    Need,
+)
 
 
 class Machine:
@@ -145,6 +153,40 @@ def test_elsewhere_the_missing_things_are_named_with_their_command(
 def test_the_remedy_covers_what_the_tests_need(machine: Machine) -> None:
     machine.add("apt-get")
     assert prerequisites.remedy([PROMETHEUS, POSTGRESQL]) == "sudo make prerequisites-test"
+
+
+@pytest.mark.parametrize(
+    ("manager", "remedy"),
+    [
+        ("apt-get", "sudo make prerequisites-test"),
+        ("brew", "get a compiler\nbrew install python@3.11"),
+        ("pacman", "sudo pacman -S gcc python"),
+        ("apk", "sudo apk add gcc musl-dev python3-dev"),
+        ("none", "get a compiler\nget the headers"),
+    ],
+)
+def test_what_compiling_needs_has_a_remedy_everywhere(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, manager: str, remedy: str
+) -> None:
+    machine.add(manager)
+    # As on Linux and for Python 3.11, wherever the tests run.
+    compiler = dataclasses.replace(COMPILER, elsewhere="get a compiler")
+    headers = dataclasses.replace(PYTHON_HEADERS, brew="python@3.11", elsewhere="get the headers")
+    monkeypatch.setattr(prerequisites, "COMPILING", (compiler, headers))
+
+    assert prerequisites.remedy([compiler, headers]) == remedy
+
+
+def test_a_compiler_is_installed_for_the_tests_and_not_for_the_stack(machine: Machine) -> None:
+    for name in ("prometheus", "alertmanager", "promtool", "amtool", "chromium", "initdb"):
+        machine.add(name)
+    machine.add("apt-get", f'case "$*" in *install*) /bin/cp {machine.bin}/amtool {machine.bin}/cc ;; esac')
+
+    assert prerequisites.main("up") == 0
+    assert machine.called() == []
+
+    assert prerequisites.main("test") == 0
+    assert machine.called()[-1].endswith(" install -y --no-install-recommends gcc libc6-dev")
 
 
 def test_debians_and_upstreams_names_are_both_found(machine: Machine) -> None:
