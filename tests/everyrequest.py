@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -69,7 +70,7 @@ def application(tracer: Callable[[], trace.Tracer]) -> Flask:
 
 
 def _one_thing_each(app: Flask) -> None:
-    """Views that change one thing about their span."""
+    """Views that change one thing about their span, and one that never answers the same twice."""
     elsewhere = trace.SpanContext(int(TRACE, 16), int(PARENT, 16), True, trace.TraceFlags(1))
     changes: dict[str, Callable[[trace.Span], None]] = {
         "attribute": lambda span: span.set_attribute("app.step", "first"),
@@ -82,6 +83,12 @@ def _one_thing_each(app: Flask) -> None:
         "dropped": lambda span: span.set_attribute("app.none", object()),  # type: ignore[arg-type]
         "ended": lambda span: span.end(),
     }
+
+    turns = itertools.cycle([("mine", 200), ("nobody's", 404), ("everybody's", 302)])
+
+    @app.get("/turns")
+    def turn() -> tuple[str, int]:
+        return next(turns)
 
     @app.get("/change/<what>")
     def change(what: str) -> str:
@@ -167,6 +174,7 @@ REQUESTS = [
     get("/broken"),
     get("/handled"),
     get("/early"),
+    get("/turns"),
     get("/work"),
     *(get(f"/change/{what}") for what in ("attribute", "attributes", "event", "link", "name")),
     *(get(f"/change/{what}") for what in ("fine", "failed", "dropped", "ended")),

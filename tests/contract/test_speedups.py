@@ -268,24 +268,38 @@ def test_a_request_that_gets_slow_after_its_response_began_is_kept(
         assert [headers["traceresponse"][-2:] for _, headers in seen.headers] == ["02", "02"]
 
 
+class Late(SpanProcessor):
+    """Keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, Any]] = []
+
+    def on_end(self, span: Any) -> None:
+        self.seen.append(dict(span.attributes))
+
+
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("when", ["between requests", "within a request"])
 def test_a_processor_that_comes_later_sees_the_next_span_whole(
-    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    when: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Late(SpanProcessor):
-        seen: list[dict[str, Any]] = []  # noqa: RUF012 # one test's
-
-        def on_end(self, span: Any) -> None:
-            self.seen.append(dict(span.attributes))
-
-    Late.seen = []
+    late = Late()
     with told(form, tmp_path, monkeypatch) as seen:
         client = seen.app.test_client()
         client.get("/plain").get_data()
-        seen.telemetry.add_span_processor(Late())
+        if when == "between requests":
+            seen.telemetry.add_span_processor(late)
+        else:
+            view = seen.app.view_functions["car"]
+
+            def adding(**arguments: Any) -> Any:
+                seen.telemetry.add_span_processor(late)
+                return view(**arguments)
+
+            seen.app.view_functions["car"] = adding
         client.get("/cars/a/1").get_data()
         assert len(seen.spans()) == 2
-    (attributes,) = Late.seen
+    (attributes,) = late.seen
     assert (attributes["http.route"], attributes["http.response.status_code"]) == (
         "/cars/<maker>/<int:number>",
         200,
