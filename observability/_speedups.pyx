@@ -452,7 +452,8 @@ cdef class Way:
             if header in self._environ:
                 context = propagation.extract(self._environ)
                 break
-        self._rule = rule.rule if rule is not None else None
+        if rule is not None:
+            self._rule = self._route = rule.rule
         if type(tracer) is NoOpTracer:
             self.span = tracer.start_span("", context)
             self.identify(self.span.get_span_context())

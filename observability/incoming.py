@@ -148,7 +148,8 @@ class Request(Exchange):
         context, kind = contexts.get_current(), SpanKind.INTERNAL
         if not context or trace.get_current_span(context) is trace.INVALID_SPAN:
             context, kind = propagation.extract(self._environ), SpanKind.SERVER
-        self._rule = rule.rule if rule is not None else None
+        if rule is not None:  # a copy of the request's context that ends makes Flask forget it
+            self._rule = self._route = rule.rule
         tracer = self.parts.tracer
         if isinstance(tracer, SpanTracer):
             span = tracer.start_span(name, context, kind, start_time=self._arrived, later=self)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask, Response, abort, redirect, request, stream_with_context
+from flask import (
+    Flask,
+    Response,
+    abort,
+    copy_current_request_context,
+    redirect,
+    request,
+    stream_with_context,
+)
 from flask_restful import Api, Resource
 from opentelemetry import baggage, trace
 
@@ -89,6 +98,14 @@ def _one_thing_each(app: Flask) -> None:
     @app.get("/turns")
     def turn() -> tuple[str, int]:
         return next(turns)
+
+    @app.get("/copied")
+    def copied() -> str:
+        """What was given a copy of the request's context is done with it before the request is."""
+        thread = threading.Thread(target=copy_current_request_context(lambda: request.path))
+        thread.start()
+        thread.join()
+        return f"still recording: {trace.get_current_span().is_recording()}"
 
     @app.get("/change/<what>")
     def change(what: str) -> str:
@@ -175,6 +192,7 @@ REQUESTS = [
     get("/handled"),
     get("/early"),
     get("/turns"),
+    get("/copied"),
     get("/work"),
     *(get(f"/change/{what}") for what in ("attribute", "attributes", "event", "link", "name")),
     *(get(f"/change/{what}") for what in ("fine", "failed", "dropped", "ended")),

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.overhead.parts`: where the microseconds of an instrumented request go.
+"""`python -m benchmarks.overhead.parts`: where the microseconds of a request go, in pure Python.
 
 The functions that make up the instrumentation are timed one inside the other, in one process and without a
 server. What a function takes is its own time, without the timed functions that it calls and without what
@@ -152,6 +152,7 @@ def main() -> None:
         os.environ.update(
             {
                 **named("Dashcam").environ,
+                "DASHCAM_INSTRUMENTATION": "python",  # of the compiled form, benchmarks.overhead.steps tells
                 "LOG_FORMAT": "json",
                 "OTEL_EXPORTER_PROMETHEUS_PORT": "none",
                 # Nothing is exported meanwhile: that is another thread's time.

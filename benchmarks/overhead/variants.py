@@ -131,6 +131,7 @@ VARIANTS = (
     Variant("Dashcam, metrics alone", dashcam, {**_NO_TRACES, **_NO_LINE}),
     Variant("Dashcam, traces and metrics", dashcam, {**_sampled("1"), **_NO_LINE}),
     Variant("Dashcam, lines and metrics", dashcam, _NO_TRACES),
+    Variant("Dashcam, pure Python", dashcam, {**_sampled("1"), "DASHCAM_INSTRUMENTATION": "python"}),
     Variant("Dashcam, official parts", dashcam, {**_sampled("1"), "DASHCAM_INSTRUMENTATION": "official"}),
 )
 """All of them. `bare` is what the others are compared with."""
