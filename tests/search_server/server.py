@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ import orjson
 import urllib3
 import yaml
 from polling import until
-from search_server import provide
+from search_server import provide, threads
 from watchdog import Watchdog
 
 ROOT = Path(__file__).parents[2]
@@ -33,8 +34,9 @@ JVM = """\
 -XX:TieredStopAtLevel=1
 -XX:+ExitOnOutOfMemoryError
 -Djava.io.tmpdir=${ES_TMPDIR}
+-Xlog:class+init=info:file=${ES_TMPDIR}/classes
 """
-"""Made for a start on a busy machine, not for load."""
+"""Made for a start on a busy machine, not for load; `initialized` reads which classes came to use."""
 
 LOGGING = """\
 status = error
@@ -78,6 +80,7 @@ class Elasticsearch:
         self._folder = Path(tempfile.mkdtemp(prefix="dashcam-elasticsearch-"))
         self._folder.chmod(0o755)
         self.log = self._folder / "output"
+        self._pid = self._folder / "logs" / "pid"
         self._home, self._java = self._programs(given)
         self._certificates = certificates
         trusted = {"ca_certs": str(certificates / "ca.crt")} if certificates else {}
@@ -117,7 +120,7 @@ class Elasticsearch:
         user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(  # type: ignore[call-overload]
-                [str(self._home / "bin" / "elasticsearch")],
+                [str(self._home / "bin" / "elasticsearch"), "-p", str(self._pid)],
                 cwd=self._folder,
                 env=environ,
                 stdout=output,
@@ -213,6 +216,23 @@ class Elasticsearch:
     def said(self) -> str:
         """The end of what it printed."""
         return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
+
+    def threads(self) -> str:
+        """What its threads are at, but those without work: why a node does not answer."""
+        before = self.log.stat().st_size
+        # The process that was started only watches over the server's own.
+        os.kill(int(self._pid.read_text()), signal.SIGQUIT)
+
+        def dump() -> str:
+            return self.log.read_bytes()[before:].decode(errors="replace")
+
+        until(lambda: threads.ENDS_WITH in dump(), "the threads of Elasticsearch", within=30)
+        return threads.at_work(dump())
+
+    def initialized(self, name: str) -> bool:
+        """Whether a class, by its full name, has come to use since the start."""
+        line = f"Initializing '{name.replace('.', '/')}'"
+        return line in (self._folder / "tmp" / "classes").read_text(errors="replace")
 
     def stop(self) -> None:
         """End it and remove all its files."""

@@ -22,6 +22,8 @@ from verifying import Recorder
 BASE = Path(__file__).parents[3] / "k8s" / "base" / "elasticsearch"
 USERS = ("fluent-bit", "grafana", "jaeger", "elasticsearch-exporter", "kibana_system")
 STREAM = "logs-dashcam-services"
+UNANSWERED = 28
+"""curl's status for a request that nobody answered in time."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,11 @@ def run_bootstrap(script: Path, node: Elasticsearch, **variables: str) -> str:
     """What the script printed; it must end well."""
     environ = {"PATH": os.environ["PATH"], "ELASTICSEARCH_URL": node.url, **variables}
     done = subprocess.run(["bash", str(script)], env=environ, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, f"{done.stdout}{done.stderr}Elasticsearch said:\n{node.said()}"
+    if done.returncode:
+        said = f"{done.stdout}{done.stderr}Elasticsearch said:\n{node.said()}"
+        if done.returncode == UNANSWERED:
+            said += f"\nand was at:\n{node.threads()}"
+        pytest.fail(said)
     return done.stdout
 
 

@@ -54,6 +54,13 @@ def test_the_bootstrap_runs_over_tls_with_the_ca_alone(node, certificates, tmp_p
     assert known["roles"] == ["dashcam-jaeger"]
 
 
+def test_no_step_of_the_bootstrap_meets_an_error_of_the_engine_inside_the_node(node):
+    # With another thread's first error at the same moment, that stops a new node for ever: ADR 71.
+    assert node.initialized("org.elasticsearch.index.engine.InternalEngine")
+    assert not node.initialized("org.elasticsearch.index.engine.DocumentMissingException")
+    assert not node.initialized("org.elasticsearch.index.engine.VersionConflictEngineException")
+
+
 def test_who_does_not_know_the_ca_trusts_no_node(node):
     with pytest.raises(urllib3.exceptions.SSLError):
         urllib3.PoolManager(retries=False, timeout=30).request("GET", node.url)
@@ -95,3 +102,9 @@ def test_another_node_with_a_certificate_of_the_same_ca_is_let_in(node, certific
         trusting.wrap_socket(raw, server_hostname="elasticsearch") as secured,
     ):
         assert secured.version()
+
+
+def test_a_node_says_which_of_its_threads_are_at_work(node):
+    stacks = node.threads()
+    assert "[transport_worker][T#1]" in stacks
+    assert "getTask" not in stacks

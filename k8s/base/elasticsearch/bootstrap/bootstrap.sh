@@ -26,6 +26,9 @@ ask PUT /_ilm/policy/jaeger-ilm-policy /etc/bootstrap/jaeger-lifecycle.json
 ask PUT /_index_template/logs-dashcam /etc/bootstrap/template.json
 
 echo "the password of Kibana's own user"
+# Enabled first: that writes the user's entry where there is none. A password for a missing entry is an exception within
+# the node, and 9.5.3 stands still for ever when another thread makes its very first one at that moment (ADR 71).
+ask PUT /_security/user/kibana_system/_enable
 printf '{"password":"%s"}' "$(</etc/users/kibana_system)" >/tmp/body
 ask POST /_security/user/kibana_system/_password /tmp/body
 
