@@ -246,8 +246,17 @@ def test_header_line_and_exemplar_name_the_span(
     form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with told(form, tmp_path, monkeypatch) as seen:
+        seen.app.before_request(lambda: time.sleep(0.02))
+        began = time.perf_counter()
         seen.app.test_client().get("/plain").get_data()
+        took = time.perf_counter() - began
         (span,), (line,), (exemplar,) = seen.spans(), seen.lines(), seen.exemplars()
+        labels = {"http_request_method": "GET", "http_route": "/plain", "http_response_status_code": "200"}
+        total = seen.telemetry.families.registry.get_sample_value(f"{DURATION}_sum", labels)
+        assert 0.02 < total < line["http.server.request.duration"] + 1e-6 < took + 2e-6
+        below = seen.telemetry.families.registry.get_sample_value
+        assert below(f"{DURATION}_bucket", {**labels, "le": "0.01"}) == 0
+        assert below(f"{DURATION}_bucket", {**labels, "le": "10.0"}) == 1
     trace_id, span_id = _hexadecimal(span["traceId"], 16), _hexadecimal(span["spanId"], 8)
     assert seen.headers[0][1]["traceresponse"] == f"00-{trace_id}-{span_id}-03"
     assert (line["trace_id"], line["span_id"]) == (trace_id, span_id)
