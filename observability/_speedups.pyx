@@ -8,6 +8,8 @@ whole; nothing stands here alone. tests/contract/test_official_instrumentation.p
 `incoming` run on both, and tests/contract/test_speedups.py holds each signal of the two equal.
 """
 
+import logging
+import sys
 from bisect import bisect_left
 from random import getrandbits
 
@@ -19,11 +21,12 @@ from libc.string cimport memcpy
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 from posix.unistd cimport write as write_to
 
+import flask.globals
 from opentelemetry import context as contexts
+from opentelemetry import propagate
 from opentelemetry.context import Context
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.instrumentation import propagators
-from opentelemetry.propagate import get_global_textmap
 from opentelemetry.sdk.trace import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import NonRecordingSpan, NoOpTracer, SpanContext, SpanKind, get_current_span
@@ -36,9 +39,9 @@ from observability import conventions, exceptions, incoming, otlp, propagation, 
 from observability.access_line import MAX_AGENT, MAX_PATH, logger
 from observability.access_line import REMEMBERED as _REMEMBERED
 from observability.conventions import OTHER
-from observability.lines import second
+from observability.lines import JsonLines, second
 from observability.local_trace import promised
-from observability.logs import sole_handler
+from observability.logs import LineHandler
 from observability.propagation import TRACE_RESPONSE
 from observability.retention import Keeper
 from observability.sampling import HeadSampler
@@ -59,10 +62,11 @@ cdef object CURRENT = None
 """What holds the current context, unless OTEL_PYTHON_CONTEXT names something else."""
 if type(contexts._RUNTIME_CONTEXT) is ContextVarsRuntimeContext:
     CURRENT = contexts._RUNTIME_CONTEXT._current_context
+cdef object CONTEXT = flask.globals._cv_request
 cdef tuple ANYTHING = (KEY,)
 """Headers of a propagator that is not one of ours: there is always one of them."""
 cdef object LOW = (1 << 64) - 1
-cdef object DROP = Decision.DROP, SAMPLE = Decision.RECORD_AND_SAMPLE
+cdef object DROP = Decision.DROP
 cdef Py_ssize_t REMEMBERED = _REMEMBERED
 cdef enum: LINE = 4096
 """Bytes of a line that is put together here."""
@@ -121,6 +125,20 @@ cdef str hexadecimal(uint64_t high, uint64_t low, bint both):
     return PyUnicode_DecodeASCII(digits, end - digits, NULL)
 
 
+cdef sole_handler():
+    """As `logs.sole_handler(logger)`."""
+    if logger.disabled or logger.filters or logging._logRecordFactory is not logging.LogRecord:
+        return None
+    above, found = logger, None
+    while above is not None:
+        for handler in above.handlers:
+            if found is not None or type(handler) is not LineHandler or handler.filters or handler.level:
+                return None
+            found = handler
+        above = above.parent if above.propagate else None
+    return found if found is not None and type(found.formatter) is JsonLines else None
+
+
 cdef int add(value, double amount) except -1:
     """What `inc()` of a value of prometheus_client does."""
     lock = value._lock
@@ -169,8 +187,9 @@ cdef class Incoming:
     cdef dict methods, series, shared, shown
     cdef bint captures
     # What was found to be usual, and by what it is seen that it still is.
-    cdef object ends, queue
-    cdef bint alone
+    cdef object ends, config, queue
+    cdef bint ours, follows
+    cdef object bound, left_out
     cdef int64_t slow
     cdef object writer
     cdef dict written
@@ -241,20 +260,25 @@ cdef class Incoming:
         tracer = self.tracer
         if type(tracer) is not SpanTracer:
             return False
-        ends = tracer.span_processor._ends
-        if ends is not self.ends:  # another tuple with every processor that is added
-            shown = tracer.span_processor._span_processors
-            self.queue = tracing.sole_queue(tracer.span_processor)
-            self.alone = self.queue is not None or not shown
-            self.slow = shown[0].slow if self.queue is not None and type(shown[0]) is Keeper else -1
-            self.ends = ends
-        return (
-            self.alone
+        ends, config = tracer.span_processor._ends, tracer._tracer_config
+        if ends is not self.ends or config is not self.config:
+            self.look(tracer)
+            self.ends, self.config = ends, config  # others with every processor, and every configuration
+        return self.ours
+
+    cdef int look(self, tracer) except -1:
+        shown = tracer.span_processor._span_processors
+        self.queue = tracing.sole_queue(tracer.span_processor)
+        self.slow = shown[0].slow if self.queue is not None and type(shown[0]) is Keeper else -1
+        self.ours = (
+            (self.queue is not None or not shown)
             and type(tracer._head) is HeadSampler
             and type(tracer.id_generator) is RandomIdGenerator
             and tracer.roomy
             and tracer._is_enabled()
         )
+        if self.ours:
+            self.bound, self.follows, self.left_out = tracer._head.rule()
 
     cdef bytes encoded(self, Way way, span, int64_t ended):
         """`otlp.encoded()` of a span whose attributes are those of its request; None where it has more."""
@@ -316,9 +340,11 @@ cdef class Incoming:
         cdef long long micros
         cdef char line[LINE]
         cdef char* at
-        if not logger.isEnabledFor(INFO if status < 400 else WARNING if status < 500 else ERROR):
+        level = INFO if status < 400 else WARNING if status < 500 else ERROR
+        enabled = logger._cache.get(level)
+        if not (logger.isEnabledFor(level) if enabled is None else enabled):
             return True
-        handler = sole_handler(logger)
+        handler = sole_handler()
         if handler is None:
             return False
         asked = (
@@ -376,9 +402,12 @@ cdef class Incoming:
         lock = writer._lock
         lock.acquire()
         try:
-            descriptor = writer.at_once()
-            if descriptor is not None:
-                taken = write_to(descriptor, PyBytes_AS_STRING(line), size)  # holds the interpreter: held_write.py
+            opened = writer._open
+            if (
+                opened is not None and opened.whole and not opened.torn and not writer._waiting
+                and opened.stream is (writer._stream or sys.stdout)
+            ):
+                taken = write_to(opened.descriptor, PyBytes_AS_STRING(line), size)  # see held_write.py
             if taken != size:
                 writer.write(line, severity, max(taken, 0))
                 return 0
@@ -391,6 +420,36 @@ cdef class Incoming:
             value = self.written[severity] = writer.count(severity)._value
         add(value, 1)
         return 0
+
+
+# -- around the view ------------------------------------------------------------------------------------------
+
+def dispatched(dispatch):
+    """As `incoming.dispatched`."""
+    cdef Way way
+    context = CONTEXT.get()
+    asked = context.request
+    found = asked.environ.get(KEY)
+    if not isinstance(found, Way) or (<Way> found).parts.conventions.excluded is not None:
+        return incoming.dispatched(dispatch)
+    way = <Way> found
+    if way.span is not None:
+        return dispatch()
+    way.begin(asked.url_rule, <size_t> <void*> context)
+    response = dispatch()
+    way.plain = isinstance(response.response, (list, tuple)) and not response._on_close
+    return response
+
+
+def torn_down(tear_down, *error):
+    """As `incoming.torn_down`."""
+    try:
+        tear_down(*error)
+    finally:
+        context = CONTEXT.get()
+        found = context.request.environ.get(KEY)
+        if found is not None:
+            found.end(error[0] if error else sys.exc_info()[1], <size_t> <void*> context)
 
 
 # -- a request ------------------------------------------------------------------------------------------------
@@ -447,8 +506,7 @@ cdef class Way:
         if CURRENT is None or CURRENT.get() or not (type(tracer) is NoOpTracer or lane.usual()):
             return False
         context = None
-        textmap = get_global_textmap()
-        for header in getattr(textmap, "headers", ANYTHING):
+        for header in getattr(propagate._HTTP_TEXT_FORMAT, "headers", ANYTHING):
             if header in self._environ:
                 context = propagation.extract(self._environ)
                 break
@@ -485,17 +543,20 @@ cdef class Way:
         else:
             trace_id, random, state = parent.trace_id, parent.trace_flags & 2, parent.trace_state
             self.parented, self.parent_id, self.remote = True, parent.span_id, parent.is_remote
-        decision = tracer._head.decide(parent, trace_id)
+        if parent is not None and self.lane.follows:
+            sampled = parent.trace_flags & 1
+        else:
+            sampled = trace_id & LOW < self.lane.bound
         span_id = 0
         while not span_id:
             span_id = getrandbits(64)
         identity = tuple.__new__(SpanContext, (
-            trace_id, span_id, False, FLAGS[random | (decision is SAMPLE)],
+            trace_id, span_id, False, FLAGS[random | (1 if sampled else 0)],
             DEFAULT_TRACE_STATE if state is None else state, True,
         ))
         self.identify(identity)
         self.stateful = bool(state)
-        self.recording = decision is not DROP
+        self.recording = sampled or self.lane.left_out is not DROP
         self.span = self.recorded(identity, parent, context) if self.recording else NonRecordingSpan(identity)
 
     cdef recorded(self, identity, parent, context):
@@ -615,8 +676,9 @@ cdef class Way:
         span = self.span
         if self.flags & 1 or not self.recording:
             return self.flags & 1
-        if span._local_trace is None and span._status is UNSET and span.local_slow is not None:
-            if now() - self._arrived <= <int64_t> span.local_slow:
+        if span._local_trace is None:
+            slow = span.local_slow
+            if slow is None or (span._status is UNSET and now() - self._arrived <= <int64_t> slow):
                 return False
         return promised(span)
 

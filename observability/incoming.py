@@ -220,12 +220,12 @@ class Request(Exchange):
 def install(app: Flask, parts: Parts, compiled: bool) -> Callable[[], None]:
     """Instrument `app`; call it once its extensions exist. Answers the function that undoes it."""
     inner = app.wsgi_app
-    layer = speedups.incoming if compiled else Incoming
+    layer, around, after = speedups.incoming() if compiled else (Incoming, dispatched, torn_down)
     app.wsgi_app = layer(inner, parts)  # type: ignore[method-assign]
     # Called once the route is matched, before the first `before_request` function: what that answers itself
     # is a request too.
-    undispatched = exceptions.replace(app, "full_dispatch_request", _dispatched)
-    untorn = exceptions.replace(app, "do_teardown_request", _torn_down)
+    undispatched = exceptions.replace(app, "full_dispatch_request", around)
+    untorn = exceptions.replace(app, "do_teardown_request", after)
     watched = exceptions.watch(app)
 
     def undo() -> None:
@@ -240,7 +240,7 @@ def install(app: Flask, parts: Parts, compiled: bool) -> Callable[[], None]:
 _context = flask.globals._cv_request.get  # not by a proxy
 
 
-def _dispatched(dispatch: Callable[[], Response]) -> Response:
+def dispatched(dispatch: Callable[[], Response]) -> Response:
     """A request from the first function that is called for it."""
     context = _context()
     asked = context.request
@@ -257,7 +257,7 @@ def _dispatched(dispatch: Callable[[], Response]) -> Response:
     return response
 
 
-def _torn_down(tear_down: Callable[..., None], *error: BaseException | None) -> None:
+def torn_down(tear_down: Callable[..., None], *error: BaseException | None) -> None:
     """A request to the last function that is called for it."""
     try:
         tear_down(*error)

@@ -69,16 +69,6 @@ class LineWriter:
         elif lost is not None:
             self._series(self._lost, lost).inc()
 
-    def at_once(self) -> int | None:
-        """The descriptor that takes a line in one `write(2)`, without waiting; None if it is not so simple.
-
-        For who holds the lock, writes there, and has `write` do the rest, if any.
-        """
-        opened = self._open
-        if opened is None or self._waiting or opened.stream is not (self._stream or sys.stdout):
-            return None
-        return opened.descriptor if opened.whole and not opened.torn else None
-
     def count(self, severity: str) -> Any:
         """The counter of lines that are out."""
         return self._series(self._written, severity)
@@ -193,7 +183,7 @@ class _Opened:
         self.go_on: Callable[[bytes], bytes]
         self._own: int | None = None
         self.torn = False
-        self.whole = False  # whether it takes what it can, without waiting
+        self.whole = False  # whether `write(2)` takes what it can, without waiting
         self._poll: select.poll | None = None
         try:
             self.descriptor = stream.fileno()

@@ -39,6 +39,10 @@ class HeadSampler(Sampler):
             sampled = trace_id & _LOW < self._bound
         return Decision.RECORD_AND_SAMPLE if sampled else self._left_out
 
+    def rule(self) -> tuple[int, bool, Decision]:
+        """What `decide` goes by: the bound of the ids, whether a parent decides, and what the others get."""
+        return self._bound, self._follows_parent, self._left_out
+
     def should_sample(
         self,
         parent_context: Context | None,

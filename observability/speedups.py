@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from observability.incoming import Parts
+
+
+Around = Callable[..., Any]
 
 
 def available() -> bool:
@@ -31,8 +35,8 @@ def current(compiled: Path, source: Path) -> bool:
     return not source.exists() or compiled.stat().st_mtime >= source.stat().st_mtime
 
 
-def incoming(application: WSGIApplication, parts: Parts) -> Any:
-    """`incoming.Incoming`, compiled. Raises ImportError where it was not."""
+def incoming() -> tuple[Callable[[WSGIApplication, Parts], Any], Around, Around]:
+    """`Incoming`, `dispatched` and `torn_down` of `incoming`, compiled. Raises ImportError."""
     from observability import _speedups
     from observability.incoming import Incoming, Request
 
@@ -41,4 +45,7 @@ def incoming(application: WSGIApplication, parts: Parts) -> Any:
 
         __slots__ = ()
 
-    return _speedups.Incoming(application, parts, Compiled, Incoming(application, parts))
+    def layer(application: WSGIApplication, parts: Parts) -> Any:
+        return _speedups.Incoming(application, parts, Compiled, Incoming(application, parts))
+
+    return layer, _speedups.dispatched, _speedups.torn_down
