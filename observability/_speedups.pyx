@@ -45,7 +45,9 @@ from observability.logs import LineHandler
 from observability.propagation import TRACE_RESPONSE
 from observability.retention import Keeper
 from observability.sampling import HeadSampler
-from observability.spans import RecordedSpan, SpanTracer
+from observability.span_tracer import FLAGS as _FLAGS
+from observability.span_tracer import SpanTracer
+from observability.spans import RecordedSpan
 
 cdef str KEY = incoming.KEY
 cdef str SPAN_KEY = exceptions.SPAN_KEY
@@ -54,7 +56,7 @@ cdef object UNKNOWN = conventions.UNKNOWN
 cdef object UNSET = spans.UNSET
 cdef object NOTHING = incoming.Request._attributes
 cdef object UNMATCHED = incoming.Request._route
-cdef tuple FLAGS = spans.FLAGS
+cdef tuple FLAGS = _FLAGS
 cdef object SERVER = SpanKind.SERVER
 cdef object INFO = 20, WARNING = 30, ERROR = 40
 cdef Py_ssize_t LONGEST = spans.LONGEST

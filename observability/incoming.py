@@ -38,7 +38,8 @@ from observability.conventions import OTHER, ServerConventions
 from observability.exceptions import SPAN_KEY
 from observability.local_trace import promised
 from observability.metrics import Families
-from observability.spans import RecordedSpan, SpanTracer
+from observability.span_tracer import SpanTracer
+from observability.spans import RecordedSpan
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

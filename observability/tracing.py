@@ -31,7 +31,7 @@ from observability.metrics import Families
 from observability.processor import SpanQueue
 from observability.retention import Keeper
 from observability.sampling import HeadSampler
-from observability.spans import SpanTracerProvider
+from observability.span_tracer import SpanTracerProvider
 
 DEFAULT_ENVIRONMENT = "local"
 """`deployment.environment.name` where OTEL_RESOURCE_ATTRIBUTES does not give it."""

@@ -89,13 +89,14 @@ def instrumented(clock: Clock) -> Any:
         output,
         processor,
         retention,
+        span_tracer,
         spans,
     )
 
     parts: dict[str, list[tuple[Any, str]]] = {
         LAYER: [(incoming.Incoming, "__call__"), (incoming.Request, "__init__")],
         "the span's start: name, context, what the caller sent": [(incoming.Request, "begin")],
-        "the span's start: ids, sampling": [(spans.SpanTracer, "start_span")],
+        "the span's start: ids, sampling": [(span_tracer.SpanTracer, "start_span")],
         "the span's end: status, exceptions, context": [(incoming.Request, "end")],
         "the span's end: who wants it": [(spans.RecordedSpan, "end"), (retention.Keeper, "on_end")],
         "the span as OTLP": [(otlp, "encoded"), (conventions.ServerConventions, "encoded")],

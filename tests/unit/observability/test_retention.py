@@ -22,7 +22,7 @@ from observability.metrics import Families, exemplar
 from observability.processor import SpanQueue
 from observability.retention import Keeper
 from observability.sampling import HeadSampler
-from observability.spans import SpanTracerProvider
+from observability.span_tracer import SpanTracerProvider
 from observability.testing import settings
 
 ERROR = Status(StatusCode.ERROR)

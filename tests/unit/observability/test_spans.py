@@ -23,7 +23,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, Status, StatusCod
 from observability import otlp
 from observability.processors import Processors
 from observability.sampling import HeadSampler
-from observability.spans import RecordedSpan, SpanTracerProvider
+from observability.span_tracer import SpanTracerProvider
+from observability.spans import RecordedSpan
 
 LIMITS = {"max_span_attributes": 3, "max_attribute_length": 8, "max_events": 2, "max_links": 1}
 
