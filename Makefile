@@ -35,7 +35,7 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt | compiled
 	@$(UV) pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help python prerequisites prerequisites-test compiled venv dev lock lint
+.PHONY: help python prerequisites prerequisites-test prerequisites-guard compiled venv dev lock lint
 .PHONY: up down restart status logs test test-unit test-contract test-local test-browser test-integration
 
 help: ## List the targets
@@ -70,6 +70,9 @@ prerequisites: python ## What `make up` needs of the machine: installed (Debian,
 
 prerequisites-test: python ## What `make test` needs of the machine
 	@$(PREREQUISITES) test
+
+prerequisites-guard: python ## What `make bench-guard` needs of the machine
+	@$(PREREQUISITES) guard
 
 # Asked each time, for a tenth of a second: so one who installs a compiler later has it with the next `make up`.
 compiled: $(VENV)/.run ## The request path compiled in place; without a C compiler, why it is not

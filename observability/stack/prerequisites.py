@@ -209,9 +209,10 @@ def _venv_need() -> Need:
 def remedy(needs: Sequence[Need]) -> str:
     """The command or the sentence that gets `needs` on this machine when we may not do it ourselves."""
     if shutil.which("apt-get"):
-        return "sudo make prerequisites" + (
-            "-test" if {CHROMIUM, POSTGRESQL, *COMPILING} & set(needs) else ""
-        )
+        if VALGRIND in needs:
+            return "sudo make prerequisites-guard"
+        tests = {CHROMIUM, POSTGRESQL, *COMPILING} & set(needs)
+        return "sudo make prerequisites-test" if tests else "sudo make prerequisites"
     if shutil.which("brew"):
         commands = (f"brew install {need.brew}" if need.brew else need.elsewhere for need in needs)
         return "\n".join(dict.fromkeys(commands))
