@@ -12,13 +12,14 @@ import logging
 import sys
 from bisect import bisect_left
 from random import getrandbits
+from time import perf_counter
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy
-from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
+from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 from posix.unistd cimport write as write_to
 
 import flask.globals
@@ -42,7 +43,7 @@ from observability.conventions import OTHER
 from observability.lines import JsonLines, second
 from observability.local_trace import promised
 from observability.logs import LineHandler
-from observability.propagation import TRACE_RESPONSE
+from observability.propagation import TRACE_RESPONSE, Chosen
 from observability.retention import Keeper
 from observability.sampling import HeadSampler
 from observability.span_tracer import FLAGS as _FLAGS
@@ -86,17 +87,36 @@ cdef inline int64_t now() noexcept:
     return <int64_t> read.tv_sec * 1_000_000_000 + read.tv_nsec
 
 
-cdef inline double counter() noexcept:
-    """As `time.perf_counter`."""
-    cdef timespec read
-    clock_gettime(CLOCK_MONOTONIC, &read)
-    return read.tv_sec + read.tv_nsec * 1e-9
-
-
 cdef inline char* put(char* at, bytes text) noexcept:
     cdef Py_ssize_t size = PyBytes_GET_SIZE(text)
     memcpy(at, PyBytes_AS_STRING(text), size)
     return at + size
+
+
+cdef bytes client_port(given):
+    """The field of the attribute `client.port`; nothing where there is no such number."""
+    cdef char field[32]
+    cdef char* at
+    cdef uint64_t rest
+    if not given:
+        return b""
+    try:
+        number = int(given)
+    except (ValueError, TypeError):
+        return b""
+    if not 0 <= number < 1 << 16:
+        raise ValueError(given)
+    at = put(field, b"\x4a\x00\x0a\x0bclient.port\x12\x00\x18")
+    rest = number
+    while rest > 127:
+        at[0] = <char> (rest & 127 | 128)
+        at += 1
+        rest >>= 7
+    at[0] = <char> rest
+    at += 1
+    field[1] = <char> (at - field - 2)
+    field[16] = <char> (at - field - 17)
+    return PyBytes_FromStringAndSize(field, at - field)
 
 
 cdef inline char* put_digits(char* at, uint64_t number, int digits) noexcept:
@@ -151,11 +171,26 @@ cdef int add(value, double amount) except -1:
 
 
 cdef class Value:
-    """A value of prometheus_client, for those that only this module changes: the interpreter's lock is enough."""
+    """A value of prometheus_client, for which the interpreter's lock is enough."""
 
     cdef double value, seen, when
     cdef uint64_t trace_high, trace_low, span_id
+    cdef object given
     cdef bint marked
+
+    def __init__(self, before):
+        """As `before`, which it takes the place of."""
+        self.value = before.get()
+        self.given = before.get_exemplar()
+
+    def inc(self, double amount):
+        self.value += amount
+
+    def set(self, double value, timestamp=None):
+        self.value = value
+
+    def set_exemplar(self, exemplar):
+        self.given, self.marked = exemplar, False
 
     def get(self):
         return self._value
@@ -170,7 +205,7 @@ cdef class Value:
     @property
     def _exemplar(self):
         if not self.marked:
-            return None
+            return self.given
         labels = {
             "trace_id": hexadecimal(self.trace_high, self.trace_low, True),
             "span_id": hexadecimal(self.span_id, 0, False),
@@ -189,7 +224,7 @@ cdef class Incoming:
     cdef dict methods, series, shared, shown
     cdef bint captures
     # What was found to be usual, and by what it is seen that it still is.
-    cdef object ends, config, queue
+    cdef object processors, config, queue
     cdef bint ours, follows
     cdef object bound, left_out
     cdef int64_t slow
@@ -218,7 +253,7 @@ cdef class Incoming:
         way._environ = <dict> environ
         way._start_response = start_response
         way._arrived = now()
-        way._began = counter()
+        way._began = perf_counter()
         (<dict> environ)[KEY] = way
         method = self.method((<dict> environ).get("REQUEST_METHOD", ""))
         way.method = method[0]
@@ -241,7 +276,7 @@ cdef class Incoming:
             shown = self.conventions.method(given)
             gauge = self.metrics.gauge(shown)
             if type(gauge._value) is not Value:
-                gauge._value = Value()
+                gauge._value = Value(gauge._value)
             found = shown, gauge._value
             if len(self.methods) < 64:  # a client may make up any number of them
                 self.methods[given] = found
@@ -253,7 +288,7 @@ cdef class Incoming:
         if found is None:
             child = self.metrics.series(labels)
             if type(child._sum) is not Value:
-                child._sum, child._buckets = Value(), [Value() for _ in child._buckets]
+                child._sum, child._buckets = Value(child._sum), [Value(bucket) for bucket in child._buckets]
             found = self.series[labels] = [child._sum, *child._buckets]
         return <list> found
 
@@ -262,14 +297,13 @@ cdef class Incoming:
         tracer = self.tracer
         if type(tracer) is not SpanTracer:
             return False
-        ends, config = tracer.span_processor._ends, tracer._tracer_config
-        if ends is not self.ends or config is not self.config:
-            self.look(tracer)
-            self.ends, self.config = ends, config  # others with every processor, and every configuration
+        processors, config = tracer.span_processor._span_processors, tracer._tracer_config
+        if processors is not self.processors or config is not self.config:
+            self.look(tracer, processors)
+            self.processors, self.config = processors, config  # others, with every change
         return self.ours
 
-    cdef int look(self, tracer) except -1:
-        shown = tracer.span_processor._span_processors
+    cdef int look(self, tracer, shown) except -1:
         self.queue = tracing.sole_queue(tracer.span_processor)
         self.slow = shown[0].slow if self.queue is not None and type(shown[0]) is Keeper else -1
         self.ours = (
@@ -285,11 +319,11 @@ cdef class Incoming:
     cdef bytes encoded(self, Way way, span, int64_t ended):
         """`otlp.encoded()` of a span whose attributes are those of its request; None where it has more."""
         cdef dict environ = way._environ
-        cdef bytes shared, path, query, status, name
+        cdef bytes shared, path, query, port, status, name
         cdef Py_ssize_t size
         cdef char* at
         path_given, query_given = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
-        if self.captures or len(path_given) + len(query_given) > LONGEST or environ.get("REMOTE_PORT"):
+        if self.captures or len(path_given) + len(query_given) > LONGEST:
             return None
         found = self.shared.get((
             environ.get("REQUEST_METHOD"), environ.get("wsgi.url_scheme"), environ.get("HTTP_HOST"),
@@ -307,8 +341,9 @@ cdef class Incoming:
             return None
         shared, status = (<tuple> found)[1], way._outcome.encoded
         name = otlp._name_and_kind(span._name, span._kind._value_)
+        port = client_port(environ.get("REMOTE_PORT"))
         size = 28 + len(name) + 18 + (10 if way.parented else 0)
-        size += len(shared) + len(path) + len(query) + len(status) + 8
+        size += len(shared) + len(path) + len(query) + len(port) + len(status) + 8
         if size >= 1 << 14:
             return None
         encoded = PyBytes_FromStringAndSize(NULL, (2 if size < 128 else 3) + size)
@@ -328,13 +363,13 @@ cdef class Incoming:
         at += 18
         if way.parented:
             at = put_big(put(at, b"\x22\x08"), way.parent_id)
-        at = put(put(put(put(at, shared), path), query), status)
+        at = put(put(put(put(put(at, shared), path), query), port), status)
         put(put(at, b"\x7a\x00"), <bytes> otlp._FLAGS[way.remote])
         return encoded
 
     cdef bint wrote(self, Way way, Py_ssize_t size) except -1:
         """Write the access line of a request; False where it has to be looked at more closely."""
-        cdef double seconds = counter() - way._began
+        cdef double seconds = perf_counter() - way._began
         cdef dict environ = way._environ
         cdef int status = way._outcome.code
         cdef str severity = "INFO" if status < 400 else "WARN" if status < 500 else "ERROR"
@@ -407,7 +442,7 @@ cdef class Incoming:
             opened = writer._open
             if (
                 opened is not None and opened.whole and not opened.torn and not writer._waiting
-                and opened.stream is (writer._stream or sys.stdout)
+                and opened.stream is (writer._stream or getattr(sys, "stdout", None))
             ):
                 taken = write_to(opened.descriptor, PyBytes_AS_STRING(line), size)  # see held_write.py
             if taken != size:
@@ -417,9 +452,10 @@ cdef class Incoming:
             lock.release()
         if writer is not self.writer:
             self.writer, self.written = writer, {}
-        value = self.written.get(severity)
+        written = self.written  # another thread may have another writer, by the time that a new one is asked
+        value = written.get(severity)
         if value is None:
-            value = self.written[severity] = writer.count(severity)._value
+            value = written[severity] = writer.count(severity)._value
         add(value, 1)
         return 0
 
@@ -508,7 +544,8 @@ cdef class Way:
         if CURRENT is None or CURRENT.get() or not (type(tracer) is NoOpTracer or lane.usual()):
             return False
         context = None
-        for header in getattr(propagate._HTTP_TEXT_FORMAT, "headers", ANYTHING):
+        textmap = propagate._HTTP_TEXT_FORMAT
+        for header in textmap.headers if type(textmap) is Chosen else ANYTHING:
             if header in self._environ:
                 context = propagation.extract(self._environ)
                 break
@@ -603,15 +640,18 @@ cdef class Way:
         if not self.recording:
             return 0
         if (
-            self.stateful or span._tracer.span_processor._ends is not lane.ends or span._end_time is not None
-            or span._attributes is not None or span._status is not UNSET
+            self.stateful or not lane.ours or span._tracer.span_processor._span_processors is not lane.processors
+            or span._end_time is not None or span._tracer.lock.locked() or span._attributes is not None or span._status is not UNSET
             or span._events or span._links or span._dropped
         ):
             span.end()
             return 0
-        span._end_time = moment = now()  # no other thread has had a turn since it was looked at
+        span._end_time = moment = now()  # no other thread has had a turn since, nor is within `end`
         if self.flags & 1:
-            encoded = lane.encoded(self, span, moment) if lane.queue is not None else None
+            try:
+                encoded = lane.encoded(self, span, moment) if lane.queue is not None else None
+            except Exception:
+                encoded = None  # the queue finds the same, counts the span as lost and says why
             if encoded is None:
                 span._tracer.span_processor.on_end(span)
             else:
@@ -658,7 +698,7 @@ cdef class Way:
         return True
 
     def measure(self):
-        cdef double seconds = counter() - self._began
+        cdef double seconds = perf_counter() - self._began
         cdef list values
         cdef Value sum, bucket
         if self.span is None:

@@ -134,7 +134,10 @@ class ServerConventions:
         if host := get("HTTP_HOST"):
             found["server.address"] = host
         if port := get("SERVER_PORT"):
-            found["server.port"] = int(port)
+            with contextlib.suppress(
+                ValueError
+            ):  # gunicorn on a socket of Unix takes it from the Host header
+                found["server.port"] = int(port)
         _client(get, found)
         if route is not None:
             found["http.route"] = route

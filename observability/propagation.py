@@ -33,10 +33,10 @@ def propagator(names: Sequence[str]) -> TextMapPropagator:
         "b3multi": B3MultiFormat,
     }
     chosen = [known[name]() for name in names if name != "none"]
-    return _Chosen(chosen) if chosen else _Nothing()
+    return Chosen(chosen) if chosen else _Nothing()
 
 
-class _Chosen(CompositePropagator):
+class Chosen(CompositePropagator):
     """The chosen propagators, and the headers that they read as a WSGI server names them."""
 
     def __init__(self, chosen: Sequence[TextMapPropagator]) -> None:
@@ -71,7 +71,7 @@ def install(names: Sequence[str]) -> TextMapPropagator:
 def extract(environ: dict[str, Any]) -> Context:
     """The context that a WSGI request brings along; an empty one where it brings none of the headers."""
     textmap = propagate.get_global_textmap()
-    if isinstance(textmap, _Chosen) and not any(map(environ.__contains__, textmap.headers)):
+    if isinstance(textmap, Chosen) and not any(map(environ.__contains__, textmap.headers)):
         return Context()
     return textmap.extract(environ, getter=wsgi_getter)
 

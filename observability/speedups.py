@@ -8,6 +8,7 @@ a C compiler; DASHCAM_INSTRUMENTATION=python leaves it alone.
 from __future__ import annotations
 
 import importlib.util
+import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
@@ -24,8 +25,8 @@ Around = Callable[..., Any]
 
 def available() -> bool:
     """Whether it was compiled, for this Python and from the source that is here."""
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
-        return False  # it relies upon that lock
+    if sysconfig.get_config_var("Py_GIL_DISABLED") or sys.byteorder != "little":
+        return False  # it relies upon that lock, and writes numbers as they are in memory
     found = importlib.util.find_spec("observability._speedups")
     return found is not None and current(Path(found.origin or ""), Path(__file__).with_name("_speedups.pyx"))
 

@@ -14,6 +14,7 @@ import os
 import re
 import resource
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,10 +25,11 @@ import pytest
 from everyrequest import PARENT, REQUESTS, TRACE, Ask, application, get
 from flask import Flask
 from google.protobuf.json_format import MessageToDict
-from opentelemetry import trace
+from opentelemetry import propagate, trace
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from observability import Telemetry, incoming, instrument, schema, speedups, tracing
 from observability.access_line import logger
@@ -203,19 +205,164 @@ SAMPLING = {
 }
 
 
+Both = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Both:
+    """`both(act, **settings)`: has each form do `act(told)`, holds what they say equal, and answers it."""
+
+    def compare(act: Callable[[Told], Any], **overrides: Any) -> dict[str, Any]:
+        said = {}
+        for form in FORMS:
+            with told(form, tmp_path, monkeypatch, **overrides) as seen:
+                answer = act(seen)
+                said[form] = {**account(seen), "answer": answer}
+        for part, expected in said["python"].items():
+            assert said["dashcam"][part] == expected, part
+        return said["python"]
+
+    return compare
+
+
 @pytest.mark.parametrize("sampling", SAMPLING)
-def test_both_forms_say_the_same_of_every_request(
-    sampling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said = {}
-    for form in FORMS:
-        with told(form, tmp_path, monkeypatch, **SAMPLING[sampling]) as seen:  # type: ignore[arg-type]
-            answers = [ask(seen.app) for ask in asks()]
-            said[form] = {**account(seen), "answers": answers}
-    compiled, python = said["dashcam"], said["python"]
-    assert len(compiled["headers"]) > len(REQUESTS) / 2
-    for part, expected in python.items():
-        assert compiled[part] == expected, part
+def test_both_forms_say_the_same_of_every_request(sampling: str, both: Both) -> None:
+    said = both(lambda seen: [ask(seen.app) for ask in asks()], **SAMPLING[sampling])
+    assert len(said["headers"]) > len(REQUESTS)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"SERVER_PORT": "unix"},
+        {"HTTP_HOST": "x:abc"},
+        {"SERVER_PROTOCOL": None},
+        {"REMOTE_PORT": 55123},
+        {"REMOTE_PORT": 127},
+        {"REMOTE_PORT": 0},
+        {"REMOTE_PORT": "-1"},
+        {"REMOTE_PORT": str(1 << 40)},
+        {"REMOTE_PORT": "65536"},
+        {"HTTP_USER_AGENT": "a" * 255},
+        {"HTTP_USER_AGENT": "a" * 5000},
+        {"QUERY_STRING": "a" * 1023},
+        {"QUERY_STRING": "a" * 1025},
+        {"PATH_INFO": "/cars/\xff\xfe/1"},
+        {"REMOTE_ADDR": None, "HTTP_USER_AGENT": None},
+    ],
+    ids=str,
+)
+def test_both_forms_say_the_same_of_an_odd_server(given: dict[str, Any], both: Both) -> None:
+    ask = get("/plain", environ_overrides=given).values[0]
+    both(lambda seen: (ask(seen.app), ask(seen.app)))  # type: ignore[operator]
+
+
+def test_what_cannot_be_encoded_is_counted_and_the_request_is_answered(both: Both) -> None:
+    def act(seen: Told) -> int:
+        seen.app.view_functions["plain"] = lambda: trace.get_current_span().update_name(5) or "renamed"  # type: ignore[arg-type, func-returns-value]
+        return seen.app.test_client().get("/plain").status_code
+
+    said = both(act)
+    assert said["answer"] == 200
+    assert said["spans"] == []
+
+
+def test_durations_that_others_measure_in_the_same_family_are_added(both: Both) -> None:
+    def act(seen: Told) -> Any:
+        instrument = seen.telemetry.meters.get_meter("elsewhere").create_histogram(
+            "http.server.request.duration", unit="s"
+        )
+        labels = {"http.request.method": "GET", "http.route": "/plain", "http.response.status_code": 200}
+        client = seen.app.test_client()
+        instrument.record(3.0, labels)
+        client.get("/plain").get_data()
+        instrument.record(4.0, labels)
+        labels = {key.replace(".", "_"): str(value) for key, value in labels.items()}
+        count, total = (
+            seen.telemetry.families.registry.get_sample_value(f"{DURATION}_{what}", labels)
+            for what in ("count", "sum")
+        )
+        return count, round(total)
+
+    assert both(act)["answer"] == (3, 7)
+
+
+def test_an_environ_that_is_no_plain_dictionary_is_answered(both: Both) -> None:
+    class Environ(dict[str, Any]):
+        """What PEP 3333 does not allow, and some middleware does."""
+
+    def act(seen: Told) -> list[Any]:
+        ask = get("/plain").values[0]
+        inner = seen.app.wsgi_app
+        answers = [ask(seen.app)]  # type: ignore[operator]
+        seen.app.wsgi_app = lambda environ, start: inner(Environ(environ), start)  # type: ignore[method-assign]
+        return [*answers, ask(seen.app)]  # type: ignore[operator]
+
+    assert both(act)["answer"] == [(200, b"plain")] * 2
+
+
+def test_a_processor_without_an_end_is_shown_the_next_span(both: Both) -> None:
+    class Starts(SpanProcessor):
+        def __init__(self) -> None:
+            self.number = 0
+
+        def on_start(self, span: Any, parent_context: Any = None) -> None:
+            self.number += 1
+
+    def act(seen: Told) -> int:
+        starts, client = Starts(), seen.app.test_client()
+        client.get("/plain").get_data()
+        seen.telemetry.add_span_processor(starts)
+        client.get("/plain").get_data()
+        return starts.number
+
+    assert both(act, traces_exporter="none")["answer"] == 1
+
+
+def test_a_processor_that_comes_while_two_requests_run_sees_both_spans_whole(both: Both) -> None:
+    def act(seen: Told) -> list[Any]:
+        late = Late()
+
+        def outer() -> str:
+            seen.telemetry.add_span_processor(late)
+            thread = threading.Thread(target=lambda: seen.app.test_client().get("/cars/a/1").get_data())
+            thread.start()
+            thread.join()
+            return "outer"
+
+        seen.app.view_functions["plain"] = outer
+        seen.app.test_client().get("/plain").get_data()
+        return [attributes["http.route"] for attributes in late.seen]
+
+    assert both(act)["answer"] == ["/cars/<maker>/<int:number>", "/plain"]
+
+
+def test_a_propagator_of_somebody_else_is_asked(both: Both) -> None:
+    class Own(TraceContextTextMapPropagator):
+        headers = ("x-mine",)
+
+    def act(seen: Told) -> None:
+        before = propagate.get_global_textmap()
+        propagate.set_global_textmap(Own())
+        try:
+            headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+            seen.app.test_client().get("/plain", headers=headers).get_data()
+        finally:
+            propagate.set_global_textmap(before)
+
+    (span,) = both(act)["spans"]
+    assert span["parentSpanId"] == "the caller's span"
+
+
+def test_a_process_without_stdout_answers(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    def act(seen: Told) -> Any:
+        with monkeypatch.context() as patch:
+            patch.delattr(sys, "stdout")
+            return get("/plain").values[0](seen.app)  # type: ignore[operator]
+
+    said = both(act)
+    assert said["answer"] == (200, b"plain")
+    assert said["lines"] == []
 
 
 def test_the_usual_request_takes_none_of_the_steps_in_python(
