@@ -254,6 +254,7 @@ cdef class Incoming:
         way._start_response = start_response
         way._arrived = now()
         way._began = perf_counter()
+        way.outer = (<dict> environ).get(KEY)
         (<dict> environ)[KEY] = way
         method = self.method((<dict> environ).get("REQUEST_METHOD", ""))
         way.method = method[0]
@@ -497,7 +498,7 @@ cdef class Way:
 
     cdef Incoming lane
     cdef public dict _environ
-    cdef public object parts, span, method
+    cdef public object parts, span, method, outer
     cdef public object _lines, _start_response, _headers, _length, _route, _rule, _outcome, _attributes, _token
     cdef public int64_t _arrived
     cdef public double _began
@@ -625,7 +626,10 @@ cdef class Way:
             Python.end(self, escaping, context_id)
             return
         self._token = None
-        self._environ.pop(KEY, None)
+        if self.outer is None:
+            self._environ.pop(KEY, None)
+        else:
+            self.leave()
         try:
             CURRENT.reset(token)
         except Exception:

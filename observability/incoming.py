@@ -115,7 +115,8 @@ class Incoming:
         self.parts = parts
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        environ[KEY] = request = Request(self.parts, environ, start_response)
+        request = Request(self.parts, environ, start_response)
+        request.outer, environ[KEY] = environ.get(KEY), request
         active = self.parts.metrics.active(request.method)
         active.inc(1)
         try:
@@ -138,6 +139,8 @@ class Request(Exchange):
     _token: Any = None
     _context_id = 0
     excluded = False
+    outer: Request | None = None
+    """The request of another instrumented application that calls this one with its own environ."""
 
     def __init__(self, parts: Parts, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         super().__init__(parts.lines, environ, start_response)
@@ -172,14 +175,21 @@ class Request(Exchange):
         if span is None or token is None or context_id != self._context_id:
             return
         self._token = None
-        # The environ and what stands in it shall not hold each other: only a collection would free them.
-        self._environ.pop(KEY, None)
+        self.leave()
         exceptions.record(self._environ, span, self._status, escaping)
         contexts.detach(token)
         if isinstance(escaping, Exception) and span.is_recording():
             span.record_exception(escaping)
             span.set_status(Status(StatusCode.ERROR, f"{type(escaping).__name__}: {escaping}"))
         span.end()
+
+    def leave(self) -> None:
+        """Take this request out of the environ, and put back the one around it, if there is one."""
+        if self.outer is not None:
+            self._environ[KEY], self._environ[SPAN_KEY] = self.outer, self.outer.span
+        else:
+            # The environ and what stands in it shall not hold each other: only a collection would free them.
+            self._environ.pop(KEY, None)
 
     # -- the response -----------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import resource
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Any
 
 import pytest
 from everyrequest import PARENT, REQUESTS, TRACE, Ask, application, get
-from flask import Flask
+from flask import Flask, request
 from google.protobuf.json_format import MessageToDict
 from opentelemetry import propagate, trace
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
@@ -352,6 +353,32 @@ def test_a_propagator_of_somebody_else_is_asked(both: Both) -> None:
 
     (span,) = both(act)["spans"]
     assert span["parentSpanId"] == "the caller's span"
+
+
+def test_an_application_may_call_another_with_its_own_environ(both: Both) -> None:
+    def act(seen: Told) -> Any:
+        inner = application(lambda: trace.get_tracer("inner"))
+        telemetry = instrument(inner, "inner", settings=seen.telemetry.settings)
+
+        def outer() -> str:
+            environ = request.environ
+            environ["PATH_INFO"] = "/cars/bentz/5"
+            return str(len(b"".join(inner(environ, lambda status, headers, *error: lambda data: None))))
+
+        seen.app.view_functions["plain"] = outer
+        try:
+            answers = [seen.app.test_client().get("/plain").get_data() for _ in range(2)]
+            assert trace.get_current_span() is trace.INVALID_SPAN
+        finally:
+            telemetry.shutdown()
+        return answers
+
+    said = both(act)
+    assert [line["http.route"] for line in said["lines"]] == ["/cars/<maker>/<int:number>", "/plain"] * 2
+    assert Counter((span["name"], span["kind"], "parentSpanId" in span) for span in said["spans"]) == {
+        ("GET /cars/<maker>/<int:number>", "SPAN_KIND_INTERNAL", True): 2,
+        ("GET /plain", "SPAN_KIND_SERVER", False): 2,
+    }
 
 
 def test_a_process_without_stdout_answers(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
