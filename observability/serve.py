@@ -21,6 +21,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn, Protocol
@@ -177,14 +178,18 @@ class MainProcess:
             signal.signal(signum, self._stop)
 
     def _stop(self, signum: int, frame: object) -> None:
-        if self._stopping and not self._failed[0]:
+        if self._stopping and self._failed[0]:
+            return  # several workers say it at the same moment
+        if self._stopping:
             for child in multiprocessing.active_children():
                 child.kill()
             os._exit(128 + signum)
         self._stopping = True
         # A worker that is told the same by the terminal may be gone before it is asked: no accident.
         logging.getLogger("_granian").setLevel(logging.CRITICAL)
-        self._server.signal_handler_interrupt()
+        # By another thread: it sets an event of which this one, which the signal may have stopped anywhere in
+        # `wait()`, may hold the lock.
+        threading.Thread(target=self._server.signal_handler_interrupt, name="stop", daemon=True).start()
 
 
 def _log_as(service: str) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from polling import until
 from served import Running, free_port
+
+from observability.serve import MainProcess, ServerSettings
 
 Launch = Callable[..., Running]
 
@@ -199,6 +204,27 @@ def test_an_application_that_refuses_a_setting_ends_the_start_with_one_line(
     assert running.end() == 2
     assert running.messages("FATAL") == ["CAR_COLOUR='loud' cannot be used: give a colour"]
     assert running.noise == []
+
+
+def test_a_signal_that_stops_the_main_process_as_it_begins_to_wait_ends_it() -> None:
+    main = MainProcess("module:factory", ServerSettings(), ServerSettings())  # type: ignore[arg-type]
+    interrupted, returned = threading.Event(), threading.Event()
+    main._server = SimpleNamespace(signal_handler_interrupt=interrupted.set)
+
+    def stopped_within_wait() -> None:
+        with interrupted._cond:  # type: ignore[attr-defined] # as `Event.wait()` holds it
+            main._stop(signal.SIGTERM, None)
+            main._failed[0] = 1
+            main._stop(signal.SIGTERM, None)  # of a second worker
+        returned.set()
+
+    level = logging.getLogger("_granian").level
+    try:
+        threading.Thread(target=stopped_within_wait, daemon=True).start()
+        assert returned.wait(10), "the handler waits for what its own thread holds"
+        assert interrupted.wait(10)
+    finally:
+        logging.getLogger("_granian").setLevel(level)
 
 
 def test_an_application_that_cannot_be_built_says_why_once(launch: Launch) -> None:
