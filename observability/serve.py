@@ -116,6 +116,7 @@ class MainProcess:
         self._app_settings = app_settings
         self._settings = settings
         self._stopping = False
+        self._pid = os.getpid()
         # One byte that the workers share with this process: whether one could not build the application.
         self._failed = mmap.mmap(-1, 1)
         self._server: Any = None
@@ -178,6 +179,8 @@ class MainProcess:
             signal.signal(signum, self._stop)
 
     def _stop(self, signum: int, frame: object) -> None:
+        if os.getpid() != self._pid:
+            os._exit(0)  # a worker that was forked a moment ago and has no handlers of its own yet
         if self._stopping and self._failed[0]:
             return  # several workers say it at the same moment
         if self._stopping:

@@ -115,7 +115,7 @@ class Worker:
             logger.critical(why, exc_info=exc_info)
             os.kill(self._main, signal.SIGTERM)
         while True:  # ended by the main process, which would take leaving first for an accident
-            signal.pause()
+            time.sleep(0.05)  # not `pause()`: a signal that comes just before it would never be looked at
 
     def _watch_signals(self) -> None:
         # The wakeup descriptor tells of a signal beside the handlers that the server sets.
