@@ -10,6 +10,7 @@ whole; nothing stands here alone. tests/contract/test_official_instrumentation.p
 
 import logging
 import sys
+import threading
 from bisect import bisect_left
 from random import getrandbits
 from time import perf_counter
@@ -222,6 +223,7 @@ cdef class Incoming:
     cdef readonly object parts
     cdef object tracer, metrics, lines, conventions
     cdef dict methods, series, shared, shown
+    cdef object lock
     cdef bint captures
     # What was found to be usual, and by what it is seen that it still is.
     cdef object processors, config, queue
@@ -238,6 +240,7 @@ cdef class Incoming:
         self.tracer, self.metrics, self.lines, self.conventions = parts
         self.methods, self.series, self.shown, self.written = {}, {}, {}, {}
         self.shared = self.conventions._shared
+        self.lock = threading.Lock()
         self.captures = self.conventions._captures_request or self.conventions.captures_response
 
     def __call__(self, environ, start_response):
@@ -276,8 +279,9 @@ cdef class Incoming:
         if found is None:
             shown = self.conventions.method(given)
             gauge = self.metrics.gauge(shown)
-            if type(gauge._value) is not Value:
-                gauge._value = Value(gauge._value)
+            with self.lock:
+                if type(gauge._value) is not Value:
+                    gauge._value = Value(gauge._value)
             found = shown, gauge._value
             if len(self.methods) < 64:  # a client may make up any number of them
                 self.methods[given] = found
@@ -287,10 +291,11 @@ cdef class Incoming:
         """The sum and the buckets of requests with these labels."""
         found = self.series.get(labels)
         if found is None:
-            child = self.metrics.series(labels)
-            if type(child._sum) is not Value:
-                child._sum, child._buckets = Value(child._sum), [Value(bucket) for bucket in child._buckets]
-            found = self.series[labels] = [child._sum, *child._buckets]
+            with self.lock:  # else the values of one thread would take the place of those of another
+                child = self.metrics.series(labels)
+                if type(child._sum) is not Value:
+                    child._sum, child._buckets = Value(child._sum), [Value(bucket) for bucket in child._buckets]
+                found = self.series[labels] = [child._sum, *child._buckets]
         return <list> found
 
     cdef bint usual(self):
@@ -645,7 +650,8 @@ cdef class Way:
             return 0
         if (
             self.stateful or not lane.ours or span._tracer.span_processor._span_processors is not lane.processors
-            or span._end_time is not None or span._tracer.lock.locked() or span._attributes is not None or span._status is not UNSET
+            or span._end_time is not None or span._tracer.lock.locked()
+            or span._attributes is not None or span._status is not UNSET
             or span._events or span._links or span._dropped
         ):
             span.end()

@@ -288,6 +288,36 @@ def test_durations_that_others_measure_in_the_same_family_are_added(both: Both) 
     assert both(act)["answer"] == (3, 7)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_first_requests_at_the_same_moment_are_all_counted(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes, threads = range(200, 300), 6
+    meeting = threading.Barrier(threads)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with told(form, tmp_path, monkeypatch) as seen:
+
+            def ask() -> None:
+                client = seen.app.test_client()
+                for code in codes:
+                    meeting.wait(30)
+                    client.get(f"/status/{code}").get_data()
+
+            asking = [threading.Thread(target=ask) for _ in range(threads)]
+            for thread in asking:
+                thread.start()
+            for thread in asking:
+                thread.join()
+            count = seen.samples()
+    finally:
+        sys.setswitchinterval(before)
+    counted = {key: value for key, value in count.items() if key[0] == f"{DURATION}_count"}
+    assert len(counted) == len(codes)
+    assert set(counted.values()) == {threads}
+
+
 def test_an_environ_that_is_no_plain_dictionary_is_answered(both: Both) -> None:
     class Environ(dict[str, Any]):
         """What PEP 3333 does not allow, and some middleware does."""
