@@ -11,14 +11,15 @@ whole; nothing stands here alone. tests/contract/test_official_instrumentation.p
 import logging
 import sys
 import threading
-from bisect import bisect_left
 from random import getrandbits
 from time import perf_counter
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_SetItem, PyDict_Update
+from cpython.long cimport PyLong_AsUnsignedLongLongMask
+from cpython.object cimport PyObject, PyTypeObject
 from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 from posix.unistd cimport write as write_to
@@ -51,12 +52,16 @@ from observability.span_tracer import FLAGS as _FLAGS
 from observability.span_tracer import SpanTracer
 from observability.spans import RecordedSpan
 
+cdef extern from "Python.h":
+    object PyObject_GenericGetDict(object, void*)
+
 cdef str KEY = incoming.KEY
 cdef str SPAN_KEY = exceptions.SPAN_KEY
 cdef str SEEN = exceptions.SEEN
 cdef object UNKNOWN = conventions.UNKNOWN
 cdef object UNSET = spans.UNSET
-cdef object NOTHING = incoming.Request._attributes
+cdef tuple NOTHING = ()
+cdef object NO_ATTRIBUTES = incoming.Request._attributes
 cdef object UNMATCHED = incoming.Request._route
 cdef tuple FLAGS = _FLAGS
 cdef object SERVER = SpanKind.SERVER
@@ -69,8 +74,11 @@ if type(contexts._RUNTIME_CONTEXT) is ContextVarsRuntimeContext:
 cdef object CONTEXT = flask.globals._cv_request
 cdef tuple ANYTHING = (KEY,)
 """Headers of a propagator that is not one of ours: there is always one of them."""
-cdef object LOW = (1 << 64) - 1
 cdef object DROP = Decision.DROP
+cdef dict PROPAGATE = propagate.__dict__, PROPAGATORS = propagators.__dict__, LOGGING = logging.__dict__, SYS = sys.__dict__
+"""What these modules hold may be replaced at any time."""
+cdef enum: BOUNDS = 64
+"""Buckets of a histogram, at most."""
 cdef Py_ssize_t REMEMBERED = _REMEMBERED
 cdef enum: LINE = 4096
 """Bytes of a line that is put together here."""
@@ -142,6 +150,31 @@ cdef inline char* put_big(char* at, uint64_t number) noexcept:
     return at + 8
 
 
+cdef char* put_decimal(char* at, uint64_t number, int digits) noexcept:
+    """A number with at least so many digits."""
+    cdef char backwards[20]
+    cdef int size = 0
+    while number or size < digits:
+        backwards[size] = b"0123456789"[number % 10]
+        number //= 10
+        size += 1
+    while size:
+        size -= 1
+        at[0] = backwards[size]
+        at += 1
+    return at
+
+
+cdef inline made(kind, base, tuple given):
+    """`base.__new__(kind, *given)`."""
+    return (<PyTypeObject*> base).tp_new(kind, <PyObject*> given, NULL)
+
+
+cdef inline dict fields(instance):
+    """What an instance of a class in Python holds: half the price of asking for its attributes."""
+    return <dict> PyObject_GenericGetDict(instance, NULL)
+
+
 cdef str hexadecimal(uint64_t high, uint64_t low, bint both):
     cdef char digits[32]
     cdef char* end = put_hex(put_hex(digits, high), low) if both else put_hex(digits, high)
@@ -150,25 +183,22 @@ cdef str hexadecimal(uint64_t high, uint64_t low, bint both):
 
 cdef sole_handler():
     """As `logs.sole_handler(logger)`."""
-    if logger.disabled or logger.filters or logging._logRecordFactory is not logging.LogRecord:
+    cdef dict above = fields(logger), own
+    found = None
+    if above["disabled"] or above["filters"] or LOGGING["_logRecordFactory"] is not LOGGING["LogRecord"]:
         return None
-    above, found = logger, None
-    while above is not None:
-        for handler in above.handlers:
-            if found is not None or type(handler) is not LineHandler or handler.filters or handler.level:
+    while True:
+        for handler in <list> above["handlers"]:
+            if found is not None or type(handler) is not LineHandler:
+                return None
+            own = fields(handler)
+            if own["filters"] or own["level"]:
                 return None
             found = handler
-        above = above.parent if above.propagate else None
-    return found if found is not None and type(found.formatter) is JsonLines else None
-
-
-cdef int add(value, double amount) except -1:
-    """What `inc()` of a value of prometheus_client does."""
-    lock = value._lock
-    lock.acquire()
-    value._value = <double> value._value + amount
-    lock.release()
-    return 0
+        if not above["propagate"] or above["parent"] is None:
+            break
+        above = fields(above["parent"])
+    return found if found is not None and type(fields(found)["formatter"]) is JsonLines else None
 
 
 cdef class Value:
@@ -224,11 +254,13 @@ cdef class Incoming:
     cdef object tracer, metrics, lines, conventions
     cdef dict methods, series, shared, shown
     cdef object lock
-    cdef bint captures
+    cdef bint captures, excludes
+    cdef double bounds[BOUNDS]
     # What was found to be usual, and by what it is seen that it still is.
-    cdef object processors, config, queue
-    cdef bint ours, follows
-    cdef object bound, left_out
+    cdef object processor, processors, config, queue, scope, textmap, headers
+    cdef bint ours, follows, keeps, every
+    cdef uint64_t bound
+    cdef int random
     cdef int64_t slow
     cdef object writer
     cdef dict written
@@ -242,6 +274,12 @@ cdef class Incoming:
         self.shared = self.conventions._shared
         self.lock = threading.Lock()
         self.captures = self.conventions._captures_request or self.conventions.captures_response
+        self.excludes = self.conventions.excluded is not None
+        if len(self.metrics.bounds) > BOUNDS:
+            raise ValueError(f"a histogram of {len(self.metrics.bounds)} buckets: {BOUNDS} are possible")
+        for place, bound in enumerate(self.metrics.bounds):
+            self.bounds[place] = bound
+        self.processor = self.tracer.span_processor if type(self.tracer) is SpanTracer else None
 
     def __call__(self, environ, start_response):
         cdef Way way
@@ -249,7 +287,7 @@ cdef class Incoming:
         cdef Value active
         if type(environ) is not dict:
             return self.plain(environ, start_response)
-        way = self.kind.__new__(self.kind)
+        way = <Way> made(self.kind, Way, NOTHING)
         way.lane = self
         way.parts = self.parts
         way._lines = self.lines
@@ -265,13 +303,13 @@ cdef class Incoming:
         active.value += 1
         try:
             body = self.application(environ, way.start)
-            way.measure()
+            way.measured()
         except BaseException:
             way.failed()
             raise
         finally:
             active.value -= 1
-        return way.handed_on(body)
+        return way.whole(body)
 
     cdef tuple method(self, given):
         """The method as a label, and the gauge of its requests in flight."""
@@ -300,18 +338,18 @@ cdef class Incoming:
 
     cdef bint usual(self):
         """Whether spans are ours, and one queue of ours is all that wants them, if anything does."""
-        tracer = self.tracer
-        if type(tracer) is not SpanTracer:
+        if self.processor is None:
             return False
-        processors, config = tracer.span_processor._span_processors, tracer._tracer_config
+        processors, config = fields(self.processor)["_span_processors"], fields(self.tracer)["_tracer_config"]
         if processors is not self.processors or config is not self.config:
-            self.look(tracer, processors)
+            self.look(self.tracer, processors)
             self.processors, self.config = processors, config  # others, with every change
         return self.ours
 
     cdef int look(self, tracer, shown) except -1:
-        self.queue = tracing.sole_queue(tracer.span_processor)
+        self.queue = tracing.sole_queue(self.processor)
         self.slow = shown[0].slow if self.queue is not None and type(shown[0]) is Keeper else -1
+        self.random, self.scope = tracer._random, tracer.scope
         self.ours = (
             (self.queue is not None or not shown)
             and type(tracer._head) is HeadSampler
@@ -320,9 +358,18 @@ cdef class Incoming:
             and tracer._is_enabled()
         )
         if self.ours:
-            self.bound, self.follows, self.left_out = tracer._head.rule()
+            bound, self.follows, left_out = tracer._head.rule()
+            self.every, self.keeps = bound >= 1 << 64, left_out is not DROP
+            self.bound = 0 if self.every else bound
 
-    cdef bytes encoded(self, Way way, span, int64_t ended):
+    cdef tuple read(self, textmap):
+        """The headers that a propagator reads."""
+        if textmap is not self.textmap:
+            self.headers = textmap.headers if type(textmap) is Chosen else ANYTHING
+            self.textmap = textmap
+        return <tuple> self.headers
+
+    cdef bytes encoded(self, Way way, Fields span, int64_t ended):
         """`otlp.encoded()` of a span whose attributes are those of its request; None where it has more."""
         cdef dict environ = way._environ
         cdef bytes shared, path, query, port, status, name
@@ -345,8 +392,8 @@ cdef class Incoming:
             query = conventions._query(query_given) if query_given else b""
         except ValueError:
             return None
-        shared, status = (<tuple> found)[1], way._outcome.encoded
-        name = otlp._name_and_kind(span._name, span._kind._value_)
+        shared, status = (<tuple> found)[1], (<tuple> way._outcome)[3]
+        name = otlp._name_and_kind(span._name, SERVER._value_)
         port = client_port(environ.get("REMOTE_PORT"))
         size = 28 + len(name) + 18 + (10 if way.parented else 0)
         size += len(shared) + len(path) + len(query) + len(port) + len(status) + 8
@@ -377,14 +424,14 @@ cdef class Incoming:
         """Write the access line of a request; False where it has to be looked at more closely."""
         cdef double seconds = perf_counter() - way._began
         cdef dict environ = way._environ
-        cdef int status = way._outcome.code
+        cdef int status = (<tuple> way._outcome)[0]
         cdef str severity = "INFO" if status < 400 else "WARN" if status < 500 else "ERROR"
         cdef tuple around
-        cdef long long micros
+        cdef uint64_t micros
         cdef char line[LINE]
         cdef char* at
         level = INFO if status < 400 else WARNING if status < 500 else ERROR
-        enabled = logger._cache.get(level)
+        enabled = (<dict> fields(logger)["_cache"]).get(level)
         if not (logger.isEnabledFor(level) if enabled is None else enabled):
             return True
         handler = sole_handler()
@@ -400,16 +447,15 @@ cdef class Incoming:
         around = <tuple> found
         at = self.put_time(put(line, b'{"timestamp":"'))
         at = put(at, <bytes> around[0])
-        micros = <long long> (seconds * 1e6 + 0.5)  # not as %f, which a locale may give a comma
-        at += snprintf(
-            at, 96, b'%zd,"http.server.request.duration":%lld.%06lld', size, micros // 1_000_000, micros % 1_000_000
-        )
-        at = put(at, <bytes> around[1])
+        micros = <uint64_t> (seconds * 1e6 + 0.5)
+        at = put(put_decimal(at, size, 1), b',"http.server.request.duration":')
+        at = put(put_decimal(at, micros // 1_000_000, 1), b".")
+        at = put(put_decimal(at, micros % 1_000_000, 6), <bytes> around[1])
         if way.valid:
             at = put_hex(put_hex(put(at, b',"trace_id":"'), way.trace_high), way.trace_low)
             at = put(put_hex(put(at, b'","span_id":"'), way.span_id), b'"')
         at = put(at, b"}\n")
-        self.write(handler.writer, PyBytes_FromStringAndSize(line, at - line), severity)
+        self.write(fields(handler)["writer"], PyBytes_FromStringAndSize(line, at - line), severity)
         return True
 
     cdef around(self, Way way, str severity, asked):
@@ -435,22 +481,24 @@ cdef class Incoming:
         if whole != self.known_second:
             self.shown_second = second(whole).encode()
             self.known_second = whole
-        at = put(at, self.shown_second)
-        return at + snprintf(at, 16, b".%06d", <int> (moment % 1_000_000_000 // 1000))
+        return put_decimal(put(put(at, self.shown_second), b"."), moment % 1_000_000_000 // 1000, 6)
 
     cdef int write(self, writer, bytes line, str severity) except -1:
         """As `LineWriter.write`: at once, where nothing waits."""
         cdef Py_ssize_t size = PyBytes_GET_SIZE(line)
         cdef Py_ssize_t taken = 0
-        lock = writer._lock
+        cdef dict held = fields(writer), ready
+        lock = held["_lock"]
         lock.acquire()
         try:
-            opened = writer._open
-            if (
-                opened is not None and opened.whole and not opened.torn and not writer._waiting
-                and opened.stream is (writer._stream or getattr(sys, "stdout", None))
-            ):
-                taken = write_to(opened.descriptor, PyBytes_AS_STRING(line), size)  # see held_write.py
+            opened = held["_open"]
+            if opened is not None and not held["_waiting"]:
+                ready = fields(opened)
+                if (
+                    ready["whole"] and not ready["torn"]
+                    and ready["stream"] is (held["_stream"] or SYS.get("stdout"))
+                ):
+                    taken = write_to(ready["descriptor"], PyBytes_AS_STRING(line), size)  # see held_write.py
             if taken != size:
                 writer.write(line, severity, max(taken, 0))
                 return 0
@@ -461,8 +509,12 @@ cdef class Incoming:
         written = self.written  # another thread may have another writer, by the time that a new one is asked
         value = written.get(severity)
         if value is None:
-            value = written[severity] = writer.count(severity)._value
-        add(value, 1)
+            with lock:  # so nobody counts a line meanwhile
+                counter = writer.count(severity)
+                if type(counter._value) is not Value:
+                    counter._value = Value(counter._value)
+                value = written[severity] = counter._value
+        (<Value> value).value += 1
         return 0
 
 
@@ -474,12 +526,12 @@ def dispatched(dispatch):
     context = CONTEXT.get()
     asked = context.request
     found = asked.environ.get(KEY)
-    if not isinstance(found, Way) or (<Way> found).parts.conventions.excluded is not None:
+    if not isinstance(found, Way) or (<Way> found).lane.excludes:
         return incoming.dispatched(dispatch)
     way = <Way> found
     if way.span is not None:
         return dispatch()
-    way.begin(asked.url_rule, <size_t> <void*> context)
+    way.started(asked.url_rule, <size_t> <void*> context)
     response = dispatch()
     way.plain = isinstance(response.response, (list, tuple)) and not response._on_close
     return response
@@ -492,8 +544,39 @@ def torn_down(tear_down, *error):
     finally:
         context = CONTEXT.get()
         found = context.request.environ.get(KEY)
-        if found is not None:
-            found.end(error[0] if error else sys.exc_info()[1], <size_t> <void*> context)
+        if isinstance(found, Way):
+            (<Way> found).ended(error[0] if error else sys.exc_info()[1], <size_t> <void*> context)
+        elif found is not None:
+            found.end(error[0] if error else sys.exc_info()[1], id(context))
+
+
+# -- a span ---------------------------------------------------------------------------------------------------
+
+cdef class Fields:
+    """What a span consists of; the names are those of `spans.RecordedSpan`, before which it stands."""
+
+    cdef public object _tracer, _name, _context, _parent, _kind, _start_time, _end_time, _later
+    cdef public object _attributes, _events, _links, _status, local_slow, _local_trace
+    cdef public Py_ssize_t _dropped
+    cdef public bint _record_exception, _set_status_on_exception, _ending
+
+    def __cinit__(self):
+        self._events = self._links = NOTHING
+        self._status = UNSET
+        self._record_exception = self._set_status_on_exception = True
+
+    cdef inline bint untouched(self):
+        """Whether there is nothing to it but its request, and it has not ended."""
+        return (
+            self._attributes is None and self._status is UNSET and self._events is NOTHING and self._links is NOTHING
+            and not self._dropped and not self._ending and self._end_time is None
+        )
+
+
+class NativeSpan(Fields, RecordedSpan):
+    """A span of a request of the usual way."""
+
+    __slots__ = ()
 
 
 # -- a request ------------------------------------------------------------------------------------------------
@@ -514,15 +597,17 @@ cdef class Way:
     cdef object known_ids
     cdef uint64_t trace_high, trace_low, span_id, parent_id
     cdef int flags
-    cdef bint ours, recording, valid, identified
-    """Whether the span was begun here, records and has an identity, and whether the response began here."""
+    cdef Fields own
+    """The span, where it was begun here and records."""
+    cdef bint ours, valid, identified
+    """Whether the span was begun here and has an identity, and whether the response began here."""
     cdef bint parented, remote, stateful
 
     def __cinit__(self):
         self._headers = ()
         self._route = UNMATCHED
         self._outcome = UNKNOWN
-        self._attributes = NOTHING
+        self._attributes = NO_ATTRIBUTES
 
     @property
     def ids(self):
@@ -539,6 +624,9 @@ cdef class Way:
     # -- around the view --------------------------------------------------------------------------
 
     def begin(self, rule, size_t context_id):
+        self.started(rule, context_id)
+
+    cdef int started(self, rule, size_t context_id) except -1:
         if self.begun(rule):
             self._context_id = context_id
         else:
@@ -550,8 +638,7 @@ cdef class Way:
         if CURRENT is None or CURRENT.get() or not (type(tracer) is NoOpTracer or lane.usual()):
             return False
         context = None
-        textmap = propagate._HTTP_TEXT_FORMAT
-        for header in textmap.headers if type(textmap) is Chosen else ANYTHING:
+        for header in lane.read(PROPAGATE["_HTTP_TEXT_FORMAT"]):
             if header in self._environ:
                 context = propagation.extract(self._environ)
                 break
@@ -564,51 +651,62 @@ cdef class Way:
             self.sample(tracer, context)
         self._environ[SPAN_KEY] = self.span
         self.ours = True
-        self._token = CURRENT.set(Context({**context, _SPAN_KEY: self.span} if context else {_SPAN_KEY: self.span}))
+        current = made(Context, dict, NOTHING)
+        if context:
+            PyDict_Update(current, context)
+        PyDict_SetItem(current, _SPAN_KEY, self.span)
+        self._token = CURRENT.set(current)
         return True
 
     cdef int identify(self, identity) except -1:
         """Take over the identity of a span."""
         trace_id, self.span_id, _, flags, _, self.valid = identity
-        self.trace_high, self.trace_low = trace_id >> 64, trace_id & LOW
+        self.trace_high, self.trace_low = trace_id >> 64, PyLong_AsUnsignedLongLongMask(trace_id)
         self.flags = flags & 0xFF
 
     cdef int sample(self, tracer, context) except -1:
         """As `SpanTracer.start_span`."""
+        cdef Incoming lane = self.lane
+        cdef bint sampled
         parent = state = None
         if context:
             parent = get_current_span(context).get_span_context()
             if not parent.is_valid:
                 parent = None
         if parent is None:
-            random = tracer._random
+            self.flags = lane.random
             trace_id = 0
             while not trace_id:
                 trace_id = getrandbits(128)
         else:
-            trace_id, random, state = parent.trace_id, parent.trace_flags & 2, parent.trace_state
+            trace_id, state = parent.trace_id, parent.trace_state
+            self.flags = parent.trace_flags & 2
             self.parented, self.parent_id, self.remote = True, parent.span_id, parent.is_remote
-        if parent is not None and self.lane.follows:
+        self.trace_high, self.trace_low = trace_id >> 64, PyLong_AsUnsignedLongLongMask(trace_id)
+        if parent is not None and lane.follows:
             sampled = parent.trace_flags & 1
         else:
-            sampled = trace_id & LOW < self.lane.bound
+            sampled = lane.every or self.trace_low < lane.bound
         span_id = 0
         while not span_id:
             span_id = getrandbits(64)
-        identity = tuple.__new__(SpanContext, (
-            trace_id, span_id, False, FLAGS[random | (1 if sampled else 0)],
-            DEFAULT_TRACE_STATE if state is None else state, True,
-        ))
-        self.identify(identity)
+        self.span_id = span_id
+        self.flags |= sampled
+        self.valid = True
         self.stateful = bool(state)
-        self.recording = sampled or self.lane.left_out is not DROP
-        self.span = self.recorded(identity, parent, context) if self.recording else NonRecordingSpan(identity)
+        identity = made(SpanContext, tuple, ((
+            trace_id, span_id, False, FLAGS[self.flags], DEFAULT_TRACE_STATE if state is None else state, True,
+        ),))
+        if sampled or lane.keeps:
+            self.own = self.span = self.recorded(identity, parent, context)
+        else:
+            self.span = NonRecordingSpan(identity)
 
-    cdef recorded(self, identity, parent, context):
+    cdef Fields recorded(self, identity, parent, context):
         """The span that `SpanTracer.start_span` would answer."""
         cdef Incoming lane = self.lane
+        cdef Fields span = <Fields> made(NativeSpan, Fields, NOTHING)
         shown = "HTTP" if self.method == OTHER else self.method
-        span = object.__new__(RecordedSpan)
         span._tracer = lane.tracer
         span._name = shown if self._rule is None else f"{shown} {self._rule}"
         span._context = identity
@@ -620,16 +718,19 @@ cdef class Way:
             if lane.slow >= 0 and (self.remote or not self.parented):
                 span.local_slow = lane.slow  # as `Keeper.on_start` of what has no parent in this process
             else:
-                lane.tracer.span_processor.on_start(span, parent_context=Context() if context is None else context)
+                lane.processor.on_start(span, parent_context=Context() if context is None else context)
         return span
 
     def end(self, escaping, size_t context_id):
+        self.ended(escaping, context_id)
+
+    cdef int ended(self, escaping, size_t context_id) except -1:
         token = self._token
         if token is None or context_id != self._context_id:
-            return
+            return 0
         if not self.ours or escaping is not None or SEEN in self._environ:
             Python.end(self, escaping, context_id)
-            return
+            return 0
         self._token = None
         if self.outer is None:
             self._environ.pop(KEY, None)
@@ -639,37 +740,35 @@ cdef class Way:
             CURRENT.reset(token)
         except Exception:
             contexts.detach(token)  # fails likewise, and says so in the log
-        self.end_span()
+        if self.own is not None:
+            self.end_span(self.own)
+        return 0
 
-    cdef int end_span(self) except -1:
+    cdef int end_span(self, Fields span) except -1:
         """What `RecordedSpan.end` does, where there is nothing to the span but its request."""
         cdef Incoming lane = self.lane
         cdef int64_t moment
-        span = self.span
-        if not self.recording:
-            return 0
         if (
-            self.stateful or not lane.ours or span._tracer.span_processor._span_processors is not lane.processors
-            or span._end_time is not None or span._tracer.lock.locked()
-            or span._attributes is not None or span._status is not UNSET
-            or span._events or span._links or span._dropped
+            self.stateful or not lane.ours or fields(lane.processor)["_span_processors"] is not lane.processors
+            or not span.untouched()
         ):
-            span.end()
+            self.span.end()
             return 0
-        span._end_time = moment = now()  # no other thread has had a turn since, nor is within `end`
+        moment = now()
+        span._end_time = moment  # no other thread has had a turn since it was looked at
         if self.flags & 1:
             try:
                 encoded = lane.encoded(self, span, moment) if lane.queue is not None else None
             except Exception:
                 encoded = None  # the queue finds the same, counts the span as lost and says why
             if encoded is None:
-                span._tracer.span_processor.on_end(span)
+                lane.processor.on_end(span)
             else:
-                lost = lane.queue.take((span._tracer.scope, encoded))
+                lost = lane.queue.take((lane.scope, encoded))
                 if lost is not None:
                     lane.queue.lost(1, lost)
         elif lane.slow < 0 or span._local_trace is not None or moment - self._arrived > lane.slow:
-            span._tracer.span_processor.on_end(span)
+            lane.processor.on_end(span)
         else:
             span.local_slow = None  # as `Keeper.on_end` of a root that was uneventful
         span._later = None
@@ -687,46 +786,53 @@ cdef class Way:
     cdef bint responded(self, status, headers) except -1:
         cdef char value[55]
         cdef char* at
-        cdef int flags
-        if not self.ours or self.lane.captures or propagators._RESPONSE_PROPAGATOR is not None:
+        if not self.ours or self.lane.captures or PROPAGATORS["_RESPONSE_PROPAGATOR"] is not None:
             return False
         outcome = conventions.outcome(status)
-        if outcome.failed or self.known_ids is not None or (self.recording and self.span._attributes is not None):
+        code, failed, attributes, _, _ = <tuple> outcome
+        if failed or self.known_ids is not None or (self.own is not None and self.own._attributes is not None):
             return False
         rule = getattr(self._environ.get("werkzeug.request"), "url_rule", None)
         if rule is not None:
             self._route = rule.rule
-        self._outcome, self._status, self._attributes = outcome, outcome.code, outcome.attributes
+        self._outcome, self._status, self._attributes = outcome, code, attributes
         self._headers = headers
         self.identified = True
         if not self.valid:
             return True
-        flags = self.flags | self.promised()
         at = put_hex(put_hex(put(value, b"00-"), self.trace_high), self.trace_low)
-        at = put_digits(put(put_hex(put(at, b"-"), self.span_id), b"-"), flags, 2)
+        at = put_digits(put(put_hex(put(at, b"-"), self.span_id), b"-"), self.flags | self.promised(), 2)
         headers.append((TRACE_RESPONSE, PyUnicode_DecodeASCII(value, 55, NULL)))
         return True
 
     def measure(self):
+        self.measured()
+
+    cdef int measured(self) except -1:
         cdef double seconds = perf_counter() - self._began
+        cdef Incoming lane = self.lane
         cdef list values
         cdef Value sum, bucket
+        cdef int place = 0
         if self.span is None:
-            return
-        values = self.lane.of((self.method, self._route, self._outcome.label))
+            return 0
+        values = lane.of((self.method, self._route, (<tuple> self._outcome)[4]))
+        while seconds > lane.bounds[place]:  # the last is infinite
+            place += 1
         sum = <Value> values[0]
-        bucket = <Value> values[1 + bisect_left(self.lane.metrics.bounds, seconds)]
+        bucket = <Value> values[1 + place]
         sum.value += seconds
         bucket.value += 1
-        if (self.recording and self.promised()) if self.identified else self.pointed():
+        if (self.own is not None and self.promised()) if self.identified else self.pointed():
             bucket.trace_high, bucket.trace_low, bucket.span_id = self.trace_high, self.trace_low, self.span_id
             bucket.seen, bucket.when = seconds, now() * 1e-9
             bucket.marked = True
+        return 0
 
     cdef bint promised(self) except -1:
         """`local_trace.promised()` of a span that was begun here."""
-        span = self.span
-        if self.flags & 1 or not self.recording:
+        cdef Fields span = self.own
+        if self.flags & 1 or span is None:
             return self.flags & 1
         if span._local_trace is None:
             slow = span.local_slow
@@ -744,21 +850,28 @@ cdef class Way:
         return True
 
     def handed_on(self, body):
+        return self.whole(body)
+
+    cdef whole(self, body):
         if not self.plain or type(body) is not ClosingIterator:
             return Python.handed_on(self, body)
         pieces = list(body)
         body.close()
         for piece in pieces:
             self.size += len(piece)
-        self.finished()
+        self.written()
         return pieces
 
     def finished(self):
+        self.written()
+
+    cdef int written(self) except -1:
         if self._done:
-            return
+            return 0
         if not self.identified:
             Python.finished(self)
-            return
+            return 0
         self._done = True
         if not self.lane.wrote(self, self.size):
             self._lines.write(self._answered())
+        return 0

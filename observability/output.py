@@ -64,13 +64,13 @@ class LineWriter:
         """Write `line`, which ends in a line break, from byte `taken` on. Never blocks and never raises."""
         with self._lock:
             lost = self._write(line, severity, taken)
-        if lost == "":
-            self._series(self._written, severity).inc()
-        elif lost is not None:
-            self._series(self._lost, lost).inc()
+            if lost == "":
+                self._series(self._written, severity).inc()
+            elif lost is not None:
+                self._series(self._lost, lost).inc()
 
     def count(self, severity: str) -> Any:
-        """The counter of lines that are out."""
+        """The counter of lines that are out, which is changed under the lock alone."""
         return self._series(self._written, severity)
 
     def _write(self, line: bytes, severity: str, taken: int) -> str | None:
@@ -129,12 +129,11 @@ class LineWriter:
         while True:
             with self._lock:
                 ready = self._advance(counts)
+                self._count(counts)
                 if not self._waiting:
                     self._thread = None
-                    self._count(counts)  # before whoever waits for the end looks at the metrics
                     self._emptied.notify_all()
                     return
-            self._count(counts)
             ready(LOOK_AGAIN)
 
     def _advance(self, counts: Counter[tuple[str, str]]) -> Callable[[float], None]:

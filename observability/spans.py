@@ -71,6 +71,7 @@ class RecordedSpan(sdk.Span):
     _links: Any = ()
     _status = UNSET
     _end_time: int | None = None
+    _ending = False
     _record_exception = True
     _set_status_on_exception = True
     local_slow: int | None = None
@@ -235,6 +236,7 @@ class RecordedSpan(sdk.Span):
 
     def end(self, end_time: int | None = None) -> None:
         tracer = self._tracer
+        self._ending = True  # _speedups.pyx ends without the lock what nobody else is about to end
         with tracer.lock:
             ended = self._end_time is not None
             if not ended:

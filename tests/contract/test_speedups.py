@@ -32,8 +32,10 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from observability import Telemetry, incoming, instrument, schema, speedups, tracing
+from observability import Telemetry, incoming, instrument, logs, schema, spans, speedups, tracing
 from observability.access_line import logger
+from observability.metrics import Families
+from observability.output import LineWriter
 from observability.testing import settings
 
 FORMS = ("dashcam", "python")
@@ -122,6 +124,17 @@ def told(form: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **overrides: 
         finally:
             telemetry.shutdown()
     root.handlers[:] = before
+
+
+@contextmanager
+def switching_often() -> Iterator[None]:
+    """Threads take turns after every microsecond."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 class Names:
@@ -294,28 +307,85 @@ def test_first_requests_at_the_same_moment_are_all_counted(
 ) -> None:
     codes, threads = range(200, 300), 6
     meeting = threading.Barrier(threads)
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with told(form, tmp_path, monkeypatch) as seen:
+    with told(form, tmp_path, monkeypatch) as seen, switching_often():
 
-            def ask() -> None:
-                client = seen.app.test_client()
-                for code in codes:
-                    meeting.wait(30)
-                    client.get(f"/status/{code}").get_data()
+        def ask() -> None:
+            client = seen.app.test_client()
+            for code in codes:
+                meeting.wait(30)
+                client.get(f"/status/{code}").get_data()
 
-            asking = [threading.Thread(target=ask) for _ in range(threads)]
-            for thread in asking:
-                thread.start()
-            for thread in asking:
-                thread.join()
-            count = seen.samples()
-    finally:
-        sys.setswitchinterval(before)
+        asking = [threading.Thread(target=ask) for _ in range(threads)]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join()
+        count = seen.samples()
     counted = {key: value for key, value in count.items() if key[0] == f"{DURATION}_count"}
     assert len(counted) == len(codes)
     assert set(counted.values()) == {threads}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_lines_that_others_write_as_the_first_request_comes_are_all_counted(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with told(form, tmp_path, monkeypatch) as seen, switching_often():
+        handler = logs.sole_handler(logger)
+        assert handler is not None
+        own, counted, written = logging.getLogger("observability.own"), 0, len(seen.lines())
+        for _ in range(100):
+            families = Families()
+            handler.writer, before = LineWriter(families), handler.writer
+            meeting = threading.Barrier(2)
+
+            def log(meeting: threading.Barrier = meeting) -> None:
+                meeting.wait(30)
+                for _ in range(10):
+                    own.warning("of somebody else")
+
+            other = threading.Thread(target=log)
+            other.start()
+            meeting.wait(30)
+            seen.app.test_client().get("/status/404").get_data()
+            other.join()
+            counted += _count(families)
+            handler.writer.close()
+            handler.writer = before
+        assert counted == len(seen.lines()) - written == 1100
+
+
+def _count(families: Families) -> int:
+    found = families.registry.get_sample_value("log_records_total", {"severity": "WARN"})
+    return int(found or 0)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_span_that_another_thread_ends_as_its_request_ends_is_sent_once(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, free, others = threading.Event(), threading.Event(), list[threading.Thread]()
+
+    def held() -> int:
+        """The time, for which the first that asks has to wait; it has begun to end the span by then."""
+        if not asked.is_set():
+            asked.set()
+            assert free.wait(30)
+        return time.time_ns()
+
+    def plain() -> str:
+        others.append(threading.Thread(target=trace.get_current_span().end))
+        others[0].start()
+        assert asked.wait(30)
+        threading.Timer(0.2, free.set).start()
+        return "plain"
+
+    monkeypatch.setattr(spans, "time_ns", held)
+    with told(form, tmp_path, monkeypatch) as seen:
+        seen.app.view_functions["plain"] = plain
+        seen.app.test_client().get("/plain").get_data()
+        others[0].join(30)
+        assert len(seen.spans()) == 1
 
 
 def test_an_environ_that_is_no_plain_dictionary_is_answered(both: Both) -> None:
