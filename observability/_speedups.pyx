@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, embedsignature=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True, embedsignature=False
 """The usual way of a request, compiled: what `incoming.Request` does, in one piece of native code.
 
 :class:`Way` overrides the steps of `incoming.Request`, and :class:`Incoming` the layer around it. Each step
@@ -11,6 +11,7 @@ whole; nothing stands here alone. tests/contract/test_official_instrumentation.p
 import logging
 import sys
 import threading
+from logging import Logger, RootLogger
 from random import getrandbits
 from time import perf_counter
 
@@ -38,7 +39,7 @@ from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from prometheus_client.samples import Exemplar
 from werkzeug.wsgi import ClosingIterator
 
-from observability import conventions, exceptions, incoming, otlp, propagation, spans, tracing
+from observability import conventions, exceptions, incoming, logs, otlp, propagation, spans, tracing
 from observability.access_line import MAX_AGENT, MAX_PATH, logger
 from observability.access_line import REMEMBERED as _REMEMBERED
 from observability.conventions import OTHER
@@ -183,21 +184,24 @@ cdef str hexadecimal(uint64_t high, uint64_t low, bint both):
 
 cdef sole_handler():
     """As `logs.sole_handler(logger)`."""
-    cdef dict above = fields(logger), own
-    found = None
-    if above["disabled"] or above["filters"] or LOGGING["_logRecordFactory"] is not LOGGING["LogRecord"]:
+    cdef dict held, own
+    above, found = logger, None
+    if LOGGING["_logRecordFactory"] is not LOGGING["LogRecord"]:
         return None
-    while True:
-        for handler in <list> above["handlers"]:
+    while above is not None:
+        if type(above) is not Logger and type(above) is not RootLogger:
+            return logs.sole_handler(logger)
+        held = fields(above)
+        if above is logger and (held["disabled"] or held["filters"]):
+            return None
+        for handler in held["handlers"]:
             if found is not None or type(handler) is not LineHandler:
                 return None
             own = fields(handler)
             if own["filters"] or own["level"]:
                 return None
             found = handler
-        if not above["propagate"] or above["parent"] is None:
-            break
-        above = fields(above["parent"])
+        above = held["parent"] if held["propagate"] else None
     return found if found is not None and type(fields(found)["formatter"]) is JsonLines else None
 
 
@@ -210,9 +214,9 @@ cdef class Value:
     cdef bint marked
 
     def __init__(self, before):
-        """As `before`, which it takes the place of."""
-        self.value = before.get()
-        self.given = before.get_exemplar()
+        """As `before`, which it takes the place of; no other thread and no signal has a turn meanwhile."""
+        cdef dict held = fields(before)
+        self.value, self.given = held["_value"], held.get("_exemplar")
 
     def inc(self, double amount):
         self.value += amount
@@ -347,20 +351,22 @@ cdef class Incoming:
         return self.ours
 
     cdef int look(self, tracer, shown) except -1:
-        self.queue = tracing.sole_queue(self.processor)
-        self.slow = shown[0].slow if self.queue is not None and type(shown[0]) is Keeper else -1
-        self.random, self.scope = tracer._random, tracer.scope
-        self.ours = (
-            (self.queue is not None or not shown)
+        queue = tracing.sole_queue(self.processor)
+        ours = (
+            (queue is not None or not shown)
             and type(tracer._head) is HeadSampler
             and type(tracer.id_generator) is RandomIdGenerator
             and tracer.roomy
             and tracer._is_enabled()
         )
-        if self.ours:
-            bound, self.follows, left_out = tracer._head.rule()
-            self.every, self.keeps = bound >= 1 << 64, left_out is not DROP
-            self.bound = 0 if self.every else bound
+        bound, follows, left_out = tracer._head.rule() if ours else (0, False, DROP)
+        slow = shown[0].slow if queue is not None and type(shown[0]) is Keeper else -1
+        random, scope = tracer._random, tracer.scope
+        # From here on no other thread has a turn until all of it is known.
+        self.queue, self.ours, self.follows, self.slow = queue, ours, follows, slow
+        self.random, self.scope, self.keeps, self.every = random, scope, left_out is not DROP, bound >= 1 << 64
+        self.bound = 0 if self.every else bound
+        return 0
 
     cdef tuple read(self, textmap):
         """The headers that a propagator reads."""
@@ -423,7 +429,7 @@ cdef class Incoming:
     cdef bint wrote(self, Way way, Py_ssize_t size) except -1:
         """Write the access line of a request; False where it has to be looked at more closely."""
         cdef double seconds = perf_counter() - way._began
-        cdef dict environ = way._environ
+        cdef dict own, environ = way._environ
         cdef int status = (<tuple> way._outcome)[0]
         cdef str severity = "INFO" if status < 400 else "WARN" if status < 500 else "ERROR"
         cdef tuple around
@@ -431,7 +437,10 @@ cdef class Incoming:
         cdef char line[LINE]
         cdef char* at
         level = INFO if status < 400 else WARNING if status < 500 else ERROR
-        enabled = (<dict> fields(logger)["_cache"]).get(level)
+        own = fields(logger)
+        if seconds < 0 or type(logger) is not Logger or "isEnabledFor" in own:
+            return False
+        enabled = (<dict> own["_cache"]).get(level)
         if not (logger.isEnabledFor(level) if enabled is None else enabled):
             return True
         handler = sole_handler()
@@ -566,10 +575,10 @@ cdef class Fields:
         self._record_exception = self._set_status_on_exception = True
 
     cdef inline bint untouched(self):
-        """Whether there is nothing to it but its request, and it has not ended."""
+        """Whether there is nothing to it but its request, and nobody ends or has ended it."""
         return (
             self._attributes is None and self._status is UNSET and self._events is NOTHING and self._links is NOTHING
-            and not self._dropped and not self._ending and self._end_time is None
+            and not self._ending
         )
 
 
@@ -577,6 +586,14 @@ class NativeSpan(Fields, RecordedSpan):
     """A span of a request of the usual way."""
 
     __slots__ = ()
+
+    def __copy__(self):
+        copied = RecordedSpan.__new__(RecordedSpan)
+        for name in vars(Fields):
+            if not name.startswith("__"):
+                setattr(copied, name, getattr(self, name))
+        vars(copied).update(vars(self))
+        return copied
 
 
 # -- a request ------------------------------------------------------------------------------------------------

@@ -8,6 +8,9 @@ for requests that are looked at more closely.
 from __future__ import annotations
 
 import base64
+import copy
+import gc
+import itertools
 import json
 import logging
 import os
@@ -16,6 +19,7 @@ import resource
 import sys
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,13 +31,17 @@ from everyrequest import PARENT, REQUESTS, TRACE, Ask, application, get
 from flask import Flask, request
 from google.protobuf.json_format import MessageToDict
 from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.instrumentation import propagators
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from werkzeug.test import EnvironBuilder
 
 from observability import Telemetry, incoming, instrument, logs, schema, spans, speedups, tracing
 from observability.access_line import logger
+from observability.lines import JsonLines
 from observability.metrics import Families
 from observability.output import LineWriter
 from observability.testing import settings
@@ -81,6 +89,10 @@ class Told:
         assert self.telemetry.force_flush(10)
         return [MessageToDict(ScopeSpans.FromString(encoded).spans[0]) for _, encoded in self._exporter.spans]
 
+    def clear(self) -> None:
+        """Forget the lines."""
+        self._lines.write_text("")
+
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._lines.read_text().splitlines()]
 
@@ -94,6 +106,15 @@ class Told:
                 r"_sum$|_bucket$|^target_info|^process_|^python_|duration_seconds_created|_export",
                 sample.name,
             )
+        }
+
+    def marked(self) -> set[tuple[str, ...]]:
+        """The series that have an exemplar."""
+        return {
+            tuple(value for label, value in sorted(sample.labels.items()) if label != "le")
+            for family in self.telemetry.families.registry.collect()
+            for sample in family.samples
+            if sample.exemplar
         }
 
     def exemplars(self) -> list[dict[str, str]]:
@@ -177,6 +198,7 @@ def account(seen: Told) -> dict[str, Any]:
         "headers": names.of(seen.headers),
         "lines": names.of(lines),
         "metrics": seen.samples(),
+        "exemplars": seen.marked(),
     }
 
 
@@ -438,21 +460,49 @@ def test_a_processor_that_comes_while_two_requests_run_sees_both_spans_whole(bot
     assert both(act)["answer"] == ["/cars/<maker>/<int:number>", "/plain"]
 
 
-def test_a_propagator_of_somebody_else_is_asked(both: Both) -> None:
+def test_a_propagator_of_somebody_else_that_comes_later_is_asked(both: Both) -> None:
     class Own(TraceContextTextMapPropagator):
-        headers = ("x-mine",)
+        headers = ("HTTP_TRACEPARENT",)  # means nothing: it is none of ours
+
+        def extract(self, carrier: Any, context: Any = None, getter: Any = None) -> Context:
+            return super().extract({"traceparent": getter.get(carrier, "x-mine")}, context)
 
     def act(seen: Told) -> None:
+        client = seen.app.test_client()
+        client.get("/plain").get_data()
         before = propagate.get_global_textmap()
         propagate.set_global_textmap(Own())
         try:
-            headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
-            seen.app.test_client().get("/plain", headers=headers).get_data()
+            client.get("/plain", headers={"x-mine": f"00-{TRACE}-{PARENT}-01"}).get_data()
         finally:
             propagate.set_global_textmap(before)
 
-    (span,) = both(act)["spans"]
+    _, span = both(act)["spans"]
     assert span["parentSpanId"] == "the caller's span"
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("sampler", ["always_on", "parentbased_traceidratio"])
+def test_nothing_of_a_request_is_left_to_the_collector(
+    sampler: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans: list[weakref.ref[Any]] = []
+
+    def plain() -> str:
+        spans.append(weakref.ref(trace.get_current_span()))
+        return "plain"
+
+    with told(form, tmp_path, monkeypatch, sampler=sampler, sampler_ratio=0.0) as seen:
+        seen.app.view_functions["plain"] = plain
+        environ = EnvironBuilder(path="/plain").get_environ()
+        gc.disable()
+        try:
+            for piece in seen.app.wsgi_app(environ, lambda *_: lambda _: None):
+                assert piece == b"plain"
+            del environ
+            assert spans[0]() is None
+        finally:
+            gc.enable()
 
 
 def test_an_application_may_call_another_with_its_own_environ(both: Both) -> None:
@@ -548,13 +598,17 @@ def test_a_request_that_gets_slow_after_its_response_began_is_kept(
 
 
 class Late(SpanProcessor):
-    """Keeps what it is shown."""
+    """Keeps what it is shown, and looks at it later."""
 
     def __init__(self) -> None:
-        self.seen: list[dict[str, Any]] = []
+        self._spans: list[Any] = []
 
     def on_end(self, span: Any) -> None:
-        self.seen.append(dict(span.attributes))
+        self._spans.append(span)
+
+    @property
+    def seen(self) -> list[dict[str, Any]]:
+        return [dict(span.attributes) for span in self._spans]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -617,6 +671,160 @@ def test_a_level_above_that_of_a_line_leaves_it_out(
         for path in ("/plain", "/nowhere", "/status/503"):
             client.get(path).get_data()
         assert [line["severity"] for line in seen.lines()] == ["WARN", "ERROR"]
+
+
+class OwnLogger(logging.Logger):
+    """Answers itself what others keep."""
+
+    disabled = property(lambda self: False, lambda self, value: None)  # type: ignore[assignment]
+
+    def isEnabledFor(self, level: int) -> bool:
+        return level >= logging.WARNING
+
+
+class OwnLines(JsonLines):
+    """Ends each line in its own way."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f'{super().format(record)[:-1]},"own":true}}'
+
+
+def record_factory(*arguments: Any, **named: Any) -> logging.LogRecord:
+    record = logging.LogRecord(*arguments, **named)
+    record.msg = f"made elsewhere: {record.msg}"
+    return record
+
+
+Patch = pytest.MonkeyPatch
+CHANGED: dict[str, Callable[[Patch, logging.Handler], None]] = {
+    "the handler's level": lambda patch, handler: patch.setattr(handler, "level", logging.ERROR),
+    "the handler's filters": lambda patch, handler: patch.setattr(handler, "filters", [lambda _: False]),
+    "another handler": lambda patch, _: patch.setattr(logger, "handlers", [logging.NullHandler()]),
+    "handlers that are no list": lambda patch, handler: patch.setattr(
+        logging.getLogger(), "handlers", (handler,)
+    ),
+    "no propagation": lambda patch, _: patch.setattr(logger, "propagate", False),
+    "none below": lambda patch, _: patch.setattr(logging.getLogger("observability"), "propagate", False),
+    "a disabled logger": lambda patch, _: patch.setattr(logger, "disabled", True),
+    "a logger's own class": lambda patch, _: patch.setattr(logger, "__class__", OwnLogger),
+    "the class of one above": lambda patch, _: patch.setattr(
+        logging.getLogger("observability"), "__class__", OwnLogger
+    ),
+    "a logger's own method": lambda patch, _: patch.setattr(logger, "isEnabledFor", lambda level: level > 30),
+    "the record factory": lambda patch, _: patch.setattr(logging, "_logRecordFactory", record_factory),
+    "the formatter": lambda patch, handler: patch.setattr(handler.formatter, "__class__", OwnLines),
+}
+
+
+@pytest.mark.parametrize("changed", CHANGED)
+def test_what_is_changed_about_logging_holds_for_the_next_line(
+    changed: str, both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def act(seen: Told) -> None:
+        client = seen.app.test_client()
+        handler = logs.sole_handler(logger)
+        assert handler is not None
+        client.get("/plain").get_data()
+        with monkeypatch.context() as patch:
+            CHANGED[changed](patch, handler)
+            for path in ("/plain", "/status/404", "/status/503"):
+                client.get(path).get_data()
+        client.get("/plain").get_data()
+
+    said = both(act)
+    assert len(said["spans"]) == 5
+    assert {line["message"] for line in said["lines"] if "message" in line} >= {"GET /plain 200"}
+
+
+def test_the_next_line_goes_to_another_stdout(
+    both: Both, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def act(seen: Told) -> str:
+        client = seen.app.test_client()
+        client.get("/plain").get_data()
+        with (tmp_path / "other").open("w+") as other, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", other)
+            client.get("/status/404").get_data()
+            return str(json.loads((tmp_path / "other").read_text())["message"])
+
+    assert both(act)["answer"] == "GET /status/404 404"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_line_waits_behind_those_that_wait(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with told(form, tmp_path, monkeypatch) as seen:
+        client = seen.app.test_client()
+        client.get("/plain").get_data()
+        handler = logs.sole_handler(logger)
+        assert handler is not None
+        writer = handler.writer
+        writer._thread = threading.current_thread()  # so that none is started which would write them
+        writer._keep(b'{"message": "waits"}\n', "INFO")
+        client.get("/plain").get_data()
+        assert len(seen.lines()) == 1
+        writer._run()
+        assert [line["message"] for line in seen.lines()] == ["GET /plain 200", "waits", "GET /plain 200"]
+
+
+@pytest.mark.parametrize(
+    ("step", "duration"), [(-1.0, -1.0), (0.0, 0.0), (0.12345678, 0.246914), (0.5, 1.0), (3600.0, 7200.0)]
+)
+def test_the_duration_is_what_the_clock_says(
+    step: float, duration: float, both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from observability import _speedups
+
+    def act(seen: Told) -> float:
+        moments = itertools.count()
+        with monkeypatch.context() as patch:
+            for module in (time, _speedups):
+                patch.setattr(module, "perf_counter", lambda: next(moments) * step)
+            seen.app.test_client().get("/plain").get_data()
+        (line,) = seen.lines()
+        seen.clear()  # no other line takes less than no time, or an hour
+        # A negative one leaves the compiled form, which looks at the clock once more.
+        return max(-1.0, float(line["http.server.request.duration"]))
+
+    # The first reading is that of the arrival, the second for the metrics, the third for the line.
+    assert both(act)["answer"] == duration
+
+
+def test_a_response_propagator_that_comes_later_is_asked(both: Both) -> None:
+    class Own:
+        def inject(self, carrier: Any, context: Any = None, setter: Any = None) -> None:
+            setter.set(carrier, "x-own", "told")
+
+    def act(seen: Told) -> None:
+        client = seen.app.test_client()
+        client.get("/plain").get_data()
+        propagators.set_global_response_propagator(Own())  # type: ignore[arg-type, no-untyped-call]
+        try:
+            client.get("/plain").get_data()
+        finally:
+            propagators.set_global_response_propagator(None)  # type: ignore[arg-type, no-untyped-call]
+
+    assert [headers.get("x-own") for _, headers in both(act)["headers"]] == [None, "told"]
+
+
+def test_a_span_can_be_copied(both: Both) -> None:
+    def act(seen: Told) -> Any:
+        def plain() -> Any:
+            span: Any = trace.get_current_span()
+            span.own = "mine"
+            copied = copy.copy(span)
+            copied.update_name("copied")
+            return {
+                "kept": [copied.own, copied.name, dict(copied.attributes)["url.path"]],
+                "same": [span.name, copied.context == span.context, copied.start_time == span.start_time],
+            }
+
+        seen.app.view_functions["plain"] = plain
+        return seen.app.test_client().get("/plain").get_json()
+
+    answer = both(act)["answer"]
+    assert answer == {"kept": ["mine", "copied", "/plain"], "same": ["GET /plain", True, True]}
 
 
 @pytest.mark.parametrize("form", FORMS)
