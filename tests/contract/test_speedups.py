@@ -682,6 +682,12 @@ class OwnLogger(logging.Logger):
         return level >= logging.WARNING
 
 
+class ApartLogger(logging.Logger):
+    """Passes nothing on."""
+
+    propagate = property(lambda self: False, lambda self, value: None)  # type: ignore[assignment]
+
+
 class OwnLines(JsonLines):
     """Ends each line in its own way."""
 
@@ -708,7 +714,7 @@ CHANGED: dict[str, Callable[[Patch, logging.Handler], None]] = {
     "a disabled logger": lambda patch, _: patch.setattr(logger, "disabled", True),
     "a logger's own class": lambda patch, _: patch.setattr(logger, "__class__", OwnLogger),
     "the class of one above": lambda patch, _: patch.setattr(
-        logging.getLogger("observability"), "__class__", OwnLogger
+        logging.getLogger("observability"), "__class__", ApartLogger
     ),
     "a logger's own method": lambda patch, _: patch.setattr(logger, "isEnabledFor", lambda level: level > 30),
     "the record factory": lambda patch, _: patch.setattr(logging, "_logRecordFactory", record_factory),
