@@ -20,7 +20,6 @@ import platform
 import random
 import shutil
 import signal
-import socket
 import sqlite3
 import statistics
 import subprocess
@@ -34,6 +33,8 @@ from pathlib import Path
 import psutil
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from observability.stack.ports import free_port
 
 SERVICES = ("web", "car", "minus")
 ROUTES = (
@@ -143,7 +144,7 @@ class Backend:
 
     def __init__(self, folder: Path, core: int | None) -> None:
         self.folder = folder
-        self.grpc, self.http, self.query = (_free_port() for _ in range(3))
+        self.grpc, self.http, self.query = (free_port() for _ in range(3))
         self._core = core
         self._env = dict(
             os.environ,
@@ -187,12 +188,6 @@ class Backend:
     def memory(self, name: str) -> float:
         """MiB of resident memory."""
         return self.processes[name].memory_info().rss / 2**20
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _until_ready(port: int, seconds: float = 20) -> None:

@@ -26,7 +26,8 @@ from benchmarks import pages
 from benchmarks.servers.application import Settings
 from benchmarks.servers.application import create_app as bare_app
 from benchmarks.servers.load import missing, saturate
-from benchmarks.servers.process import Server, _free_port
+from benchmarks.servers.process import Server
+from observability.stack.ports import free_port
 
 ACCESS = b'"logger":"observability.access"'
 
@@ -105,7 +106,7 @@ class Service(Server):
 
     def __init__(self, sink: Sink, **environ: str) -> None:
         super().__init__("loss", 8)
-        self.admin = _free_port()
+        self.admin = free_port()
         self.pipe, self._stdout = os.pipe()
         self._command = [sys.executable, "-m", "benchmarks.loss", "--serve"]
         self._environ = {

@@ -20,7 +20,8 @@ from benchmarks import pages
 from benchmarks.servers.application import Settings
 from benchmarks.servers.application import create_app as bare_app
 from benchmarks.servers.load import fixed_rate, missing
-from benchmarks.servers.process import Server, _free_port
+from benchmarks.servers.process import Server
+from observability.stack.ports import free_port
 
 PER_CHILD = 17
 """Series of one label set: 14 buckets, +Inf, count, sum."""
@@ -47,7 +48,7 @@ class Service(Server):
 
     def __init__(self, workers: int, series: int) -> None:
         super().__init__("scrape", 8)
-        self.admin = _free_port()
+        self.admin = free_port()
         self._command = [sys.executable, "-m", "benchmarks.scrape", "--serve"]
         self._environ = {
             **os.environ,

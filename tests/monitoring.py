@@ -10,7 +10,6 @@ import http.server
 import json
 import re
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -28,18 +27,12 @@ from polling import until
 from dashboards.src import alertmanager as routing
 from dashboards.src.generate import rules
 from dashboards.src.slos import load
+from observability.stack.ports import free_port
 
 FASTER = 30
 SCALE = Fraction(1, FASTER)
 SCRAPE = 15 / FASTER
 """Seconds between two scrapes: what the rules are written for, scaled like them."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,7 +14,7 @@ def until(
     attempt: Callable[[], T | None],
     what: str | Callable[[], str],
     *,
-    within: float = 10.0,
+    within: float = 30.0,
     every: float = 0.05,
 ) -> T:
     """Call `attempt` until it answers something true, at most `within` seconds, and return that.
@@ -35,3 +36,13 @@ def until(
             name = what if isinstance(what, str) else what()
             raise AssertionError(f"waited {within:g} s for {name}; the last attempt gave {last!r}")
         time.sleep(every)
+
+
+def typical_seconds(begin: Callable[[], T], seen: Callable[[T], object], what: str) -> float:
+    """From `begin` until `seen` is true of what it answered; the median of three: a machine may stall."""
+    taken = []
+    for _ in range(3):
+        begun, start = begin(), time.monotonic()
+        until(lambda begun=begun: seen(begun), f"{what} {begun}", every=0.01)  # type: ignore[misc]
+        taken.append(time.monotonic() - start)
+    return statistics.median(taken)

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.overhead.report import page
-from benchmarks.overhead.rounds import Figures, measure
+from benchmarks.overhead.rounds import Figures, Measured, measure
 from benchmarks.overhead.subject import Sink, Subject
 from benchmarks.overhead.variants import VARIANTS, named
 from benchmarks.servers.load import missing
@@ -17,32 +17,46 @@ from benchmarks.servers.load import missing
 PAGE = Path("docs/overhead.md")
 
 
-def measured(server: str, options: argparse.Namespace) -> tuple[dict[str, Figures], int]:
-    """All chosen variants on one server, up at the same time and loaded in turn."""
+def measured(server: str, options: argparse.Namespace) -> Measured:
+    """All chosen variants on one server, up at the same time and loaded in turn.
+
+    They are started several times: a process keeps, for as long as it lives, what chance gave its memory and
+    its hashes. Five bare servers side by side differ by a tenth, the same ones in every round.
+    """
+    seen = Measured({name: Figures() for name in options.variants.split(";")})
+    for start in range(1, options.starts + 1):
+        _start(server, seen, options)
+        print(f"{server}: start {start} of {options.starts} done", file=sys.stderr)
+    return seen
+
+
+def _start(server: str, seen: Measured, options: argparse.Namespace) -> None:
+    """Start all of them once, and add what is measured."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         sink = stack.enter_context(Sink())
         subjects = [
             stack.enter_context(Subject(server, named(name), sink, folder, options.threads))
-            for name in options.variants.split(";")
+            for name in seen.figures
         ]
-        seen, rate = measure(subjects, options)
+        measure(subjects, seen, options)
         for subject in subjects:
             subject.stop()
         arrived = sink.spans()
         for subject in subjects:
-            figures = seen[subject.variant.name]
-            figures.spans = arrived.get(subject.label, 0) * 1000 // subject.requests
-            figures.lines = subject.lines() * 1000 // subject.requests
-        return seen, rate
+            figures = seen.figures[subject.variant.name]
+            figures.requests += subject.requests
+            figures.spans += arrived.get(subject.label, 0)
+            figures.lines += subject.lines()
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
     parser.add_argument("--servers", default="granian,gunicorn", help="of benchmarks/servers/launch.py")
     parser.add_argument("--variants", default=";".join(variant.name for variant in VARIANTS))
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--starts", type=int, default=6, help="of all servers, each with rounds of its own")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE}")

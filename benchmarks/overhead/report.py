@@ -8,20 +8,20 @@ import os
 import platform
 import statistics
 
-from benchmarks.overhead.rounds import Figures, ratio
+from benchmarks.overhead.rounds import Figures, Measured, ratio
 
 PACKAGES = (
     *("granian", "gunicorn", "flask", "flask-restful", "opentelemetry-sdk"),
     *("opentelemetry-instrumentation-flask", "prometheus-flask-exporter", "prometheus-client"),
 )
-Measured = dict[str, tuple[dict[str, Figures], int]]
 
 
-def page(seen: Measured, options: argparse.Namespace) -> str:
+def page(seen: dict[str, Measured], options: argparse.Namespace) -> str:
     """All tables, for the terminal and for docs/overhead.md."""
     parts = [machine(options)]
-    for server, (figures, rate) in seen.items():
-        parts += [f"### On {server} (fixed rate {rate}/s)", table(figures)]
+    for server, measured in seen.items():
+        title = f"### On {server} (fixed rate {min(measured.rates)} to {max(measured.rates)}/s)"
+        parts += [title, table(measured.figures)]
     if "granian" in seen and "gunicorn" in seen:
         parts += ["### The whole stack against the bare application on gunicorn", across(seen)]
     return "\n\n".join(parts)
@@ -31,8 +31,10 @@ def machine(options: argparse.Namespace) -> str:
     """What the figures belong to, and the command."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     return (
-        f"`make bench`: {options.rounds} rounds of {options.seconds} s under wrk and {options.seconds} s "
-        f"under h2load at a fixed rate, {options.connections} connections, 1 worker process, "
+        f"`make bench`: all started {options.starts} times, {options.rounds} rounds each of "
+        f"{options.seconds} s under wrk and {options.seconds} s under h2load at a fixed rate, half of what "
+        f"the bare application took at that start, {options.connections} connections, "
+        f"1 worker process, "
         f"{options.threads} threads. {os.cpu_count()} cores of {_processor()}, Linux {platform.release()}, "
         f"Python {platform.python_version()}, {versions}. Load average at the end {os.getloadavg()[0]:.1f}."
     )
@@ -63,20 +65,20 @@ def table(figures: dict[str, Figures]) -> str:
             f"{statistics.median(seen.p50):.2f}",
             spread(seen.p99, 2),
             f"**{ratio(seen.p99, base.p99):.2f}**",
-            f"{seen.memory:.0f}",
-            f"{seen.spans}, {seen.lines}",
+            f"{statistics.median(seen.memory):.0f}",
+            f"{seen.spans * 1000 // seen.requests}, {seen.lines * 1000 // seen.requests}",
             str(seen.errors),
         ]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
-def across(seen: Measured) -> str:
+def across(seen: dict[str, Measured]) -> str:
     """What choosing the server is worth."""
     rows = ["| | CPU µs a request | p99 ms at its rate |", "|---|---|---|"]
     for server, name in (("gunicorn", "bare"), ("granian", "bare"), ("granian", "Dashcam")):
-        if name in seen[server][0]:
-            figures = seen[server][0][name]
+        if name in seen[server].figures:
+            figures = seen[server].figures[name]
             rows.append(f"| {name} on {server} | {spread(figures.cpu, 0)} | {spread(figures.p99, 2)} |")
     return "\n".join(rows)
 

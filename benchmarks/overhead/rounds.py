@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 from dataclasses import dataclass, field
 
 from benchmarks.overhead.subject import Subject
@@ -12,6 +11,8 @@ from benchmarks.servers.load import Load, fixed_rate, saturate
 
 ROUTE = "/minus?x=5&y=3"
 MIN_RATE = 50
+RATED = 5
+"""How often the bare application is saturated to find the fixed rate: one time may be a neighbour's."""
 
 
 @dataclass
@@ -23,30 +24,40 @@ class Figures:
     cpu_fixed: list[float] = field(default_factory=list)
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
-    memory: float = 0.0
+    memory: list[float] = field(default_factory=list)
     errors: int = 0
+    requests: int = 0
     spans: int = 0
     lines: int = 0
 
 
-def measure(subjects: list[Subject], options: argparse.Namespace) -> tuple[dict[str, Figures], int]:
-    """Figures by the variant's name, and the fixed rate: half of what the bare application takes.
+@dataclass
+class Measured:
+    """All that was measured on one server: by the variant's name, and the fixed rate of each start."""
 
-    The first round warms up and finds the rate; it is not counted.
+    figures: dict[str, Figures]
+    rates: list[int] = field(default_factory=list)
+
+
+def measure(subjects: list[Subject], seen: Measured, options: argparse.Namespace) -> None:
+    """Add `options.rounds` rounds of the subjects, which have just started.
+
+    The fixed rate is half of what the bare application takes now. The rounds before, which warm up and find
+    it, are not counted.
     """
-    warm = {subject.variant.name: _saturate(subject, Figures(), options) for subject in subjects}
-    bare = warm.get("bare") or next(iter(warm.values()))
-    rate = max(MIN_RATE, int(bare.requests / bare.seconds / 2) // options.connections * options.connections)
-    seen = {subject.variant.name: Figures() for subject in subjects}
-    for round_ in range(1, options.rounds + 1):
+    for subject in subjects:
+        _saturate(subject, Figures(), options)
+    bare = next((subject for subject in subjects if subject.variant.name == "bare"), subjects[0])
+    loads = [_saturate(bare, Figures(), options) for _ in range(RATED)]
+    half = statistics.median(load.requests / load.seconds for load in loads) / 2
+    seen.rates.append(max(MIN_RATE, int(half) // options.connections * options.connections))
+    for round_ in range(options.rounds):
         # Forward and backward in turn, so that no subject always follows the same neighbour.
-        for subject in subjects if round_ % 2 else subjects[::-1]:
-            figures = seen[subject.variant.name]
+        for subject in subjects[::-1] if round_ % 2 else subjects:
+            figures = seen.figures[subject.variant.name]
             _saturate(subject, figures, options)
-            _at_rate(subject, figures, options, rate)
-            figures.memory = subject.memory()
-        print(f"{subjects[0].name}: round {round_} of {options.rounds} done", file=sys.stderr)
-    return seen, rate
+            _at_rate(subject, figures, options, seen.rates[-1])
+            figures.memory.append(subject.memory())
 
 
 def _saturate(subject: Subject, figures: Figures, options: argparse.Namespace) -> Load:

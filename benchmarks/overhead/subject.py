@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 
 from benchmarks.overhead.variants import Variant
-from benchmarks.servers.process import Server, _free_port
+from benchmarks.servers.process import Server
+from observability.stack.ports import free_port
 
 
 class Sink:
@@ -44,7 +45,7 @@ class Subject(Server):
         self.variant = variant
         self.label = f"{server}-{variant.name}".replace(" ", "-").replace(",", "").replace("%", "percent")
         self.lines_file = folder / f"{self.label}.log"
-        self.admin = _free_port()
+        self.admin = free_port()
         self._command = [
             *([str(Path(sys.executable).with_name("opentelemetry-instrument"))] if variant.agent else []),
             *([] if variant.agent else [sys.executable, "-m"]),

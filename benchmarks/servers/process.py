@@ -15,6 +15,8 @@ from typing import IO
 
 import psutil
 
+from observability.stack.ports import free_port
+
 READY_SECONDS = 30.0
 
 
@@ -23,7 +25,7 @@ class Server:
 
     def __init__(self, name: str, threads: int, *, python: str = sys.executable) -> None:
         self.name = name
-        self.port = _free_port()
+        self.port = free_port()
         self._command = [python, "-m", "benchmarks.servers.launch", name, str(self.port), str(threads)]
         self._environ = dict(os.environ)
         self._stdout: IO[bytes] | int = subprocess.DEVNULL
@@ -83,9 +85,3 @@ class Server:
             return [self._process, *self._process.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

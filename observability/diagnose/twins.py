@@ -7,7 +7,6 @@ the same way, and has traffic of its own: what a balancer in front of both would
 from __future__ import annotations
 
 import json
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from observability.diagnose.switches import Switches
 from observability.stack import readiness
-from observability.stack.ports import LOOPBACK
+from observability.stack.ports import LOOPBACK, free_ports
 from observability.stack.programs import SERVICES, TRAFFIC, Program, url
 from observability.stack.settings import Settings
 from observability.stack.supervision import Supervisor
@@ -48,7 +47,7 @@ class Twin:
 def running(twin: Twin, settings: Settings) -> Iterator[str]:
     """The second instance, ready and with traffic, while the block lasts; answers its address."""
     supervisor = Supervisor(settings.state_dir)
-    port, admin = _free_ports(2)
+    port, admin = free_ports(2)
     instance = _program(twin, settings, port, admin)
     with ExitStack() as undo:
         if twin.faults:
@@ -126,13 +125,3 @@ def _wait(program: Program) -> None:
         if time.monotonic() > deadline:
             raise RuntimeError(f"{program.name} was not ready within {READY:.0f} s: {reason}")
         time.sleep(0.2)
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as held:
-        found = []
-        for _ in range(count):
-            listener = held.enter_context(socket.socket())
-            listener.bind((LOOPBACK, 0))
-            found.append(listener.getsockname()[1])
-        return found

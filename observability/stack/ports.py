@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import errno
+import secrets
 import socket
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 
 from observability.stack.settings import Settings
 
 LOOPBACK = "127.0.0.1"
+CHOSEN_FROM = range(20_000, 32_768)
+"""Below what Linux gives to outgoing connections and to who binds port 0 (`net.ipv4.ip_local_port_range`)."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +47,31 @@ def _reason(port: int, error: OSError, owners: dict[int, str]) -> str:
 
 
 def choose_free(settings: Settings) -> Settings:
-    """The settings with a free port in place of every 0.
+    """The settings with a free port in place of every 0, no two the same."""
+    fields = [field.name for field in dataclasses.fields(settings) if field.name.endswith("_port")]
+    zeros = [name for name in fields if getattr(settings, name) == 0]
+    free = free_ports(len(zeros), but=[port for port in settings.ports().values() if port])
+    chosen: dict[str, Any] = dict(zip(zeros, free, strict=True))
+    return dataclasses.replace(settings, **chosen)
 
-    The ports are held together while they are chosen, so that no two are the same; they are released
-    on return, so another process may in theory take one before its part starts.
+
+def free_ports(count: int, but: Collection[int] = ()) -> list[int]:
+    """So many ports that can be listened on now, no two the same and none of `but`.
+
+    Until the listening begins, nobody holds them. So they are chosen by chance, and from where no outgoing
+    connection comes by one: a free port that the system names is the next one that it gives away.
     """
-    with contextlib.ExitStack() as held:
-        chosen = {}
-        for field in dataclasses.fields(settings):
-            if field.name.endswith("_port") and getattr(settings, field.name) == 0:
-                listener = held.enter_context(socket.socket())
-                listener.bind((LOOPBACK, 0))
-                chosen[field.name] = listener.getsockname()[1]
-        return dataclasses.replace(settings, **chosen)
+    chosen: list[int] = []
+    while len(chosen) < count:
+        port = secrets.choice(CHOSEN_FROM)
+        if port not in chosen and port not in but and _listen_error(port) is None:
+            chosen.append(port)
+    return chosen
+
+
+def free_port() -> int:
+    """One of `free_ports`."""
+    return free_ports(1)[0]
 
 
 def _listen_error(port: int) -> OSError | None:

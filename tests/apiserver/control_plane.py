@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -22,6 +21,7 @@ from typing import IO
 import httpx
 from polling import until
 
+from observability.stack.ports import free_port
 from observability.stack.tools import (
     ETCD,
     KUBE_APISERVER,
@@ -34,12 +34,6 @@ from observability.stack.tools import (
 CONTEXT = "dashcam-apiserver"
 READY_SECONDS = 120.0
 """A cold start takes ten seconds on a quiet machine, and a multiple of it on a busy one."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class ControlPlane:

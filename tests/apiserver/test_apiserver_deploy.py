@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from api_objects import Api, delete
 from click.testing import CliRunner
-from control_plane import CONTEXT, ControlPlane, free_port
+from control_plane import CONTEXT, ControlPlane
 from rendering import rendered
 
 from observability.cluster.commands import debug
@@ -21,6 +21,7 @@ from observability.cluster.commands import deploy as deploy_command
 from observability.cluster.deployment import deploy, undeploy
 from observability.cluster.forwards import FORWARDS, forward_all
 from observability.cluster.kubectl import ClusterError, Kubectl
+from observability.stack.ports import free_port
 
 API = "Kubernetes API server"
 KUBECTL = Kubectl(CONTEXT)

@@ -7,7 +7,6 @@ They deploy `local` into the namespaces dashcam and dashcam-agents and leave it 
 from __future__ import annotations
 
 import base64
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from polling import until
 from observability.cluster.deployment import deploy
 from observability.cluster.forwards import FORWARDS, forward_all
 from observability.cluster.kubectl import NAMESPACE, Kubectl
+from observability.stack.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,6 @@ class Cluster:
     def secret(self, name: str, key: str) -> str:
         data = self.kubectl.get("secret", name, "-n", NAMESPACE)["data"]
         return base64.b64decode(data[key]).decode()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="session")

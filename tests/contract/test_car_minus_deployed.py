@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,8 @@ from pathlib import Path
 
 import pytest
 from polling import until
+
+from observability.stack.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 TOOLS = shutil.ignore_patterns("local", "console", "diagnose", "stack", "sources", "cli.py", "__pycache__")
@@ -67,9 +68,7 @@ def deploy(service: str, folder: Path) -> tuple[Path, Path]:
 def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp(request.param)
     python, home = deploy(request.param, folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environ = {
         "PATH": os.environ["PATH"],
         "PORT": str(port),

@@ -300,7 +300,7 @@ def test_a_full_queue_is_a_429_with_retry_after_and_nothing_of_it_is_stored(tmp_
     first = threading.Thread(target=post)
     try:
         first.start()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while not writer._waiting:
             assert time.monotonic() < deadline, "the first request did not reach the writer"
             time.sleep(0.001)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import socket
 import subprocess
 import urllib.request
 import uuid
@@ -21,6 +20,7 @@ from typing import Any
 import pytest
 from polling import until
 
+from observability.stack.ports import free_port
 from services.sbom import bill, inventory
 
 ROOT = Path(__file__).parents[2]
@@ -49,12 +49,6 @@ def engine(*arguments: str, within: float = 60) -> str:
 
 def run_flags() -> list[str]:
     return shlex.split(os.environ.get("RUN_FLAGS", ""))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

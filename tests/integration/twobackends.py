@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from flask import Flask
 from observability.local.query import create_app
 from observability.local.receiver import Receiver
 from observability.local.settings import LocalSettings
+from observability.stack.ports import free_ports
 from tests.integration.pipeline import Running
 
 Answer = tuple[int, Any]
@@ -51,7 +51,7 @@ class Both:
 @contextmanager
 def both(folder: Path, program: str) -> Iterator[Both]:
     """Start them on free ports, and stop them. `program` is Jaeger's."""
-    query, otlp, health = _free_ports(3)
+    query, otlp, health = free_ports(3)
     config = folder / "jaeger.yaml"
     config.write_text(yaml.safe_dump(_configuration(query, otlp, health)))
     ready = f"http://127.0.0.1:{health}/status"
@@ -90,15 +90,6 @@ def _configuration(query: int, otlp: int, health: int) -> dict[str, Any]:
         "receivers": {"otlp": {"protocols": {"http": at(otlp)}}},
         "exporters": {"jaeger_storage_exporter": {"trace_storage": "memory"}},
     }
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nothing listened on a moment ago; held together, so that no two are the same."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
 
 
 def _answer(status: int, body: bytes) -> Answer:

@@ -102,7 +102,7 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 class Pod:
     """One process of a service; it says in `log` what it says."""
 
-    def __init__(self, service: str, ports: tuple[int, int], environ: dict[str, str], log: Path) -> None:
+    def __init__(self, service: str, ports: list[int], environ: dict[str, str], log: Path) -> None:
         self.service, (self.port, self._admin), self.log = service, ports, log
         own = {
             "HOST": "127.0.0.1",

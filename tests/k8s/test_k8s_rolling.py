@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -18,18 +17,13 @@ from rendering import rendered
 from rolling import Balancer, Ending, Pod
 from verifying import Recorder
 
+from observability.stack.ports import free_ports
+
 SERVICES = ("minus", "car", "web")
 PAGE = "/cars/bentz/e-class?discount=1"
 """Its answer crosses all three."""
 
 PRODUCTION = Manifests(rendered("production"))
-
-
-def free_ports() -> tuple[int, int]:
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        return first.getsockname()[1], second.getsockname()[1]
 
 
 class Cluster:
@@ -39,7 +33,7 @@ class Cluster:
         self.folder = folder
         self.balancers = {service: Balancer() for service in SERVICES}
         self.pods: dict[str, list[Pod]] = {service: [] for service in SERVICES}
-        nowhere, _ = free_ports()
+        (nowhere,) = free_ports(1)
         self.environ = {
             "MINUS_URL": f"http://127.0.0.1:{self.balancers['minus'].port}",
             "CAR_URL": f"http://127.0.0.1:{self.balancers['car'].port}",
@@ -63,7 +57,7 @@ class Cluster:
     def start(self, service: str) -> Pod:
         """One more pod, in the Service once it is ready."""
         number = len(self.pods[service])
-        pod = Pod(service, free_ports(), self.environ, self.folder / f"{service}-{number}.log")
+        pod = Pod(service, free_ports(2), self.environ, self.folder / f"{service}-{number}.log")
         self.pods[service].append(pod)
         pod.wait_until_ready()
         self.balancers[service].add(pod.port)

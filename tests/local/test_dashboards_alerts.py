@@ -18,9 +18,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from monitoring import FASTER, Told, alertmanager, free_port, program, prometheus
+from monitoring import FASTER, Told, alertmanager, program, prometheus
 from polling import until
 from ruleset import ROOT
+
+from observability.stack.ports import free_port
 
 pytestmark = pytest.mark.takes(125)
 
@@ -83,7 +85,7 @@ class Clients(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        with httpx.Client(timeout=10) as client:
+        with httpx.Client(timeout=30) as client:
             while not self._ended.wait(0.2):
                 client.get(self._url)
 
@@ -109,7 +111,7 @@ def test_the_recording_rules_hold_what_was_sent(services: Services, tmp_path: Pa
         # What grows between the last sample of a piece and the first of the next is in neither. Of growth
         # that goes on, the rest of the piece makes up for that; of what comes all at once, it is missing.
         until(lambda: 1 < time.time() % PIECE < 0.4 * PIECE, "the beginning of a piece", within=2 * PIECE)
-        with httpx.Client(timeout=10) as client:
+        with httpx.Client(timeout=30) as client:
             for _ in range(40):
                 assert client.get(services.url("car", "/cars")).status_code == 200
             for _ in range(10):

@@ -82,7 +82,7 @@ class Traffic(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        with httpx.Client(timeout=10) as client:
+        with httpx.Client(timeout=30) as client:
             for number in itertools.count():
                 with suppress(httpx.TimeoutException):  # a busy machine; the next round comes
                     self._round(client, number)
@@ -202,12 +202,12 @@ def test_a_histogram_keeps_exemplars_whose_trace_exists(local: Prometheus, stack
             "start": "0",
             "end": "9999999999",
         }
-        rows = httpx.get(f"{local.url}/api/v1/query_exemplars", params=params, timeout=5).json()["data"]
+        rows = httpx.get(f"{local.url}/api/v1/query_exemplars", params=params, timeout=30).json()["data"]
         return next((found["labels"]["trace_id"] for row in rows for found in row["exemplars"]), None)
 
     trace_id = until(exemplar, "an exemplar of web's durations")
     until(
-        lambda: httpx.get(f"{stack.console}/api/traces/{trace_id}", timeout=5).status_code == 200,
+        lambda: httpx.get(f"{stack.console}/api/traces/{trace_id}", timeout=30).status_code == 200,
         f"the trace {trace_id} of the exemplar",
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ import yaml
 from polling import until
 from watchdog import Watchdog
 
+from observability.stack.ports import free_port
 from observability.stack.tools import JAEGER, Copied, Tool
 
 FOLDER = Path(__file__).parents[2] / "k8s" / "base" / "jaeger-elasticsearch"
@@ -52,7 +52,7 @@ class JaegerOnElasticsearch:
     """One process of Jaeger with one of the two configurations; addresses and TLS alone are changed."""
 
     def __init__(self, program: str, name: str, folder: Path, url: str, password: str) -> None:
-        self.ports = {inside: _free_port() for inside in (13133, 4317, 16686, 8888)}
+        self.ports = {inside: free_port() for inside in (13133, 4317, 16686, 8888)}
         self._folder = folder
         self._name = name
         (folder / "password").write_text(password)
@@ -113,10 +113,3 @@ class JaegerOnElasticsearch:
         self._watchdog.close()
         self._process.wait(10)
         self._http.clear()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from pathlib import Path
 import urllib3
 from polling import until
 from watchdog import Watchdog
+
+from observability.stack.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "writes-allowed"
@@ -36,7 +37,7 @@ class Services:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ports = {name: (_free_port(), _free_port()) for name in ("minus", "car", "web")}
+        self._ports = {name: free_ports(2) for name in ("minus", "car", "web")}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._watchdogs: list[Watchdog] = []
         self._http = urllib3.PoolManager(retries=False, timeout=30)
@@ -145,13 +146,6 @@ class Services:
 
     def _file(self, name: str, stream: str) -> Path:
         return self._folder / f"{name}.{stream}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def exercise(services: Services) -> dict[str, str]:

@@ -255,7 +255,7 @@ def test_the_pages_are_served_alone_against_sources_elsewhere(monkeypatch: pytes
         with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as process:
             try:
                 page = until(
-                    lambda: httpx.get(f"http://127.0.0.1:{port}/trace/{TRACE}").text, "the page", within=20
+                    lambda: httpx.get(f"http://127.0.0.1:{port}/trace/{TRACE}").text, "the page", within=60
                 )
                 assert "GET /minus" in page
             finally:

@@ -16,6 +16,7 @@ from observability.cluster.commands import deploy, port_forward
 from observability.cluster.forwards import FORWARDS, Forward, forward_all
 from observability.cluster.kubectl import ClusterError, Kubectl
 from observability.cluster.traces import latest_failing_trace
+from observability.stack.ports import free_port
 
 STANDIN = """#!/bin/sh
 echo "$@" >> {log}
@@ -40,13 +41,6 @@ def write(folder: Path, minor: str = "34", forward: str = "exec sleep 60") -> No
     program = folder / "kubectl"
     program.write_text(STANDIN.format(log=folder / "log", version=version, forward=forward))
     program.chmod(0o755)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_the_context_reaches_kubectl(standin: Path) -> None:

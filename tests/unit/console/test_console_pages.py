@@ -351,7 +351,7 @@ def test_an_application_that_answers_jaegers_api_is_asked_in_its_own_process() -
     app = Flask("backend")
     app.add_url_rule("/api/traces", view_func=lambda: {"data": []})
     app.add_url_rule("/api/services", view_func=lambda: {"data": ["from-here"]}, endpoint="services")
-    register(app, ConsoleSettings(console_port=9, prometheus_port=9, source_timeout=0.2))
+    register(app, ConsoleSettings(console_port=9, prometheus_port=9, source_timeout=30))
     assert "from-here" in app.test_client().get("/search").text
 
 

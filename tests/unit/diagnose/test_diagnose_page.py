@@ -13,7 +13,7 @@ from tests.unit.diagnose.test_recorded import RECORDED
 
 @pytest.fixture
 def page() -> FlaskClient:
-    return create_app(ConsoleSettings(source_timeout=0.5), recorded.sources()).test_client()
+    return create_app(ConsoleSettings(source_timeout=30), recorded.sources()).test_client()
 
 
 def test_nothing_is_asked_before_the_form_is_sent(page: FlaskClient) -> None:

@@ -171,7 +171,7 @@ def test_a_lowered_bound_shrinks_the_file_in_steps(tmp_path):
             store.spans(request_of(1))
             return store.settings.database.stat().st_size <= 8 * 2**20
 
-        until(shrunk, f"a file of {before} bytes to shrink to 8 MiB", within=20, every=0)
+        until(shrunk, f"a file of {before} bytes to shrink to 8 MiB", within=60, every=0)
     finally:
         store.close()
 

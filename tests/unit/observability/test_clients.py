@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,7 @@ import urllib3
 from flask import Flask
 from opentelemetry.trace import SpanKind, StatusCode
 
+from observability.stack.ports import free_port
 from observability.testing import capture
 
 COUNT = "http_client_request_duration_seconds_count"
@@ -44,12 +44,6 @@ def server() -> Iterator[tuple[str, list[dict[str, str]]]]:
 def pool() -> Iterator[urllib3.PoolManager]:
     with urllib3.PoolManager() as manager:
         yield manager
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_call_is_a_client_span_that_passes_the_trace_on(

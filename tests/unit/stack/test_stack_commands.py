@@ -84,7 +84,7 @@ def test_status_as_json_says_what_is_up_since_when_and_where(trial: Trial) -> No
 
     shown = json.loads(dashcam("status", "--json").output)
 
-    assert shown["ready"] is True
+    assert shown["ready"] is True, shown
     assert [part["name"] for part in shown["parts"]] == ["receiver", "car", "web"]
     assert {part["state"] for part in shown["parts"]} == {"ready"}
     assert all(part["pid"] > 0 and part["since"] > 0 and part["restarts"] == 0 for part in shown["parts"])

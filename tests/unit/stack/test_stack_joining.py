@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import socket
 import sys
 
 import httpx
@@ -13,14 +12,9 @@ from polling import until
 from trial import STANDIN, Trial
 
 from observability.stack import lifecycle, supervision
+from observability.stack.ports import free_port
 from observability.stack.programs import SERVICES, Program, url
 from observability.stack.supervision import Supervisor, SupervisorError
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def extra(**environ: str) -> Program:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from pathlib import Path
 
@@ -72,6 +73,19 @@ def test_zero_takes_free_ports_all_different() -> None:
 
     assert len({port for port in chosen.ports().values() if port}) == len(chosen.ports())
     assert ports.unusable(chosen) == []
+
+
+def test_a_free_port_is_none_that_the_system_gives_to_a_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as given:
+        assert given.getsockname()[1] not in ports.CHOSEN_FROM
+    assert set(ports.free_ports(50)) <= set(ports.CHOSEN_FROM)
+
+
+def test_free_ports_are_neither_taken_nor_among_those_to_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    left_out, taken, *free = ports.free_ports(5)
+    monkeypatch.setattr(ports, "CHOSEN_FROM", (left_out, taken, *free))
+    with socket.create_server(("127.0.0.1", taken)):
+        assert sorted(ports.free_ports(3, but=[left_out])) == sorted(free)
 
 
 def test_the_prometheus_configuration_names_every_target_and_is_accepted(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class Trial:
         self.grouped = False
 
     def asked(self, **variables: str) -> Settings:
-        start = {"STACK_START_TIMEOUT": "20", **FREE_PORTS, **variables}
+        start = {"STACK_START_TIMEOUT": "120", **FREE_PORTS, **variables}
         return read({**start, "DASHCAM_STATE_DIR": str(self.state_dir)})
 
     def plan(self, settings: Settings) -> list[Program]:

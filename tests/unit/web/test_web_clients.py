@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 from fakecar import BENTZ
+from polling import until
 
 from services.web import clients
 from services.web.clients import ATTEMPTS, CarClient
 
 Reply = tuple[int, dict[str, str], bytes]
-TIMEOUT = 0.4
+LONG = 60.0
+"""Seconds that nothing here takes, however the machine stalls; who is to give up has a limit of its own."""
 
 
 class Car:
@@ -60,7 +62,7 @@ class Car:
 
     def hangs(self) -> None:
         def wait(_: int) -> None:
-            self.release.wait(10)
+            self.release.wait(LONG)
 
         self.answer = wait
 
@@ -80,7 +82,7 @@ def car() -> Iterator[Car]:
 
 @pytest.fixture
 def client(car: Car) -> CarClient:
-    return CarClient(car.url, token="letmein", timeout=TIMEOUT)
+    return CarClient(car.url, token="letmein", timeout=LONG)
 
 
 def test_a_page_of_the_catalogue_is_read(car: Car, client: CarClient) -> None:
@@ -208,21 +210,22 @@ def test_a_change_is_never_repeated(car: Car, client: CarClient) -> None:
     assert len(car.seen) == 1
 
 
-def test_no_answer_ends_within_the_time_limit(car: Car, client: CarClient) -> None:
+def test_no_answer_ends_within_the_time_limit(car: Car) -> None:
     car.hangs()
     started = time.monotonic()
     with pytest.raises(clients.CarSlow, match=r"within 0\.4 seconds"):
-        client.car("bentz", "e-class")
-    assert time.monotonic() - started < TIMEOUT + 0.5
+        CarClient(car.url, timeout=0.4).car("bentz", "e-class")
+    assert time.monotonic() - started < LONG / 2
+    until(lambda: car.seen, "the request to arrive")
     assert len(car.seen) == 1, "who is slow is not asked twice"
 
 
 def test_nobody_listening_is_away_and_quickly_so() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, and not listening: connections are refused
-        client = CarClient(f"http://127.0.0.1:{taken.getsockname()[1]}", timeout=2)
+        client = CarClient(f"http://127.0.0.1:{taken.getsockname()[1]}", timeout=LONG)
         started = time.monotonic()
         with pytest.raises(clients.CarAway) as caught:
             client.cars({})
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < LONG / 4
     assert "127.0.0.1" not in str(caught.value), "a page tells nobody the address inside"
