@@ -246,7 +246,9 @@ def _ended(process: Process) -> str:
     """Why it is not running: its command could not be run, or how it ended."""
     if process.error.startswith("Exited too quickly"):  # supervisord then forgets the status
         return "ended right after its start, and again"
-    return process.error or f"ended with status {process.exit_status}"
+    if process.error and not process.error.startswith("Bad exit code"):
+        return process.error
+    return f"ended with status {process.exit_status}"
 
 
 def _failed(supervisor: Supervisor, name: str, reason: str, since: float) -> StackError:

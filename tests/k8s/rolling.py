@@ -135,21 +135,18 @@ class Pod:
                 return bool(answer.status == 200)
         return False
 
-    def end(self, balancer: Balancer, ending: Ending) -> float:
-        """As the kubelet does it: preStop, signal, grace period. The seconds from the signal to the end.
+    def end(self, balancer: Balancer, ending: Ending) -> None:
+        """As the kubelet does it: preStop, signal, grace period; one that outlasts that is an error.
 
         The endpoint goes meanwhile, when the nodes have heard of it.
         """
         hearing = threading.Timer(PROPAGATION_SECONDS, balancer.remove, [self.port])
         hearing.start()
         time.sleep(ending.pause)  # this is what a preStop of `sleep` is
-        began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(ending.grace - ending.pause)
-        took = time.monotonic() - began
         hearing.join()
         assert code == 0, f"{self.service} ended with {code}: {self.log.read_text()[-1500:]}"
-        return took
 
     def kill(self) -> None:
         if self.process.poll() is None:

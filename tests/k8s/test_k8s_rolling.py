@@ -63,11 +63,11 @@ class Cluster:
         self.balancers[service].add(pod.port)
         return pod
 
-    def roll(self, service: str, ending: Ending | None = None) -> float:
-        """As with maxUnavailable 0 and maxSurge 1: the new pod first. The seconds the old one took to end."""
+    def roll(self, service: str, ending: Ending | None = None) -> None:
+        """As with maxUnavailable 0 and maxSurge 1: the new pod first, then the old one ends in its time."""
         old = self.pods[service][-1]
         self.start(service)
-        return old.end(self.balancers[service], ending or Ending.of(PRODUCTION, service))
+        old.end(self.balancers[service], ending or Ending.of(PRODUCTION, service))
 
     def stop(self) -> None:
         for pod in (pod for pods in self.pods.values() for pod in pods):
@@ -151,7 +151,7 @@ def test_a_rolling_restart_of_all_services_under_load_loses_no_request(cluster: 
     until(lambda: httpx.get(url, timeout=20).status_code == 200, "the page", within=30)
 
     with Load(url) as load, ThreadPoolExecutor() as pool:
-        took = dict(zip(SERVICES, pool.map(cluster.roll, SERVICES), strict=True))
+        list(pool.map(cluster.roll, SERVICES))
         asked = load.outcomes["200"]
         until(lambda: load.outcomes["200"] > asked + 20, "answers of the new pods", within=30)
 
@@ -159,8 +159,6 @@ def test_a_rolling_restart_of_all_services_under_load_loses_no_request(cluster: 
     assert load.outcomes["200"] > 100
     # No more than one for each connection that was kept to the pod that ended.
     assert load.outcomes[AGAIN] <= 2, load.outcomes
-    for service, seconds in took.items():
-        assert seconds < 20, f"{service} took {seconds:.1f} s to end"
 
 
 def test_without_the_pause_requests_are_lost(cluster: Cluster) -> None:

@@ -1,7 +1,7 @@
 """The service that the server's tests run as a process of its own.
 
 It is instrumented as the real ones are. `BREAK` makes its factory fail in one of two ways,
-`HANG` makes its telemetry hang at the end.
+`HANG` makes its telemetry hang at the end, `HELD_UNTIL` is the file that a held request waits for.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from flask import Flask, Response, request
 
@@ -36,6 +37,12 @@ def create_app(settings: Settings) -> Flask:
     def sleep(seconds: float) -> str:
         time.sleep(seconds)
         return "slept"
+
+    @app.get("/held")
+    def held() -> str:
+        while not Path(os.environ["HELD_UNTIL"]).exists():
+            time.sleep(0.05)
+        return "let go"
 
     @app.post("/length")
     def length() -> str:

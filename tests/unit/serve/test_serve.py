@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -35,16 +36,18 @@ def refuses(running: Running) -> bool:
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_request_in_flight_is_finished_after_the_signal_and_new_connections_are_refused(
-    launch: Launch, signum: int
+    launch: Launch, signum: int, tmp_path: Path
 ) -> None:
-    running = launch().ready()
-    busy = running.start_request("/sleep/1.5")
+    let_go = tmp_path / "let go"
+    running = launch(HELD_UNTIL=str(let_go)).ready()
+    busy = running.start_request("/held")
 
     running.signal(signum)
 
     until(lambda: refuses(running), "new connections to be refused")
     running.get("/readyz", admin=True)
     assert running.status == 503
+    let_go.touch()
     assert b"200 OK" in busy.recv(4096)
     assert running.end() == 0
     assert running.noise == []

@@ -143,10 +143,20 @@ def test_a_part_that_cannot_start_makes_up_fail_with_its_last_words_and_leaves_n
 def test_a_part_that_never_becomes_ready_makes_up_fail_after_the_time_limit(trial: Trial) -> None:
     trial.modes["car"] = "unready"
 
-    with pytest.raises(StackError, match=r"car was not ready within 2 s: .* answers 503"):
-        trial.up(STACK_START_TIMEOUT="2")
+    with pytest.raises(StackError, match=r"car was not ready within 5 s: .* answers 503"):
+        trial.up(STACK_START_TIMEOUT="5")
 
     assert ownership.marked(trial.state_dir) == []
+
+
+def test_a_part_that_fails_after_a_while_makes_up_say_how_it_ended(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "START_SECONDS", 0)
+    trial.modes["car"] = "failing"
+
+    with pytest.raises(StackError, match="car ended with status 1\n"):
+        trial.up()
 
 
 def test_a_part_that_says_it_is_ready_but_does_not_listen_is_not_ready(trial: Trial) -> None:
