@@ -33,15 +33,9 @@ def create_app(settings: Settings) -> Flask:
     def pid() -> str:
         return str(os.getpid())
 
-    @app.get("/sleep/<float:seconds>")
-    def sleep(seconds: float) -> str:
-        time.sleep(seconds)
-        return "slept"
-
     @app.get("/held")
     def held() -> str:
-        while not Path(os.environ["HELD_UNTIL"]).exists():
-            time.sleep(0.05)
+        wait_for(Path(os.environ.get("HELD_UNTIL", "for ever")))
         return "let go"
 
     @app.post("/length")
@@ -68,6 +62,11 @@ def create_app(settings: Settings) -> Flask:
     if "HANG" in os.environ:
         telemetry.shutdown = lambda: time.sleep(60)  # type: ignore[method-assign]
     return app
+
+
+def wait_for(file: Path) -> None:
+    while not file.exists():
+        time.sleep(0.05)
 
 
 def fail(how: str | None) -> None:

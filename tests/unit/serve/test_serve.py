@@ -68,7 +68,7 @@ def test_idle_connections_do_not_delay_the_end(launch: Launch) -> None:
 
 def test_a_request_that_outlasts_the_grace_period_is_cut_off_with_a_line_that_says_so(launch: Launch) -> None:
     running = launch(DASHCAM_GRACE_PERIOD="1").ready()
-    busy = running.start_request("/sleep/60.0")
+    busy = running.start_request("/held")
     began = time.monotonic()
 
     running.signal()
@@ -120,7 +120,7 @@ def test_the_end_is_bounded_when_the_telemetry_hangs(launch: Launch) -> None:
 
 def test_a_second_signal_ends_at_once_whatever_is_in_flight(launch: Launch) -> None:
     running = launch().ready()
-    busy = running.start_request("/sleep/60.0")
+    busy = running.start_request("/held")
     running.signal()
     until(lambda: refuses(running), "new connections to be refused")
     began = time.monotonic()
