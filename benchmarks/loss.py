@@ -15,7 +15,6 @@ import re
 import sys
 import threading
 import time
-import urllib.request
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -26,7 +25,7 @@ from benchmarks import pages
 from benchmarks.servers.application import Settings
 from benchmarks.servers.application import create_app as bare_app
 from benchmarks.servers.load import missing, saturate
-from benchmarks.servers.process import Server
+from benchmarks.servers.process import Server, samples
 from observability.stack.ports import free_port
 
 ACCESS = b'"logger":"observability.access"'
@@ -124,15 +123,8 @@ class Service(Server):
         self._process.stderr.close()
 
     def metrics(self) -> dict[str, float]:
-        """The samples that matter here, summed over their other labels."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=30) as answer:
-            text = answer.read().decode()
-        found: dict[str, float] = {}
-        for name, labels, value in re.findall(r"^(\w+?)(?:\{(.*)\})? ([\d.e+-]+)$", text, re.M):
-            reason = re.search(r'error_type="([^"]*)"', labels)
-            key = f"{name} {reason[1]}".strip() if reason else name
-            found[key] = found.get(key, 0.0) + float(value)
-        return found
+        """What `samples` finds now."""
+        return samples(self.admin)
 
 
 @dataclass

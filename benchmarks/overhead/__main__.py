@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks.overhead.report import page
@@ -15,6 +16,8 @@ from benchmarks.overhead.variants import VARIANTS, named
 from benchmarks.servers.load import missing
 
 PAGE = Path("docs/overhead.md")
+SETTLE_SECONDS = 6
+"""Longer than any of them lets a span wait for others."""
 
 
 def measured(server: str, options: argparse.Namespace) -> Measured:
@@ -40,7 +43,9 @@ def _start(server: str, seen: Measured, options: argparse.Namespace) -> None:
             for name in seen.figures
         ]
         measure(subjects, seen, options)
+        time.sleep(SETTLE_SECONDS)
         for subject in subjects:
+            seen.figures[subject.variant.name].spans_lost += subject.spans_lost()
             subject.stop()
         arrived = sink.spans()
         for subject in subjects:

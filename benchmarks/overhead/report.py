@@ -51,8 +51,9 @@ def table(figures: dict[str, Figures]) -> str:
     base = figures.get("bare") or next(iter(figures.values()))
     rows = [
         "| | CPU µs a request | against bare | requests/s | CPU µs at the rate | against bare "
-        "| p50 ms | p99 ms | against bare | MiB | spans, lines of 1,000 requests | errors |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| p50 ms | p99 ms | against bare | MiB "
+        "| spans, lines of 1,000 requests | spans lost, where counted | errors |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, seen in figures.items():
         cells = [
@@ -67,6 +68,7 @@ def table(figures: dict[str, Figures]) -> str:
             f"**{ratio(seen.p99, base.p99):.2f}**",
             f"{statistics.median(seen.memory):.0f}",
             f"{seen.spans * 1000 // seen.requests}, {seen.lines * 1000 // seen.requests}",
+            f"{sum(seen.spans_lost):,}" if seen.spans_lost else "",
             str(seen.errors),
         ]
         rows.append("| " + " | ".join(cells) + " |")

@@ -25,6 +25,7 @@ class Figures:
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
+    spans_lost: list[int] = field(default_factory=list)
     errors: int = 0
     requests: int = 0
     spans: int = 0

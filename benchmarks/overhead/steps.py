@@ -15,17 +15,17 @@ from benchmarks import guard, pages
 from benchmarks.loss import Sink
 
 STEPS = {
-    "begin": "the span's start: route, sampling, ids, context",
+    "started": "the span's start: route, sampling, ids, context",
     "start": "the response: status, route, `traceresponse`",
-    "end": "the span's end, its OTLP bytes, the queue",
-    "measure": "the metrics, with exemplar",
-    "finished": "the access line, written",
+    "ended": "the span's end, its OTLP bytes, the queue",
+    "measured": "the metrics, with exemplar",
+    "written": "the access line, written",
 }
 """The methods of `_speedups.Way`, as steps of a request."""
 
 
 def inclusive(counted: Path) -> dict[str, float]:
-    """Instructions of a request within each method of `Way`, from callgrind's file."""
+    """Instructions of a request within each of `STEPS`, from callgrind's file; LookupError without one."""
     told = subprocess.run(  # noqa: S603 # valgrind's own program
         ["callgrind_annotate", "--threshold=100", "--inclusive=yes", str(counted)],  # noqa: S607
         check=True,
@@ -34,9 +34,13 @@ def inclusive(counted: Path) -> dict[str, float]:
     ).stdout
     found = {}
     for line in told.splitlines():
-        row = re.match(r"\s*([\d,]+) \(\s*[\d.]+%\)\s+\S*?_speedups_3Way_\d+(\w+?)(?:'\d+)?\s", line)
-        if row and "__pyx_pw_" in line:
+        row = re.match(r"\s*([\d,]+) \(.*?__pyx_(?:f|pw)_\w*?_speedups_3Way_\d*([a-z_]+)\s", line)
+        if row and row[2] in STEPS:
             found[row[2]] = int(row[1].replace(",", "")) / guard.REQUESTS
+    if missing := STEPS.keys() - found.keys():
+        raise LookupError(
+            f"callgrind saw no {', '.join(sorted(missing))} of `_speedups.Way`: was it renamed?"
+        )
     return found
 
 
@@ -44,7 +48,7 @@ def table(bare: float, whole: float, found: dict[str, float]) -> str:
     """The steps as Markdown."""
     added = whole - bare
     rows = [f"{pages.machine()}.", "", "| step | instructions | share of a bare request |", "|---|---|---|"]
-    known = {STEPS[name]: number for name, number in found.items() if name in STEPS}
+    known = {STEPS[name]: number for name, number in found.items()}
     rows += [
         f"| {step} | {number:,.0f} | {number / bare:.1%} |"
         for step, number in sorted(known.items(), key=lambda item: -item[1])

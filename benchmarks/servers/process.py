@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,18 @@ import psutil
 from observability.stack.ports import free_port
 
 READY_SECONDS = 30.0
+
+
+def samples(admin_port: int) -> dict[str, float]:
+    """The samples of `/metrics`, by `name` or `name error_type`, summed over their other labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/metrics", timeout=30) as answer:
+        text = answer.read().decode()
+    found: dict[str, float] = {}
+    for name, labels, value in re.findall(r"^(\w+?)(?:\{(.*)\})? ([\d.e+-]+)$", text, re.M):
+        reason = re.search(r'error_type="([^"]*)"', labels)
+        key = f"{name} {reason[1]}".strip() if reason else name
+        found[key] = found.get(key, 0.0) + float(value)
+    return found
 
 
 class Server:
