@@ -95,7 +95,8 @@ def judge(seen: Observed) -> Diagnosis:
     # What is over explains what came of it, and yet is less to be looked at than what lasts.
     roots.sort(key=lambda cause: cause.until is not None)
     came = changes.arrivals(seen)
-    roots = [_supported(seen, cause, [c for c, _ in effects], symptoms) for cause in roots]
+    follow = [cause for cause, _ in effects]
+    roots = [_supported(seen, cause, follow, _felt(cause, symptoms, below)) for cause in roots]
     roots = [changes.shown(seen, cause, came) for cause in roots]
     return Diagnosis(
         seen.start,
@@ -165,12 +166,23 @@ def _follows(cause: Cause, root: Cause, below: Mapping[str, set[str]], seen: Obs
     return None
 
 
-def _supported(seen: Observed, cause: Cause, effects: Sequence[Cause], symptoms: Sequence[Symptom]) -> Cause:
+def _felt(cause: Cause, symptoms: Sequence[Symptom], below: Mapping[str, set[str]]) -> list[Evidence]:
+    """What users notice in the figures of its service or, as who waits is slow too, of its callers."""
+    own = [one.evidence for one in symptoms if one.service == cause.service]
+    callers = {caller for caller, called in below.items() if cause.service in called}
+    return own or [
+        replace(one.evidence, result=f"{one.service} {one.subject}: {one.evidence.result}")
+        for one in symptoms
+        if cause.kind == "slow" and one.what == "is slow" and one.service in callers
+    ]
+
+
+def _supported(seen: Observed, cause: Cause, effects: Sequence[Cause], felt: Sequence[Evidence]) -> Cause:
     """`cause` with what the other signals say of the same place since then."""
     evidence = list(cause.evidence)
     signals = set(cause.signals)
     if "metrics" not in signals:
-        evidence += [one.evidence for one in symptoms if one.service == cause.service][:1]
+        evidence += felt[:1]
         evidence += [e for one in effects if one.service == cause.service for e in one.evidence][:1]
     if "traces" not in signals:
         evidence += [

@@ -177,6 +177,16 @@ def test_a_signal_that_does_not_speak_for_the_cause_is_told() -> None:
     assert scenario.silent(found) == ("logs",)
 
 
+def test_a_slowness_too_small_for_the_services_own_figures_is_shown_in_those_of_its_caller() -> None:
+    scenario, whole = load()["car-query-slow-for-one-maker"], seen("car-query-slow-for-one-maker")
+    times = [one for one in whole.named("time") if one.labels["job"] != "car"]
+    found = judge(dataclasses.replace(whole, series={**whole.series, "time": times}))
+    assert scenario.judged(found)[0]
+    assert scenario.silent(found) == ()
+    (metrics,) = [one for one in found.causes[0].evidence if one.signal == "metrics"]
+    assert metrics.result.startswith("web GET /cars/")
+
+
 @pytest.mark.parametrize("name", FROM_TRACES)
 def test_traces_that_come_late_change_no_place(name: str) -> None:
     whole = seen(name)
