@@ -79,7 +79,7 @@ def up(
             return _join(supervisor, settings, explicit, plan, say)
         if left := ownership.end(settings.state_dir, LEFTOVER_SECONDS):
             say(f"ended {len(left)} processes that an earlier run had left behind")
-        return _start(supervisor, choose_free(settings), plan, say)
+        return _start(supervisor, settings, plan, say)
 
 
 def down(settings: Settings, say: Say = print) -> bool:
@@ -175,6 +175,7 @@ def _state(process: Process) -> str:
 def _start(supervisor: Supervisor, settings: Settings, plan: Plan, say: Say) -> Settings:
     if refused := unusable(settings):
         raise StackError("nothing was started:\n" + "\n".join(f"  {port}" for port in refused))
+    settings = choose_free(settings)
     parts = plan(settings)
     write_configurations(settings)
     state.write_settings(settings)

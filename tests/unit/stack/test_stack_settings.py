@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,10 +84,44 @@ def test_a_free_port_is_none_that_the_system_gives_to_a_connection() -> None:
 
 
 def test_free_ports_are_neither_taken_nor_among_those_to_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    left_out, taken, *free = ports.free_ports(5)
-    monkeypatch.setattr(ports, "CHOSEN_FROM", (left_out, taken, *free))
-    with socket.create_server(("127.0.0.1", taken)):
-        assert sorted(ports.free_ports(3, but=[left_out])) == sorted(free)
+    left_out, *free = random.sample(ports.CHOSEN_FROM, 20)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        taken = listener.getsockname()[1]
+        monkeypatch.setattr(ports, "CHOSEN_FROM", (left_out, taken, *free))
+        assert set(ports.free_ports(14, but=[left_out])) <= set(free)
+
+
+def test_two_who_ask_at_the_same_time_never_get_the_same_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    given, others = ports.free_ports(3), random.sample(ports.CHOSEN_FROM, 30)
+    ask = (
+        "import sys; from observability.stack import ports; "
+        "ports.CHOSEN_FROM = [int(port) for port in sys.argv[1:]]; print(*ports.free_ports(25))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", ask, *map(str, [*given, *others])],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    chosen = {int(port) for port in told.stdout.split()}
+    assert len(chosen) == 25
+    assert chosen.isdisjoint(given)
+
+
+def test_too_few_free_ports_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "CHOSEN_FROM", ports.free_ports(2))
+
+    with pytest.raises(OSError, match=r"only 0 are free, 1 are asked for: end what listens there"):
+        ports.free_port()
+
+
+def test_a_server_may_listen_on_a_port_that_is_reserved_for_it() -> None:
+    given = ports.free_port()
+    settings = read({"WEB_PORT": str(given)})
+
+    assert given not in [refused.port for refused in ports.unusable(settings)]
+    socket.create_server(("127.0.0.1", given)).close()
 
 
 def test_the_prometheus_configuration_names_every_target_and_is_accepted(tmp_path: Path) -> None:
