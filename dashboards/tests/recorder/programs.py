@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from monitoring import free_port, program
+from monitoring import program
 from polling import until
+
+from observability.stack.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 HOST = "127.0.0.1"

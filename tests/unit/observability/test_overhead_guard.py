@@ -27,6 +27,13 @@ def test_what_was_never_recorded_fails_and_is_not_passed_over() -> None:
     assert "make bench-guard-record" in guard.verdict({"Dashcam": 0.1}, {})[0]
 
 
+def test_of_two_runs_the_lower_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = {name: iter(seen) for name, seen in {"bare": (110.0, 100.0), "Dashcam": (120.0, 150.0)}.items()}
+    monkeypatch.setattr(guard, "VARIANTS", ("Dashcam",))
+    monkeypatch.setattr(guard, "instructions", lambda variant, _: next(runs[variant]))
+    assert guard.measure() == {"Dashcam": pytest.approx(0.20)}
+
+
 def test_what_is_guarded_is_recorded() -> None:
     for version, shares in json.loads(guard.BASELINE.read_text()).items():
         assert set(shares) == set(guard.VARIANTS), version

@@ -54,7 +54,7 @@ def test_a_request_in_flight_is_finished_after_the_signal_and_new_connections_ar
 
 
 def test_idle_connections_do_not_delay_the_end(launch: Launch) -> None:
-    running = launch().ready()
+    running = launch(DASHCAM_GRACE_PERIOD="60").ready()
     idle = [running.connect() for _ in range(100)]
     began = time.monotonic()
 
@@ -96,7 +96,11 @@ def test_the_end_is_bounded_when_nobody_takes_the_spans(
 ) -> None:
     address = silent_endpoint if endpoint == "silent" else f"http://127.0.0.1:{free_port()}"
     running = launch(
-        OTEL_TRACES_EXPORTER="otlp", OTEL_EXPORTER_OTLP_ENDPOINT=address, DASHCAM_SHUTDOWN_TIMEOUT="2"
+        OTEL_TRACES_EXPORTER="otlp",
+        OTEL_EXPORTER_OTLP_ENDPOINT=address,
+        OTEL_EXPORTER_OTLP_TIMEOUT="60000",
+        DASHCAM_SHUTDOWN_TIMEOUT="2",
+        DASHCAM_GRACE_PERIOD="60",
     ).ready()
     for _ in range(20):
         running.get("/pid")
@@ -119,7 +123,7 @@ def test_the_end_is_bounded_when_the_telemetry_hangs(launch: Launch) -> None:
 
 
 def test_a_second_signal_ends_at_once_whatever_is_in_flight(launch: Launch) -> None:
-    running = launch().ready()
+    running = launch(DASHCAM_GRACE_PERIOD="60").ready()
     busy = running.start_request("/held")
     running.signal()
     until(lambda: refuses(running), "new connections to be refused")
