@@ -107,13 +107,18 @@ def add_span(
 
 
 class Store:
-    """A writer with its thread running, and a client of the query application on the same folder."""
+    """A writer with its thread running, and a client of the query application on the same folder.
+
+    The writer's clock runs from a minute after START, or from `now` (in seconds) where a test sets it: what is
+    kept for how long must not depend on the day the test runs.
+    """
 
     def __init__(self, folder: Path, **overrides: Any) -> None:
         self.settings = LocalSettings(state_dir=folder, **overrides)
         self.metrics = ReceiverMetrics()
-        self.now: float | None = None
-        self.writer = Writer(self.settings, self.metrics, clock=lambda: self.now or time.time())
+        self.now = START / 1e9 + 60
+        began = time.monotonic()
+        self.writer = Writer(self.settings, self.metrics, clock=lambda: self.now + time.monotonic() - began)
         self.writer.start()
         self.client: FlaskClient = create_app(self.settings).test_client()
 
