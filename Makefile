@@ -12,9 +12,9 @@ LOCKS := requirements.txt requirements-dev.txt requirements-uv.txt requirements-
 	services/car/requirements.txt services/minus/requirements.txt services/web/requirements.txt
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links
-PREREQUISITES := $(PYTHON) -P observability/stack/prerequisites.py
+PREREQUISITES := $(PYTHON) -P dashcam/stack/prerequisites.py
 # Has the request path compiled, or says why not and fails.
-COMPILED := $(BIN)/python -m observability.stack.compiling
+COMPILED := $(BIN)/python -m dashcam.stack.compiling
 
 $(BIN)/uv: requirements-uv.txt
 	@$(MAKE) --no-print-directory python
@@ -23,11 +23,11 @@ $(BIN)/uv: requirements-uv.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	@touch $@
 
-$(VENV)/.run: $(BIN)/uv requirements.txt pyproject.toml
+$(VENV)/.run: $(BIN)/uv requirements.txt observability/pyproject.toml dashcam/pyproject.toml
 	@echo "installing the locked packages"
 	@# Compiled here, once: else every program would compile what it imports, all at the same time.
 	@$(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements.txt
-	@$(UV) pip install --quiet --no-deps --no-build-isolation -e .
+	@$(UV) pip install --quiet --no-deps --no-build-isolation -e observability -e dashcam
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.txt | compiled
@@ -106,9 +106,10 @@ test-unit: $(VENV)/.dev ## One folder of the tests; likewise test-contract, test
 test-unit test-contract test-local test-browser: test-%: $(VENV)/.dev
 	$(BIN)/pytest --durations=5 tests/$*
 
-lint: $(VENV)/.dev ## ruff and mypy
+lint: $(VENV)/.dev ## ruff, the walls between the parts, and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 .PHONY: dashboards check-generated dashboards-preview docs-configuration bench-servers bench-backend bench-console screenshots
@@ -123,7 +124,7 @@ dashboards-preview: $(VENV)/.run ## Draw the dashboards from the running stack's
 	@$(BIN)/python -m dashboards.preview
 
 docs-configuration: $(VENV)/.dev ## Write docs/configuration.md from the settings that the code declares
-	$(BIN)/python -m observability.settings_doc --write
+	$(BIN)/python -m docs.configuration_page --write
 
 bench-servers: $(VENV)/.dev ## Measure WSGI servers side by side (needs wrk and h2load)
 	$(BIN)/python -m benchmarks.servers
@@ -143,7 +144,7 @@ ENGINE ?= $(shell for engine in docker podman buildah; do $$engine version >/dev
 ENGINE_FLAGS ?=
 BASE ?= docker.io/library/python:3.11-slim-bookworm
 IMAGES ?= dashcam
-TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' dashcam/pyproject.toml)
 REVISION ?= $(shell git rev-parse HEAD)
 SERVICES := car minus web
 # Times in an image are those of the commit, where the engine can set them: the same commit, the same image.

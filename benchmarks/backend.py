@@ -34,7 +34,7 @@ import psutil
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from observability.stack.ports import free_port
+from dashcam.stack.ports import free_port
 
 SERVICES = ("web", "car", "minus")
 ROUTES = (
@@ -129,7 +129,7 @@ class Load:
             "service": service,
             "trace_id": dice.randbytes(16).hex(),
             "span_id": dice.randbytes(8).hex(),
-            "logger": "observability.access",
+            "logger": "observability.http.access",
             "http.request.method": "GET",
             "http.route": route,
             "http.response.status_code": status,
@@ -160,7 +160,7 @@ class Backend:
         """Start `receiver`, `query` or both, and wait until they are ready."""
         ports = {"receiver": self.http, "query": self.query}
         for name in names:
-            command = [sys.executable, "-m", f"observability.local.{name}"]
+            command = [sys.executable, "-m", f"dashcam.store.{name}"]
             process = subprocess.Popen(command, env=self._env, stdout=subprocess.DEVNULL)  # noqa: S603
             self.processes[name] = psutil.Process(process.pid)
             if name == "receiver" and self._core is not None:

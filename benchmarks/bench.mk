@@ -2,7 +2,7 @@
 # dependency of Dashcam.
 BENCH := .tools/bench
 # Compiled for the Python of this environment, which need not be that of $(VENV).
-BENCH_COMPILED := $(BENCH)/bin/python -m observability.stack.compiling
+BENCH_COMPILED := $(BENCH)/bin/python -m dashcam.stack.compiling
 .PHONY: bench bench-inprocess lock-bench
 
 $(BENCH)/.ready: $(BIN)/uv benchmarks/requirements.txt

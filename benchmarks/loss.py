@@ -26,9 +26,9 @@ from benchmarks.servers.application import Settings
 from benchmarks.servers.application import create_app as bare_app
 from benchmarks.servers.load import missing, saturate
 from benchmarks.servers.process import Server, samples
-from observability.stack.ports import free_port
+from dashcam.stack.ports import free_port
 
-ACCESS = b'"logger":"observability.access"'
+ACCESS = b'"logger":"observability.http.access"'
 
 
 def create_app(settings: Settings) -> Any:
@@ -241,7 +241,7 @@ def main() -> None:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        from observability.serve import serve
+        from observability.server.serve import serve
 
         serve("benchmarks.loss:create_app", Settings, service="bench")
         return

@@ -21,7 +21,7 @@ from benchmarks.servers.application import Settings
 from benchmarks.servers.application import create_app as bare_app
 from benchmarks.servers.load import fixed_rate, missing
 from benchmarks.servers.process import Server
-from observability.stack.ports import free_port
+from dashcam.stack.ports import free_port
 
 PER_CHILD = 17
 """Series of one label set: 14 buckets, +Inf, count, sum."""
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        from observability.serve import serve
+        from observability.server.serve import serve
 
         serve("benchmarks.scrape:create_app", Settings, service="bench")
         return

@@ -12,9 +12,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
 
-from observability.console import parameters
-from observability.console.cli.session import open_session
-from observability.sources import Jaeger, TraceQuery
+from dashcam.cli.session import open_session
+from dashcam.console import parameters
+from dashcam.sources import Jaeger, TraceQuery
 
 FOLDER = Path(__file__).parent / "img"
 CHROMIUM = "/usr/bin/chromium"

@@ -1,6 +1,6 @@
-# The programs behind the tests, in the versions that observability/stack/tools.py pins: built once into a cache outside
+# The programs behind the tests, in the versions that dashcam/stack/tools.py pins: built once into a cache outside
 # the checkout and linked into .tools/bin (ignored). Where all are there this takes a second.
-BUILD_TOOLS := $(BIN)/python -m observability.stack.build_tools
+BUILD_TOOLS := $(BIN)/python -m dashcam.stack.build_tools
 .PHONY: tools
 tools: $(VENV)/.run ## Have Jaeger, the Collector and what else tests need: built from source once, unless on PATH (needs Go)
 	@$(BUILD_TOOLS)

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     import observability.testing as testing
     from observability import problems, schema
     from observability.configuration import TelemetrySettings
-    from observability.propagation import current_trace_id
     from observability.settings import SettingError
     from observability.telemetry import Telemetry, instrument
+    from observability.traces.propagation import current_trace_id
 
 __all__ = [
     "SettingError",
@@ -31,7 +31,7 @@ _HOMES = {
     "SettingError": "observability.settings",
     "Telemetry": "observability.telemetry",
     "TelemetrySettings": "observability.configuration",
-    "current_trace_id": "observability.propagation",
+    "current_trace_id": "observability.traces.propagation",
     "instrument": "observability.telemetry",
 }
 

@@ -14,8 +14,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from observability.exposition import Source, content_type, render
 from observability.health import Readiness
+from observability.metrics.exposition import Source, content_type, render
 from observability.settings import SettingError
 
 SOCKET_TIMEOUT = 10.0

@@ -17,7 +17,7 @@ from typing import Any
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from observability import redaction, schema
-from observability.metrics import Families
+from observability.metrics.meters import Families
 
 Check = Callable[[], Any]
 

@@ -19,7 +19,7 @@ from flask import Flask, Request, Response, has_request_context, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from observability.propagation import current_trace_id
+from observability.traces.propagation import current_trace_id
 
 CONTENT_TYPE = "application/problem+json"
 MAX_SHOWN = 200

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import metrics, propagate, trace
 
-from observability import clients, database, logs, propagation
-from observability.metrics import CurrentMeterProvider
-from observability.tracing import CurrentTracerProvider
+from observability import database
+from observability.http import clients
+from observability.logs import handler as logs
+from observability.metrics.meters import CurrentMeterProvider
+from observability.traces import propagation
+from observability.traces.provider import CurrentTracerProvider
 
 if TYPE_CHECKING:
     from observability.telemetry import Telemetry

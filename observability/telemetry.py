@@ -19,17 +19,20 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor
 
-from observability import incoming, logs, official, process, schema, speedups, tracing
-from observability.access_line import AccessLines
+from observability import process, schema
 from observability.admin import AdminServer
 from observability.configuration import TelemetrySettings
-from observability.conventions import ServerConventions
-from observability.exposition import OwnMetrics, Source
 from observability.health import Check, Readiness
-from observability.metrics import Families, PrometheusMeterProvider
-from observability.processors import Processors
+from observability.http import incoming, official, speedups
+from observability.http.access_line import AccessLines
+from observability.http.conventions import ServerConventions
+from observability.logs import handler as logs
+from observability.metrics.exposition import OwnMetrics, Source
+from observability.metrics.meters import Families, PrometheusMeterProvider
+from observability.metrics.workers import WorkerGroup, group_folder
 from observability.settings import from_environ
-from observability.workers import WorkerGroup, group_folder
+from observability.traces import provider as tracing
+from observability.traces.processors import Processors
 
 _EXTENSION = "observability"
 
@@ -124,7 +127,7 @@ class Telemetry:
         self._processors.add_span_processor(processor)
 
     def accept(self) -> None:
-        """The server listens: /readyz asks the dependencies from now on. Called by `observability.serve`."""
+        """The server listens: /readyz asks the dependencies from now on. Called by `server.serve`."""
         self.readiness.start()
 
     def drain(self) -> None:

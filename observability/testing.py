@@ -26,7 +26,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from observability import process
 from observability.configuration import TelemetrySettings
-from observability.lines import JsonLines
+from observability.logs.lines import JsonLines
 from observability.settings import from_environ
 from observability.telemetry import Telemetry
 

@@ -11,13 +11,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 
-from observability.local.lines import record
-from observability.local.otlp import decode_traces
-from observability.local.query import create_app
-from observability.local.records import Batch
-from observability.local.settings import LocalSettings
-from observability.local.telemetry import ReceiverMetrics
-from observability.local.writer import Writer
+from dashcam.store.log_lines import record
+from dashcam.store.otlp import decode_traces
+from dashcam.store.own_metrics import ReceiverMetrics
+from dashcam.store.query import create_app
+from dashcam.store.records import Batch
+from dashcam.store.settings import LocalSettings
+from dashcam.store.writer import Writer
 
 START = 1_795_360_000_000_000_000
 """2026-11-22T15:06:40Z in nanoseconds."""
@@ -109,8 +109,8 @@ def add_span(
 class Store:
     """A writer with its thread running, and a client of the query application on the same folder.
 
-    The writer's clock runs from a minute after START, or from `now` (in seconds) where a test sets it: what is
-    kept for how long must not depend on the day the test runs.
+    The writer's clock runs from a minute after START, or from `now` (in seconds) where a test sets it: what
+    is kept for how long must not depend on the day the test runs.
     """
 
     def __init__(self, folder: Path, **overrides: Any) -> None:

@@ -27,7 +27,7 @@ from polling import until
 from dashboards.src import alertmanager as routing
 from dashboards.src.generate import rules
 from dashboards.src.slos import load
-from observability.stack.ports import free_port
+from dashcam.stack.ports import free_port
 
 FASTER = 30
 SCALE = Fraction(1, FASTER)

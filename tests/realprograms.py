@@ -7,8 +7,8 @@ from pathlib import Path
 import yaml
 from verifying import Recorder
 
-from observability.stack.build_tools import version_of
-from observability.stack.tools import COLLECTOR, JAEGER, Tool
+from dashcam.stack.build_tools import version_of
+from dashcam.stack.tools import COLLECTOR, JAEGER, Tool
 
 K8S = Path(__file__).parents[1] / "k8s"
 

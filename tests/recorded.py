@@ -11,8 +11,8 @@ import orjson
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from observability.sources import Jaeger, LogSearch, Prometheus, SourceAway, Sources
-from observability.sources.embedded_logs import EmbeddedLogs
+from dashcam.sources import Jaeger, LogSearch, Prometheus, SourceAway, Sources
+from dashcam.sources.embedded_logs import EmbeddedLogs
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 OTHER = "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb"

@@ -80,27 +80,18 @@ class Clock:
 
 def instrumented(clock: Clock) -> Any:
     """The application under Dashcam, with its functions timed."""
-    from observability import (
-        access,
-        access_line,
-        conventions,
-        incoming,
-        otlp,
-        output,
-        processor,
-        retention,
-        span_tracer,
-        spans,
-    )
+    from observability.http import access, access_line, conventions, incoming
+    from observability.logs import output
+    from observability.traces import keeper, otlp, span_queue, spans, tracer
 
     parts: dict[str, list[tuple[Any, str]]] = {
         LAYER: [(incoming.Incoming, "__call__"), (incoming.Request, "__init__")],
         "the span's start: name, context, what the caller sent": [(incoming.Request, "begin")],
-        "the span's start: ids, sampling": [(span_tracer.SpanTracer, "start_span")],
+        "the span's start: ids, sampling": [(tracer.SpanTracer, "start_span")],
         "the span's end: status, exceptions, context": [(incoming.Request, "end")],
-        "the span's end: who wants it": [(spans.RecordedSpan, "end"), (retention.Keeper, "on_end")],
+        "the span's end: who wants it": [(spans.RecordedSpan, "end"), (keeper.Keeper, "on_end")],
         "the span as OTLP": [(otlp, "encoded"), (conventions.ServerConventions, "encoded")],
-        "the span's queue": [(processor.SpanQueue, "put")],
+        "the span's queue": [(span_queue.SpanQueue, "put")],
         "the response: status, route, `traceresponse`": [(incoming.Request, "answer")],
         "the metrics, with exemplar": [(incoming.Request, "measure")],
         "the body handed on, what the line says": [

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from benchmarks.overhead.variants import Variant
 from benchmarks.servers.process import Server, samples
-from observability.stack.ports import free_port
+from dashcam.stack.ports import free_port
 
 
 class Sink:

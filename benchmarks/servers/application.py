@@ -16,7 +16,7 @@ from observability.settings import PORT, setting
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the application listens when `observability.serve` runs it."""
+    """Where the application listens when `observability.server.serve` runs it."""
 
     host: str = setting("HOST", "127.0.0.1", help="The address.")
     port: int = setting("PORT", 0, help="The port.", check=PORT)

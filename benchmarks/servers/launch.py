@@ -52,8 +52,8 @@ def granian(port: int, threads: int) -> None:
 
 
 def dashcam(port: int, threads: int) -> None:
-    """granian as `observability.serve` runs it; no telemetry either."""
-    from observability.serve import serve
+    """granian as `observability.server.serve` runs it; no telemetry either."""
+    from observability.server.serve import serve
 
     os.environ.update(PORT=str(port), SERVER_THREADS=str(threads))
     serve(APP, Settings, service="bench")

@@ -16,7 +16,7 @@ from typing import IO
 
 import psutil
 
-from observability.stack.ports import free_port
+from dashcam.stack.ports import free_port
 
 READY_SECONDS = 30.0
 

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from dashboards.preview.render import Window, defaults, render
+from dashcam.sources import SourceError, SourceSettings, connect
 from observability.settings import SettingError, from_environ
-from observability.sources import SourceError, SourceSettings, connect
 
 HERE = Path(__file__).resolve().parent
 BOARDS = HERE.parent / "generated" / "grafana" / "dashboards"

@@ -10,7 +10,7 @@ from html import escape
 from itertools import pairwise
 
 from dashboards.preview.units import shown
-from observability.sources import Series
+from dashcam.sources import Series
 
 HEIGHT = 170
 COLUMN = 55

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 
 from dashboards.preview import charts
 from dashboards.preview.units import shown
-from observability.sources import Prometheus, Sample, Series, SourceError
+from dashcam.sources import Prometheus, Sample, Series, SourceError
 
 POINTS = 120
 EXEMPLARS = 40

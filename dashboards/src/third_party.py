@@ -47,7 +47,7 @@ COMPONENTS = (
     ),
     _component(
         "embedded backend",
-        "observability/local/telemetry.py",
+        "dashcam/store/own_metrics.py",
         """dashcam_receiver_requests_total dashcam_receiver_records_total dashcam_receiver_queue_records
         dashcam_receiver_queue_capacity_records dashcam_store_deleted_total dashcam_store_failures_total
         dashcam_store_transaction_seconds_bucket dashcam_store_transaction_seconds_count

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from flask import Flask
 
-from observability import Telemetry, faults, instrument, problems, schema
+from observability import Telemetry, instrument, problems, schema
 from observability.settings import from_environ
 from services.car import VERSION, examples, http, routes
 from services.car.catalogue import Unavailable
@@ -16,6 +16,7 @@ from services.car.clients import Limits, Minus
 from services.car.database import Database
 from services.car.settings import Settings
 from services.car.store import Store, insert
+from services.faults import points as faults
 
 
 def create_app(settings: Settings | None = None, *, minus: routes.Difference | None = None) -> Flask:

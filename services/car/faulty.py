@@ -1,4 +1,4 @@
-"""Points for faults of the database: see `observability.faults`. Without flags, its plain transactions."""
+"""Points for faults of the database: see `services.faults.points`. Without flags, its plain transactions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from observability.faults import Faults
 from services.car.database import Database
+from services.faults.points import Faults
 
 
 class DatabaseFaults:

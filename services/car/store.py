@@ -12,10 +12,10 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from observability.faults import Faults, NoFaults
 from services.car.catalogue import Car, Duplicate, Engine, Missing, Page, Query
 from services.car.database import Database
 from services.car.faulty import DatabaseFaults
+from services.faults.points import Faults, NoFaults
 
 CheckCar = Callable[[Car | None], None]
 CheckState = Callable[[str | None], None]

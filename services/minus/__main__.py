@@ -1,6 +1,6 @@
 """Run the service: `python -m services.minus`. Settings come from the environment."""
 
-from observability.serve import serve
+from observability.server.serve import serve
 from services.minus.settings import Settings
 
 serve("services.minus.app:create_app", Settings, service="minus")

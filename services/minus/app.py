@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Flask
 
-from observability import faults, instrument, problems
+from observability import instrument, problems
+from services.faults import points as faults
 from services.minus import VERSION, routes
 from services.minus.settings import Settings
 

@@ -1,6 +1,6 @@
 """`python -m services.web`: serve the pages with the settings of the environment."""
 
-from observability.serve import serve
+from observability.server.serve import serve
 from services.web.settings import Settings
 
 if __name__ == "__main__":

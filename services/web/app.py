@@ -9,8 +9,9 @@ from typing import Any
 from flask import Flask, Response, url_for
 from flask_wtf.csrf import CSRFProtect  # type: ignore[import-untyped]  # Flask-WTF carries no types
 
-from observability import current_trace_id, faults, instrument
+from observability import current_trace_id, instrument
 from observability.settings import from_environ
+from services.faults import points as faults
 from services.web import VERSION, catalogue, errors, routes
 from services.web.clients import CarClient
 from services.web.settings import Settings, secret_key

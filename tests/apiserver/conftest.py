@@ -19,7 +19,7 @@ from control_plane import ControlPlane
 from rendering import rendered
 from verifying import Recorder
 
-from observability.stack.tools import KUBE_APISERVER, KUBERNETES_VERSION
+from dashcam.stack.tools import KUBE_APISERVER, KUBERNETES_VERSION
 
 
 @pytest.fixture(scope="session")

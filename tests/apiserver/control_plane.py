@@ -21,8 +21,8 @@ from typing import IO
 import httpx
 from polling import until
 
-from observability.stack.ports import free_port
-from observability.stack.tools import (
+from dashcam.stack.ports import free_port
+from dashcam.stack.tools import (
     ETCD,
     KUBE_APISERVER,
     KUBE_CONTROLLER_MANAGER,

@@ -16,12 +16,12 @@ from click.testing import CliRunner
 from control_plane import CONTEXT, ControlPlane
 from rendering import rendered
 
-from observability.cluster.commands import debug
-from observability.cluster.commands import deploy as deploy_command
-from observability.cluster.deployment import deploy, undeploy
-from observability.cluster.forwards import FORWARDS, forward_all
-from observability.cluster.kubectl import ClusterError, Kubectl
-from observability.stack.ports import free_port
+from dashcam.cli.cluster import debug
+from dashcam.cli.cluster import deploy as deploy_command
+from dashcam.cluster.deployment import deploy, undeploy
+from dashcam.cluster.forwards import FORWARDS, forward_all
+from dashcam.cluster.kubectl import ClusterError, Kubectl
+from dashcam.stack.ports import free_port
 
 API = "Kubernetes API server"
 KUBECTL = Kubectl(CONTEXT)

@@ -15,10 +15,10 @@ import httpx
 import pytest
 from polling import until
 
-from observability.cluster.deployment import deploy
-from observability.cluster.forwards import FORWARDS, forward_all
-from observability.cluster.kubectl import NAMESPACE, Kubectl
-from observability.stack.ports import free_port
+from dashcam.cluster.deployment import deploy
+from dashcam.cluster.forwards import FORWARDS, forward_all
+from dashcam.cluster.kubectl import NAMESPACE, Kubectl
+from dashcam.stack.ports import free_port
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from polling import until
 
-from observability.cluster.kubectl import NAMESPACE
+from dashcam.cluster.kubectl import NAMESPACE
 
 if TYPE_CHECKING:
     from conftest import Cluster

@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 from polling import until
 
-from observability.stack.ports import free_port
+from dashcam.stack.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-TOOLS = shutil.ignore_patterns("local", "console", "diagnose", "stack", "sources", "cli.py", "__pycache__")
+CACHES = shutil.ignore_patterns("__pycache__")
 MAX_BODY = 1024 * 1024
 
 
@@ -58,9 +58,8 @@ def deploy(service: str, folder: Path) -> tuple[Path, Path]:
     ):
         done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr}"
-    shutil.copytree(ROOT / "observability", home / "observability", ignore=TOOLS)
-    caches = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "services" / service, home / "services" / service, ignore=caches)
+    for part in ("observability", "services/faults", f"services/{service}"):
+        shutil.copytree(ROOT / part, home / part, ignore=CACHES)
     return packages / "bin" / "python", home
 
 

@@ -28,9 +28,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from observability import instrument, official, otlp, propagation, schema
+from observability import instrument, schema
+from observability.http import official
 from observability.testing import capture, settings
-from observability.tracing import MAX_ATTRIBUTE_LENGTH
+from observability.traces import otlp, propagation
+from observability.traces.provider import MAX_ATTRIBUTE_LENGTH
 
 ANSWERED_BY_THE_APPLICATION = {
     "/handled": "LookupError",

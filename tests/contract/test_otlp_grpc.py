@@ -25,10 +25,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, SpanKind, StatusCode
 from opentelemetry.trace import Status as SpanStatus
 
-from observability.local import database
-from observability.local.query import create_app
-from observability.local.receiver import Receiver
-from observability.local.settings import LocalSettings
+from dashcam.store import sqlite_file
+from dashcam.store.query import create_app
+from dashcam.store.receiver import Receiver
+from dashcam.store.settings import LocalSettings
 from tests.backendkit import Request, add_span
 from tests.polling import typical_seconds, until
 
@@ -54,7 +54,7 @@ class Running:
         return self.channel.unary_unary(TRACES, lambda data: data, lambda data: data)(body, timeout=10)
 
     def stored(self, table="span_block"):
-        with closing(database.open_reader(self.settings.database)) as db:
+        with closing(sqlite_file.open_reader(self.settings.database)) as db:
             return db.execute(f"SELECT coalesce(sum(n), 0) FROM {table}").fetchone()[0]
 
 

@@ -20,9 +20,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from observability.local import database
-from observability.local.receiver import Receiver
-from observability.local.settings import LocalSettings
+from dashcam.store import sqlite_file
+from dashcam.store.receiver import Receiver
+from dashcam.store.settings import LocalSettings
 from tests.backendkit import TRACE, Request, add_span
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
@@ -45,11 +45,11 @@ class Running:
         self.receiver.stop()
 
     def stored(self, table="span_block"):
-        with closing(database.open_reader(self.settings.database)) as db:
+        with closing(sqlite_file.open_reader(self.settings.database)) as db:
             return db.execute(f"SELECT coalesce(sum(n), 0) FROM {table}").fetchone()[0]
 
     def names(self):
-        with closing(database.open_reader(self.settings.database)) as db:
+        with closing(sqlite_file.open_reader(self.settings.database)) as db:
             return set(db.execute("SELECT service, name, kind FROM operation"))
 
 
@@ -352,7 +352,7 @@ def test_log_records_become_log_lines(running):
     record.attributes.add(key="message").value.string_value = "not this"
     answer = running.http.post("/v1/logs", content=request.SerializeToString(), headers=PROTOBUF)
     assert answer.status_code == 200
-    from observability.local.query import create_app
+    from dashcam.store.query import create_app
 
     found = create_app(running.settings).test_client().get("/api/logs").get_json()["logs"]
     assert found == [

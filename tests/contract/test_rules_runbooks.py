@@ -11,7 +11,7 @@ import pytest
 from ruleset import RUNBOOKS, alert_names, alerts, assert_promql_parses, recorded
 
 from dashboards.src import promql
-from observability.cli import main
+from dashcam.cli.main import main
 
 PAGES = sorted(path for path in RUNBOOKS.glob("*.md") if path.stem != "README")
 SECTIONS = ["## What it means", "## Confirm", "## What to do"]

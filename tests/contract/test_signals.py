@@ -44,7 +44,7 @@ CLIENT_SPAN = {
 ELSEWHERE = {
     "dashcam_circuit_open": "services/car/app.py",
     "car_quotes": "services/car/app.py",
-    "dashcam_server_threads": "observability/worker.py",
+    "dashcam_server_threads": "observability/server/worker.py",
 }
 """Families that are emitted outside the runtime part, and where."""
 

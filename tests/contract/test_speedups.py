@@ -39,12 +39,16 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from werkzeug.test import EnvironBuilder
 
-from observability import Telemetry, incoming, instrument, logs, schema, spans, speedups, tracing
-from observability.access_line import logger
-from observability.lines import JsonLines
-from observability.metrics import Families
-from observability.output import LineWriter
+from observability import Telemetry, instrument, schema
+from observability.http import incoming, speedups
+from observability.http.access_line import logger
+from observability.logs import handler as logs
+from observability.logs.lines import JsonLines
+from observability.logs.output import LineWriter
+from observability.metrics.meters import Families
 from observability.testing import settings
+from observability.traces import provider as tracing
+from observability.traces import spans
 
 FORMS = ("dashcam", "python")
 DURATION = schema.HTTP_SERVER_DURATION.name
@@ -780,7 +784,7 @@ def test_a_line_waits_behind_those_that_wait(
 def test_the_duration_is_what_the_clock_says(
     step: float, duration: float, both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from observability import _speedups
+    from observability.http import _speedups
 
     def act(seen: Told) -> float:
         moments = itertools.count()

@@ -20,9 +20,9 @@ from polling import until
 from prometheus_client.parser import text_string_to_metric_families
 from watchdog import Watchdog
 
-from observability.stack import jaeger, tools
-from observability.stack.ports import choose_free
-from observability.stack.settings import Settings, read
+from dashcam.stack import jaeger, tools
+from dashcam.stack.ports import choose_free
+from dashcam.stack.settings import Settings, read
 from tests.k8s.rendering import rendered
 
 Page = dict[str, Any]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from realprograms import record_jaeger
 from verifying import Recorder
 
-from observability.local import values
+from dashcam.store import values
 from tests.integration import answers
 from tests.integration.otlpcases import Made, batches
 from tests.integration.twobackends import Both, both
@@ -201,7 +201,7 @@ def draw(data):
 draw()
 print(drawn.hexdigest())
 """
-LOADED = "import observability.console, observability.cli, observability.diagnose.command, services.car.app"
+LOADED = "import dashcam.console, dashcam.cli.main, dashcam.cli.diagnose, services.car.app"
 
 
 def test_the_examples_are_the_same_whatever_modules_are_loaded() -> None:

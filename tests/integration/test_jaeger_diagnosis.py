@@ -8,10 +8,10 @@ import pytest
 from realprograms import record_jaeger
 from verifying import Recorder
 
-from observability.diagnose.breaking import Bench
-from observability.diagnose.scenario import load
-from observability.diagnose.scenario_command import bench_of
-from observability.diagnose.verify import verify
+from dashcam.lab.command import bench_of
+from dashcam.lab.injection import Bench
+from dashcam.lab.scenario import load
+from dashcam.lab.verify import verify
 from tests.local.conftest import running
 
 pytestmark = [

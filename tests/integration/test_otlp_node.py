@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from verifying import Recorder
 
-from observability.local.query import create_app
-from observability.local.receiver import Receiver
-from observability.local.settings import LocalSettings
+from dashcam.store.query import create_app
+from dashcam.store.receiver import Receiver
+from dashcam.store.settings import LocalSettings
 from tests.integration import npm
 
 PEER = Path(__file__).parent / "otlp_node"

@@ -13,7 +13,7 @@ from realprograms import record_collector, record_jaeger
 from spans import Piece, Sender
 from verifying import Recorder
 
-from observability.stack import jaeger
+from dashcam.stack import jaeger
 
 SEED = 20261122
 ORDINARY = 4000

@@ -22,9 +22,9 @@ import pytest
 from realprograms import record_jaeger
 from verifying import Recorder
 
-from observability.local.http_server import HttpServer
-from observability.sources import Jaeger, TraceQuery
-from observability.sources.transport import HttpTransport, WsgiTransport
+from dashcam.sources import Jaeger, TraceQuery
+from dashcam.sources.transport import HttpTransport, WsgiTransport
+from dashcam.store.http_server import HttpServer
 from tests.backendkit import START, Request, add_span
 from tests.integration.twobackends import Both, both
 

@@ -14,10 +14,10 @@ import httpx
 import yaml
 from flask import Flask
 
-from observability.local.query import create_app
-from observability.local.receiver import Receiver
-from observability.local.settings import LocalSettings
-from observability.stack.ports import free_ports
+from dashcam.stack.ports import free_ports
+from dashcam.store.query import create_app
+from dashcam.store.receiver import Receiver
+from dashcam.store.settings import LocalSettings
 from tests.integration.pipeline import Running
 
 Answer = tuple[int, Any]

@@ -18,9 +18,9 @@ from verifying import Recorder
 
 from observability import schema
 from observability.configuration import TelemetrySettings
-from observability.faults import FaultSettings
-from observability.serve import ServerSettings
+from observability.server.serve import ServerSettings
 from services.car.settings import Settings as CarSettings
+from services.faults.points import FaultSettings
 from services.minus.settings import Settings as MinusSettings
 from services.web.settings import Settings as WebSettings
 
@@ -321,7 +321,7 @@ def test_the_bootstrap_makes_the_users_that_the_parts_name(name: str) -> None:
     assert made == {
         path.removeprefix("role-").removesuffix(".json") for path in script if path.startswith("role-")
     }
-    from observability.cluster.secrets import ELASTICSEARCH_USERS
+    from dashcam.cluster.secrets import ELASTICSEARCH_USERS
 
     assert made | {"elastic", "kibana_system"} == set(ELASTICSEARCH_USERS)
 

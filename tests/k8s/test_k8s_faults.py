@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rendering import COMBINATIONS, Object, combine
 
-from observability.flagd import parse
+from services.faults.flagd import parse
 
 FILE = "DASHCAM_FAULTS_FILE"
 

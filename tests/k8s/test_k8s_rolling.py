@@ -17,7 +17,7 @@ from rendering import rendered
 from rolling import Balancer, Ending, Pod
 from verifying import Recorder
 
-from observability.stack.ports import free_ports
+from dashcam.stack.ports import free_ports
 
 SERVICES = ("minus", "car", "web")
 PAGE = "/cars/bentz/e-class?discount=1"

@@ -16,7 +16,7 @@ import yaml
 from realprograms import record_collector, record_jaeger
 from verifying import Recorder
 
-from observability.stack.tools import PODSECURITY, TOOLS
+from dashcam.stack.tools import PODSECURITY, TOOLS
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"

@@ -32,9 +32,9 @@ from pathlib import Path
 import pytest
 from watchdog import Watchdog
 
-from observability.stack import lifecycle
-from observability.stack.programs import url
-from observability.stack.settings import JAEGER, Settings, read
+from dashcam.stack import lifecycle
+from dashcam.stack.programs import url
+from dashcam.stack.settings import JAEGER, Settings, read
 
 FREE_PORTS = dict.fromkeys(Settings(backend=JAEGER).ports(), "0")
 

@@ -22,7 +22,7 @@ from monitoring import FASTER, Told, alertmanager, program, prometheus
 from polling import until
 from ruleset import ROOT
 
-from observability.stack.ports import free_port
+from dashcam.stack.ports import free_port
 
 pytestmark = pytest.mark.takes(125)
 

@@ -24,8 +24,8 @@ from ruleset import GENERATED, ROOT, read, rules
 
 from dashboards.preview import Window, render
 from dashboards.src import promql
+from dashcam.sources import SourceSettings, connect
 from observability.settings import from_environ
-from observability.sources import SourceSettings, connect
 
 if TYPE_CHECKING:
     from conftest import RunningStack

@@ -22,11 +22,11 @@ from typing import Any
 import pytest
 from polling import until
 
-from observability.diagnose.breaking import Bench
-from observability.diagnose.scenario import load
-from observability.diagnose.scenario_command import bench_of
-from observability.diagnose.verify import BASELINE, Result, verify
-from observability.sources import TraceQuery
+from dashcam.lab.command import bench_of
+from dashcam.lab.injection import Bench
+from dashcam.lab.scenario import load
+from dashcam.lab.verify import BASELINE, Result, verify
+from dashcam.sources import TraceQuery
 from tests.local.conftest import running
 
 pytestmark = pytest.mark.takes(100)

@@ -17,8 +17,8 @@ import psutil
 import pytest
 from polling import until
 
-from observability.stack import lifecycle, ownership
-from observability.stack.settings import ROOT
+from dashcam.stack import lifecycle, ownership
+from dashcam.stack.settings import ROOT
 
 SERVICES = ("web", "car", "minus")
 

@@ -13,8 +13,8 @@ import yaml
 from polling import until
 from watchdog import Watchdog
 
-from observability.stack.ports import free_port
-from observability.stack.tools import JAEGER, Copied, Tool
+from dashcam.stack.ports import free_port
+from dashcam.stack.tools import JAEGER, Copied, Tool
 
 FOLDER = Path(__file__).parents[2] / "k8s" / "base" / "jaeger-elasticsearch"
 

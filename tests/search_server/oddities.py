@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from observability.lines import JsonLines
+from observability.logs.lines import JsonLines
 
 _DEEP: Any = "the bottom"
 for _ in range(40):

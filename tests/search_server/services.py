@@ -17,7 +17,7 @@ import urllib3
 from polling import until
 from watchdog import Watchdog
 
-from observability.stack.ports import free_ports
+from dashcam.stack.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "writes-allowed"

@@ -19,7 +19,7 @@ from polling import until
 
 from dashboards.tests.recorder.page import Page
 from dashboards.tests.recorder.programs import HOST, ROOT, Ports, page, service
-from observability.stack.tools import COLLECTOR, JAEGER
+from dashcam.stack.tools import COLLECTOR, JAEGER
 
 _PATH = "k8s/base/{}/config.yaml"
 REQUESTS = 200

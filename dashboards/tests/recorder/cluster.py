@@ -27,7 +27,7 @@ from rendering import rendered
 from dashboards.tests.recorder.node import NAME, Node, node
 from dashboards.tests.recorder.page import Page
 from dashboards.tests.recorder.programs import HOST, ROOT, Ports
-from observability.stack.tools import KUBE_STATE_METRICS, KUBERNETES_VERSION
+from dashcam.stack.tools import KUBE_STATE_METRICS, KUBERNETES_VERSION
 
 ME = "kube-state-metrics"
 OVERLAY = "local"

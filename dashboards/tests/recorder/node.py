@@ -19,7 +19,7 @@ import yaml
 from monitoring import program
 
 from dashboards.tests.recorder.programs import HOST, Ports
-from observability.stack.tools import KUBELET
+from dashcam.stack.tools import KUBELET
 
 NAME = "node"
 PAUSE = "localhost/pause:1"

@@ -16,7 +16,7 @@ from monitoring import program
 
 from dashboards.tests.recorder.page import Page
 from dashboards.tests.recorder.programs import HOST, ROOT, Ports, page
-from observability.stack.tools import NODE_EXPORTER
+from dashcam.stack.tools import NODE_EXPORTER
 
 BLACKBOX = "prometheus-blackbox-exporter"
 

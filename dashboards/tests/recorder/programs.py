@@ -12,7 +12,7 @@ import httpx
 from monitoring import program
 from polling import until
 
-from observability.stack.ports import free_port
+from dashcam.stack.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 HOST = "127.0.0.1"

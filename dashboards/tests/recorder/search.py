@@ -15,7 +15,7 @@ from search_server.server import Elasticsearch
 
 from dashboards.tests.recorder.page import Page
 from dashboards.tests.recorder.programs import ROOT, Ports, page
-from observability.stack.tools import ELASTICSEARCH_EXPORTER
+from dashcam.stack.tools import ELASTICSEARCH_EXPORTER
 
 BASE = ROOT / "k8s" / "base"
 USER, PASSWORD = "elasticsearch-exporter", "recorded-only"

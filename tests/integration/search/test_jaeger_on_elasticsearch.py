@@ -14,7 +14,7 @@ from polling import until
 from realprograms import record_jaeger
 from search_server.jaeger import ROLLOVER, JaegerOnElasticsearch, make_indices
 
-from observability.stack.build_tools import provide
+from dashcam.stack.build_tools import provide
 from tests.integration.search.conftest import password
 
 OURS = {"jaeger-span": "jaeger-span-000001", "jaeger-service": "jaeger-service-000001"}

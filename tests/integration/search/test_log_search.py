@@ -16,9 +16,9 @@ from polling import until
 from search_server.server import authorization
 from search_server.services import Written
 
-from observability.console import ConsoleSettings, create_app
-from observability.sources import LogQuery, connect
-from observability.sources.logs import SEVERITIES, LogLine
+from dashcam.console import ConsoleSettings, create_app
+from dashcam.model.logs import SEVERITIES, LogLine
+from dashcam.sources import LogQuery, connect
 from tests.integration.search.conftest import deliver, password, through_fluent_bit
 from tests.integration.search.test_log_pipeline import REFUSED
 

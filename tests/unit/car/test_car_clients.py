@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from observability.stack.ports import free_port
+from dashcam.stack.ports import free_port
 from services.car.clients import Away, CircuitOpen, Limits, Minus, Wrong
 
 LONG = 60.0

@@ -14,10 +14,11 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from observability.cli import COMMANDS, main
-from observability.console.cli.metrics import sparkline
-from observability.console.cli.session import one_line, plain
-from observability.stack.ports import free_port
+from dashcam.cli.main import COMMANDS, main
+from dashcam.cli.metrics import sparkline
+from dashcam.cli.session import one_line
+from dashcam.model.text import plain
+from dashcam.stack.ports import free_port
 from tests import recorded
 from tests.polling import until
 from tests.recorded import OTHER, TRACE
@@ -238,7 +239,7 @@ def test_following_goes_on_over_a_source_that_was_away_and_ends_with_ctrl_c(
             raise KeyboardInterrupt from None
         run("--version", answers={"/api/logs": following})
 
-    monkeypatch.setattr("observability.console.cli.logs.time.sleep", pause)
+    monkeypatch.setattr("dashcam.cli.logs.time.sleep", pause)
     answer = run("logs", "--follow", "--json", answers=answers)
     assert answer.exit_code == 0
     assert [json.loads(text)["message"] for text in answer.stdout.splitlines()] == ["first", "second"]
@@ -249,7 +250,7 @@ def test_the_pages_are_served_alone_against_sources_elsewhere(monkeypatch: pytes
     with recorded.serve(EVERYTHING) as address:
         port = free_port()
         environ = os.environ | {"JAEGER_QUERY_URL": address, "PROMETHEUS_URL": address}
-        program = "from observability.cli import main; main()"
+        program = "from dashcam.cli.main import main; main()"
         command = [sys.executable, "-c", program, "console", "--port", str(port)]
         with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as process:
             try:

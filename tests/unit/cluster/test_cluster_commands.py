@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 from polling import until
 
-from observability.cluster.commands import deploy, port_forward
-from observability.cluster.forwards import FORWARDS, Forward, forward_all
-from observability.cluster.kubectl import ClusterError, Kubectl
-from observability.cluster.traces import latest_failing_trace
-from observability.stack.ports import free_port
+from dashcam.cli.cluster import deploy, port_forward
+from dashcam.cluster.failing_trace import latest_failing_trace
+from dashcam.cluster.forwards import FORWARDS, Forward, forward_all
+from dashcam.cluster.kubectl import ClusterError, Kubectl
+from dashcam.stack.ports import free_port
 
 STANDIN = """#!/bin/sh
 echo "$@" >> {log}

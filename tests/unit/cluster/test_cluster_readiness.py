@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from observability.cluster import readiness
-from observability.cluster.kubectl import ClusterError
-from observability.cluster.readiness import seconds, wait_until_ready
+from dashcam.cluster import readiness
+from dashcam.cluster.kubectl import ClusterError
+from dashcam.cluster.readiness import seconds, wait_until_ready
 
 Object = dict[str, Any]
 LABELS = {"app.kubernetes.io/name": "car"}

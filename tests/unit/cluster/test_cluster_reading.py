@@ -15,12 +15,12 @@ from pathlib import Path
 import click
 import pytest
 
-from observability.cluster.kubectl import Kubectl
-from observability.cluster.reading import environment, point_at
+from dashcam.cluster.forwarded_sources import environment, point_at
+from dashcam.cluster.kubectl import Kubectl
+from dashcam.sources.errors import SourceAway
+from dashcam.sources.settings import SourceSettings
+from dashcam.sources.transport import HttpTransport
 from observability.settings import from_environ
-from observability.sources.errors import SourceAway
-from observability.sources.settings import SourceSettings
-from observability.sources.transport import HttpTransport
 
 
 def standin(folder: Path, *, authority: str = "") -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from observability.cluster.secrets import COPIED, MADE, Name, named, plan, secret
+from dashcam.cluster.secrets import COPIED, MADE, Name, named, plan, secret
 
 
 def deployment(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from observability.console import ConsoleSettings, create_app
+from dashcam.console import ConsoleSettings, create_app
 from tests import recorded
 
 Open = Callable[..., FlaskClient]

@@ -10,10 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from observability.console import ConsoleSettings, create_app
-from observability.console.pages.faults import COOKIE
-from observability.diagnose.switches import Switches
-from observability.faults import FaultSettings
+from dashcam.console import ConsoleSettings, create_app
+from dashcam.console.pages.faults import COOKIE
+from dashcam.sources.switches import Switches
+from services.faults.points import FaultSettings
 from tests import recorded
 from tests.unit.console.conftest import Markup
 

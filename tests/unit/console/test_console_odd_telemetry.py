@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from observability.console import ConsoleSettings, create_app
+from dashcam.console import ConsoleSettings, create_app
 from tests import recorded
 from tests.recorded import TRACE, Recorded
 

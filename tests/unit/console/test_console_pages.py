@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from observability.console import ConsoleSettings, register
-from observability.console.app import CONTENT_SECURITY_POLICY
-from observability.sources.elasticsearch import ElasticsearchLogs
+from dashcam.console import ConsoleSettings, register
+from dashcam.console.app import CONTENT_SECURITY_POLICY
+from dashcam.sources.elasticsearch import ElasticsearchLogs
 from tests import recorded
 from tests.recorded import OTHER, START, TRACE, Recorded
 

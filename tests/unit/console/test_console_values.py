@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.console import filters, parameters, queries
-from observability.console.chart import chart
-from observability.console.histogram import columns
-from observability.console.parameters import BadParameter
-from observability.console.servicemap import draw
-from observability.sources import Exemplar, Series, Trace
-from observability.sources.logs import LogBucket
+from dashcam.console import filters, parameters, queries
+from dashcam.console.chart import chart
+from dashcam.console.histogram import columns
+from dashcam.console.parameters import BadParameter
+from dashcam.console.servicemap import draw
+from dashcam.model.logs import LogBucket
+from dashcam.sources import Exemplar, Series, Trace
 from tests import recorded
 
 

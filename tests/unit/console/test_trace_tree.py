@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observability.console.comparison import compare
-from observability.console.spent import spent
-from observability.console.tree import Tree, critical_path, self_times
-from observability.sources import Trace
+from dashcam.console.comparison import compare
+from dashcam.console.spent import spent
+from dashcam.model.tree import Tree, critical_path, self_times
+from dashcam.sources import Trace
 from tests import recorded
 from tests.recorded import START, TRACE
 

@@ -10,8 +10,8 @@ import pytest
 
 from dashboards.preview import Window, render
 from dashboards.preview.units import shown
-from observability.sources import Prometheus
-from observability.sources.errors import SourceAway
+from dashcam.sources import Prometheus
+from dashcam.sources.errors import SourceAway
 
 END = 1_700_000_000.0
 

@@ -4,7 +4,7 @@ import pytest
 
 from dashboards.src.promql import metrics, needs_cluster, selectors, undeclared
 from dashboards.src.third_party import COMPONENTS
-from observability.local.telemetry import ReceiverMetrics
+from dashcam.store.own_metrics import ReceiverMetrics
 
 
 @pytest.mark.parametrize(

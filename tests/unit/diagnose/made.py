@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from observability.sources import Series, Span, Trace
-from observability.sources.traces import Event
+from dashcam.model.traces import Event
+from dashcam.sources import Series, Span, Trace
 
 NUMBERS = itertools.count(1)
 

@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from observability.diagnose import session, slowclients
-from observability.diagnose.breaking import Bench, Interrupted
-from observability.diagnose.oddhost import set_clock
-from observability.diagnose.scenario import BadScenario, load
-from observability.diagnose.session import Job
-from observability.diagnose.twins import Twin
-from observability.diagnose.verify import Result
+from dashcam.lab import job_runner, slowclients
+from dashcam.lab.faulty_host import set_clock
+from dashcam.lab.injection import Bench, Interrupted
+from dashcam.lab.job_runner import Job
+from dashcam.lab.scenario import BadScenario, load
+from dashcam.lab.second_instance import Twin
+from dashcam.lab.verify import Result
 
-ODD_HOST = Path(__file__).parents[3] / "observability" / "diagnose" / "oddhost.py"
+ODD_HOST = Path(__file__).parents[3] / "dashcam" / "lab" / "faulty_host.py"
 
 # -- slow clients ----------------------------------------------------------------------------------
 
@@ -146,8 +146,8 @@ def named(name: str, **more: Any) -> Result:
 
 def test_every_job_is_done_once_on_no_more_stacks_than_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     stacks, scenarios = Stacks(), list(load().values())
-    monkeypatch.setattr(session, "verify", lambda bench, one, baseline, since: named(one.name))
-    done = [one.name for one in session.run(session.jobs(scenarios, 0), stacks.make, 2, 1.0)]
+    monkeypatch.setattr(job_runner, "verify", lambda bench, one, baseline, since: named(one.name))
+    done = [one.name for one in job_runner.run(job_runner.jobs(scenarios, 0), stacks.make, 2, 1.0)]
     assert sorted(done) == sorted(one.name for one in scenarios)
     assert stacks.most <= 2
     assert not stacks.open
@@ -167,8 +167,8 @@ def test_the_time_after_a_recovery_counts_for_the_next_baseline(monkeypatch: pyt
         given.append(since)
         return next(results)
 
-    monkeypatch.setattr(session, "verify", verify)
-    list(session.run(session.jobs(list(load().values())[:3], 0), Stacks().make, 1, 1.0))
+    monkeypatch.setattr(job_runner, "verify", verify)
+    list(job_runner.run(job_runner.jobs(list(load().values())[:3], 0), Stacks().make, 1, 1.0))
     assert given == [None, 100.0, None], "where no recovery was seen, a baseline begins anew"
 
 
@@ -181,10 +181,10 @@ def test_an_error_on_one_stack_ends_the_others_and_is_raised(monkeypatch: pytest
         bench.sleep(60)
         return named(one.name)
 
-    monkeypatch.setattr(session, "verify", verify)
+    monkeypatch.setattr(job_runner, "verify", verify)
     began = time.monotonic()
     with pytest.raises(RuntimeError, match="the supervisor is gone"):
-        list(session.run(session.jobs(list(load().values()), 0), stacks.make, 2, 1.0))
+        list(job_runner.run(job_runner.jobs(list(load().values()), 0), stacks.make, 2, 1.0))
     assert time.monotonic() - began < 30
     assert not stacks.open
 
@@ -198,11 +198,11 @@ def test_a_bench_that_is_told_to_end_sleeps_no_more() -> None:
 
 def test_runs_without_a_fault_come_first() -> None:
     scenarios = list(load().values())[:1]
-    assert session.jobs(scenarios, 2) == [Job("healthy", runs=2), Job(scenarios[0].name, scenarios[0])]
+    assert job_runner.jobs(scenarios, 2) == [Job("healthy", runs=2), Job(scenarios[0].name, scenarios[0])]
 
 
 def test_what_takes_longest_begins_first() -> None:
-    settled = [job.scenario.settle for job in session.jobs(list(load().values()), 0) if job.scenario]
+    settled = [job.scenario.settle for job in job_runner.jobs(list(load().values()), 0) if job.scenario]
     assert settled == sorted(settled, reverse=True)
     assert settled[0] > settled[-1]
 

@@ -6,10 +6,10 @@ import dataclasses
 
 from made import series, span, trace
 
-from observability.diagnose import changes, contention, processes, traces, verdict, volumes, wholeness
-from observability.diagnose.model import HARM, WASTE, Cause, Evidence, Step, Symptom
-from observability.diagnose.observe import Observed
-from observability.sources import Series, Trace
+from dashcam.diagnose import changes, contention, processes, telemetry_gaps, trace_causes, verdict, volumes
+from dashcam.diagnose.findings import HARM, WASTE, Cause, Evidence, Step, Symptom
+from dashcam.diagnose.observe import Observed
+from dashcam.sources import Series, Trace
 
 START, END = 0.0, 120.0
 
@@ -99,7 +99,7 @@ CALM = [series([0.2] * 24, labels={"job": "shop", "http_route": "/items/{id}", "
 
 def slow(during: list[Trace], **more: list[Series]) -> list[Cause]:
     seen = dataclasses.replace(observed(answers=CALM, time=CALM, **more), before=BEFORE, during=during)
-    return traces.slow(seen, traces.traced(seen))
+    return trace_causes.slow(seen, trace_causes.traced(seen))
 
 
 def test_a_few_slow_traces_that_no_metric_confirms_and_nothing_unites_are_no_cause() -> None:
@@ -120,13 +120,13 @@ def test_slowness_that_metrics_confirm_at_the_caller_is_a_cause() -> None:
     took = [*CALM, series([0.01] * 12 + [0.5] * 12, labels=labels)]
     during = [request(60 + n, callee=0.5, item=str(n)) for n in range(20)]
     seen = dataclasses.replace(observed(answers=counted, time=took), before=BEFORE, during=during)
-    assert [cause.service for cause in traces.slow(seen, traces.traced(seen))] == ["shop"]
+    assert [cause.service for cause in trace_causes.slow(seen, trace_causes.traced(seen))] == ["shop"]
 
 
 def test_what_was_under_way_when_everything_stood_still_is_no_cause() -> None:
     during = [request(60 + n, callee=0.5 if n < 9 else 0.01, item=str(n)) for n in range(40)]
     seen = dataclasses.replace(observed(), before=BEFORE, during=during)
-    assert traces.slow(seen, traces.traced(seen)) == []
+    assert trace_causes.slow(seen, trace_causes.traced(seen)) == []
 
 
 def on_a_busy_machine(*during: tuple[str, float]) -> set[str]:
@@ -137,7 +137,7 @@ def on_a_busy_machine(*during: tuple[str, float]) -> set[str]:
     took = [series([0.001] * 12 + [0.5] * 12, labels=labels)]
     seen = observed(answers=[series([1.0] * 24, labels=labels)], time=took, scrapes=scrapes(0.6))
     seen = dataclasses.replace(seen, before=before, during=now)
-    return {cause.subject for cause in traces.slow(seen, traces.traced(seen))}
+    return {cause.subject for cause in trace_causes.slow(seen, trace_causes.traced(seen))}
 
 
 def test_on_a_busy_machine_what_stands_out_is_named_be_it_one_place_or_two() -> None:
@@ -156,7 +156,7 @@ WRITTEN = [series([3.0] * 24, labels={"job": "shop"})]
 
 def mute(heard: dict[str, float]) -> list[str]:
     seen = dataclasses.replace(observed(lines=WRITTEN, versions=[instance("b", "1", START)]), heard=heard)
-    return [gap.kind for gap in wholeness.gaps(seen)]
+    return [gap.kind for gap in telemetry_gaps.gaps(seen)]
 
 
 def test_lines_that_are_written_and_do_not_arrive_are_missing() -> None:
@@ -170,7 +170,7 @@ def test_where_nobody_asked_for_lines_none_is_missing() -> None:
 
 def test_lines_that_one_instance_cannot_write_are_told_with_it() -> None:
     lost = [series([0.0] * 12 + [4.0] * 12, labels={"job": "shop", "instance": "b"})]
-    (gap,) = wholeness.gaps(observed(lost=lost, versions=[instance("b", "1", START)]))
+    (gap,) = telemetry_gaps.gaps(observed(lost=lost, versions=[instance("b", "1", START)]))
     assert gap.summary.startswith("shop at b could not write 4.0 log lines a second")
 
 

@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 from made import span, trace
 
-from observability.diagnose import clocks, traces
-from observability.diagnose.observe import Observed
-from observability.sources import Trace
+from dashcam.diagnose import clocks, trace_causes
+from dashcam.diagnose.observe import Observed
+from dashcam.sources import Trace
 
 
 def request(at: float, front: str, shop: str, ahead: float = 0.0, seconds: float = 0.01) -> Trace:
@@ -65,7 +65,7 @@ def test_the_host_that_agrees_with_nobody_is_named_where_it_is_called() -> None:
 def test_spans_of_a_wrong_clock_are_compared_at_their_right_times() -> None:
     during = [request(100 + n, "a", "off", 7.0, seconds=0.5) for n in range(12)]
     right, _ = clocks.put_right(seen(USUAL, [*during, *(request(100 + n, "a", "b") for n in range(12))]))
-    (cause,) = traces.slow(right, traces.traced(right))
+    (cause,) = trace_causes.slow(right, trace_causes.traced(right))
     assert (cause.service, cause.subject) == ("shop", "GET /items")
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from observability.diagnose import command, report, single, verdict
-from observability.diagnose.command import diagnose
-from observability.diagnose.model import HARM, Cause, Diagnosis, Evidence, Step, Symptom
-from observability.diagnose.selection import narrowed
+from dashcam.cli import diagnose as command
+from dashcam.cli.diagnose import diagnose
+from dashcam.diagnose import report, single_trace, verdict
+from dashcam.diagnose.findings import HARM, Cause, Diagnosis, Evidence, Step, Symptom
+from dashcam.diagnose.selection import narrowed
 from tests import recorded
 
 AWAY = ("--jaeger-url", "http://127.0.0.1:9", "--prometheus-url", "http://127.0.0.1:9")
@@ -80,14 +81,14 @@ def test_control_characters_of_telemetry_do_not_reach_the_terminal(found: Diagno
 
 def test_one_trace_is_explained_by_where_it_failed_and_what_it_waited_for() -> None:
     trace: Any = recorded.sources().traces.trace(recorded.TRACE)
-    answer = single.explain(trace, [])
+    answer = single_trace.explain(trace, [])
     assert answer["waited_for"]
     assert sum(one["seconds"] for one in answer["waited_for"]) <= trace.duration / 1e6 + 1e-6
-    assert "took" in single.text(answer)
+    assert "took" in single_trace.text(answer)
 
 
 def test_a_firing_alert_that_nobody_knows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("observability.console.cli.session.connect", lambda settings: recorded.sources())
+    monkeypatch.setattr("dashcam.cli.session.connect", lambda settings: recorded.sources())
     status, said = run("--alert", "NoSuchAlert")
     assert status == 2
     assert "NoSuchAlert" in said

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
-from observability.console import ConsoleSettings, create_app
-from observability.diagnose import recording, verdict
+from dashcam.console import ConsoleSettings, create_app
+from dashcam.diagnose import recording, verdict
 from tests import recorded
 from tests.unit.diagnose.test_recorded import RECORDED
 

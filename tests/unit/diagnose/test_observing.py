@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from observability.diagnose import observe
-from observability.sources import LogQuery, Series, Sources, TraceQuery
+from dashcam.diagnose import observe
+from dashcam.sources import LogQuery, Series, Sources, TraceQuery
 
 START, END, ONSET = 10_000.0, 10_600.0, 10_300.0
 

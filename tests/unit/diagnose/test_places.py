@@ -6,12 +6,12 @@ import dataclasses
 
 from made import span, trace
 
-from observability.diagnose import continuity, traces, verdict
-from observability.diagnose.contrast import features, scope_of
-from observability.diagnose.model import STOPPED, Cause
-from observability.diagnose.observe import Observed
-from observability.diagnose.places import owners, visits
-from observability.sources import Span, Trace
+from dashcam.diagnose import continuity, trace_causes, verdict
+from dashcam.diagnose.contrast import features, scope_of
+from dashcam.diagnose.findings import STOPPED, Cause
+from dashcam.diagnose.observe import Observed
+from dashcam.diagnose.places import owners, visits
+from dashcam.sources import Span, Trace
 
 CALL = "http://shop:80/items"
 
@@ -41,8 +41,8 @@ def seen(before: list[Trace], during: list[Trace]) -> Observed:
 
 def found(before: list[Trace], during: list[Trace]) -> list[Cause]:
     observed = seen(before, during)
-    traced = traces.traced(observed)
-    return [*traces.causes(observed, traced), *continuity.broken(observed, traced)]
+    traced = trace_causes.traced(observed)
+    return [*trace_causes.causes(observed, traced), *continuity.broken(observed, traced)]
 
 
 USUAL = [request(number) for number in range(30)]
@@ -212,7 +212,7 @@ def test_what_is_over_says_until_when_and_ranks_below_what_lasts() -> None:
 def test_failures_that_come_now_and_then_are_not_over_in_a_pause() -> None:
     often = [request(100 + n, error="ValueError" if n % 12 == 0 else "") for n in range(60)]
     observed = dataclasses.replace(seen(USUAL, often), end=180.0)  # the last one was at 148
-    (cause,) = traces.causes(observed, traces.traced(observed))
+    (cause,) = trace_causes.causes(observed, trace_causes.traced(observed))
     assert cause.until is None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from observability.diagnose.observe import QUERIES, _asked, _rate
+from dashcam.diagnose.observe import QUERIES, _asked, _rate
 
 UP = {"series": 'up{job="shop",instance="a"}', "values": "1x30"}
 RATE = _asked("sum by (status) " + _rate("asked_total"), 15)

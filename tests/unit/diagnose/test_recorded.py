@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from observability.diagnose import recording, report
-from observability.diagnose.model import Diagnosis
-from observability.diagnose.observe import Observed
-from observability.diagnose.scenario import TELEMETRY, load
-from observability.diagnose.verdict import judge, onset
-from observability.sources import Series
+from dashcam.diagnose import recording, report
+from dashcam.diagnose.findings import Diagnosis
+from dashcam.diagnose.observe import Observed
+from dashcam.diagnose.verdict import judge, onset
+from dashcam.lab.scenario import TELEMETRY, load
+from dashcam.sources import Series
 
 RECORDED = {
     path.name.split(".")[0]: path for path in sorted(Path(__file__).with_name("recorded").glob("*.gz"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as XML
 
-from observability.diagnose import results
-from observability.diagnose.verify import Result
+from dashcam.lab import results
+from dashcam.lab.verify import Result
 
 GOOD = Result("minus-slow", "slow in minus", "minus is slow", True, 14.2, None, 41.0, 1.25, 12.0)
 MISSED = Result("car-cpu-burn", "slow in car", "web is slow | at once", False, 3.0, 5.0, 30.0, 2.0, None)

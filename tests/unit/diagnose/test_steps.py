@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from observability.diagnose.steps import added, amount, ratio, slope, step
+from dashcam.diagnose.steps import added, amount, ratio, slope, step
 
 QUIET = [0.01] * 20
 

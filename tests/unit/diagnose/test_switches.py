@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from observability.diagnose.fault_command import fault
-from observability.diagnose.switches import Switches, UnknownFault
+from dashcam.cli.fault import fault
+from dashcam.sources.switches import Switches, UnknownFault
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ import flask
 import pytest
 from flask import Flask
 
-from observability import faults, problems
-from observability.faults import FaultSettings, NoFaults
+from observability import problems
+from services.faults import points as faults
+from services.faults.points import FaultSettings, NoFaults
 
 
 def write(path: Path, point: str, effects: dict[str, Any], **changes: Any) -> None:
@@ -54,7 +55,7 @@ def test_without_a_file_openfeature_is_not_imported() -> None:
     import subprocess
 
     script = (
-        "import sys; from observability import faults; "
+        "import sys; from services.faults import points as faults; "
         "faults.connect(faults.FaultSettings(file=None)).at('x'); "
         "print('openfeature' in sys.modules)"
     )
@@ -130,8 +131,8 @@ def test_a_point_without_a_live_flag_costs_next_to_nothing(tmp_path: Path) -> No
 
 
 def test_every_fault_of_the_catalogue_has_a_point_and_a_description_and_is_off() -> None:
-    from observability.diagnose.switches import CATALOGUE
-    from observability.flagd import parse
+    from dashcam.sources.switches import CATALOGUE
+    from services.faults.flagd import parse
 
     flags = parse(CATALOGUE.read_text())
     assert len(flags) >= 15

@@ -11,7 +11,7 @@ import pytest
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 
-from observability.flagd import LOOK_SECONDS, BadFlags, FlagFile, evaluate, parse
+from services.faults.flagd import LOOK_SECONDS, BadFlags, FlagFile, evaluate, parse
 
 VARIANTS = {"on": {"delay": 1}, "off": {}}
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from observability import logs
-from observability.access_line import AccessLines, Answered, logger
-from observability.lines import MAX_LINE
-from observability.metrics import Families
+from observability.http.access_line import AccessLines, Answered, logger
+from observability.logs import handler as logs
+from observability.logs.lines import MAX_LINE
+from observability.metrics.meters import Families
 from observability.testing import settings
 
 IDS = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families as prometheu
 
 from observability import Telemetry
 from observability.health import Readiness
-from observability.metrics import Families
+from observability.metrics.meters import Families
 from observability.settings import SettingError
 from observability.testing import capture
 from tests.polling import until

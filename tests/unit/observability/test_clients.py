@@ -12,7 +12,7 @@ import urllib3
 from flask import Flask
 from opentelemetry.trace import SpanKind, StatusCode
 
-from observability.stack.ports import free_port
+from dashcam.stack.ports import free_port
 from observability.testing import capture
 
 COUNT = "http_client_request_duration_seconds_count"

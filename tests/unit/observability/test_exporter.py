@@ -10,8 +10,8 @@ import requests
 from opentelemetry.sdk.resources import Resource
 from requests.adapters import HTTPAdapter
 
-from observability import exporter
 from observability.testing import settings
+from observability.traces import exporter
 
 URL = "http://collector.example:4318/v1/traces"
 

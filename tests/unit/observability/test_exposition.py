@@ -13,12 +13,13 @@ from prometheus_client.exposition import generate_latest as text_format
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_format
 
-from observability import handover, merging, schema, slices
-from observability.exposition import OwnMetrics, content_type, render
-from observability.metrics import Families
-from observability.reading import RegistryReader
-from observability.slices import Slices
-from observability.snapshot import decode, encode
+from observability import schema
+from observability.metrics import handover, merging, slices
+from observability.metrics.exposition import OwnMetrics, content_type, render
+from observability.metrics.meters import Families
+from observability.metrics.registry_reader import RegistryReader
+from observability.metrics.slices import Slices
+from observability.metrics.snapshot import decode, encode
 
 AWKWARD = 'a "quoted" \\ back\nslash, {brace} é \u2028'
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from observability.held_write import write
+from observability.logs.held_write import write
 
 ROOT = Path(__file__).parents[3]
 TURNS = """
 import os, sys, threading, time
-from observability.held_write import write
+from observability.logs.held_write import write
 
 turns = 0
 

@@ -10,7 +10,7 @@ from flask import Flask, Response, request
 from opentelemetry import trace
 from werkzeug.test import EnvironBuilder
 
-from observability import conventions
+from observability.http import conventions
 from observability.testing import capture
 
 

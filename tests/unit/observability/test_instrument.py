@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from werkzeug.test import EnvironBuilder
 
 from observability import current_trace_id, instrument, problems, schema
-from observability.metrics import UndeclaredMetric
+from observability.metrics.meters import UndeclaredMetric
 from observability.testing import capture, settings
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -16,9 +16,11 @@ import orjson
 import pytest
 from flask import Flask
 
-from observability import lines, logs, output, schema
+from observability import schema
 from observability.configuration import TelemetrySettings
-from observability.metrics import Families
+from observability.logs import handler as logs
+from observability.logs import lines, output
+from observability.metrics.meters import Families
 from observability.testing import capture, settings
 
 DECLARED = {field.name for field in schema.LOG_FIELDS}

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from observability import otlp
+from observability.traces import otlp
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 scalars = (

@@ -16,8 +16,8 @@ from typing import Any, TextIO
 
 import pytest
 
-from observability.metrics import Families
-from observability.output import LineWriter
+from observability.logs.output import LineWriter
+from observability.metrics.meters import Families
 from tests.polling import until
 
 ROOT = Path(__file__).parents[3]
@@ -186,8 +186,8 @@ def test_a_forked_child_does_not_write_what_its_parent_has_waiting() -> None:
 
 PROGRAM = """
 import logging, signal, sys
-from observability import logs
-from observability.metrics import Families
+from observability.logs import handler as logs
+from observability.metrics.meters import Families
 from observability.testing import settings
 logs.install("demo", settings(log_buffer=%d), Families())
 signal.signal(signal.SIGUSR1, lambda *_: logging.getLogger("handler").info("in a handler"))

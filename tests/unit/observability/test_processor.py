@@ -12,8 +12,8 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, SynchronousMultiSpanProcessor, TracerProvider, sampling
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from observability.metrics import Families
-from observability.processor import SpanQueue
+from observability.metrics.meters import Families
+from observability.traces.span_queue import SpanQueue
 from tests.polling import until
 
 

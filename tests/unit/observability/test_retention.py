@@ -16,14 +16,15 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from werkzeug.serving import make_server
 
-from observability import Telemetry, schema, tracing
-from observability.local_trace import MAX_SPANS, keep, kept_downstream, promised
-from observability.metrics import Families, exemplar
-from observability.processor import SpanQueue
-from observability.retention import Keeper
-from observability.sampling import HeadSampler
-from observability.span_tracer import SpanTracerProvider
+from observability import Telemetry, schema
+from observability.metrics.meters import Families, exemplar
 from observability.testing import settings
+from observability.traces import provider as tracing
+from observability.traces.keeper import Keeper
+from observability.traces.local_trace import MAX_SPANS, keep, kept_downstream, promised
+from observability.traces.sampling import HeadSampler
+from observability.traces.span_queue import SpanQueue
+from observability.traces.tracer import SpanTracerProvider
 
 ERROR = Status(StatusCode.ERROR)
 

@@ -20,11 +20,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags
 
-from observability import otlp
-from observability.processors import Processors
-from observability.sampling import HeadSampler
-from observability.span_tracer import SpanTracerProvider
-from observability.spans import RecordedSpan
+from observability.traces import otlp
+from observability.traces.processors import Processors
+from observability.traces.sampling import HeadSampler
+from observability.traces.spans import RecordedSpan
+from observability.traces.tracer import SpanTracerProvider
 
 LIMITS = {"max_span_attributes": 3, "max_attribute_length": 8, "max_events": 2, "max_links": 1}
 

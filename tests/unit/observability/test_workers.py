@@ -16,12 +16,12 @@ import psutil
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from dashcam.stack.ports import free_port
 from observability import schema
-from observability.exposition import render
-from observability.metrics import Families
+from observability.metrics.exposition import render
+from observability.metrics.meters import Families
+from observability.metrics.workers import WorkerGroup, private_folder
 from observability.settings import SettingError
-from observability.stack.ports import free_port
-from observability.workers import WorkerGroup, private_folder
 from tests.polling import until
 
 ROOT = Path(__file__).parents[3]

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observability.sources import LogQuery
-from observability.sources.elasticsearch import ElasticsearchLogs
-from observability.sources.embedded_logs import EmbeddedLogs
-from observability.sources.logs import Follower
+from dashcam.sources import LogQuery
+from dashcam.sources.elasticsearch import ElasticsearchLogs
+from dashcam.sources.embedded_logs import EmbeddedLogs
+from dashcam.sources.logs import Follower
 
 BEGIN = 1_790_000_000_000_000
 

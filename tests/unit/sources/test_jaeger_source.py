@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from observability.sources import Jaeger, SourceRefused, SourceUnreadable, Trace, TraceQuery
+from dashcam.sources import Jaeger, SourceRefused, SourceUnreadable, Trace, TraceQuery
 from tests import recorded
 from tests.recorded import START, TRACE, Recorded
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from observability.sources import LogLine, LogQuery, SourceUnreadable
-from observability.sources.elasticsearch import ElasticsearchLogs
-from observability.sources.embedded_logs import EmbeddedLogs
-from observability.sources.logs import microseconds
+from dashcam.model.logs import microseconds
+from dashcam.sources import LogLine, LogQuery, SourceUnreadable
+from dashcam.sources.elasticsearch import ElasticsearchLogs
+from dashcam.sources.embedded_logs import EmbeddedLogs
 from tests import recorded
 from tests.recorded import TRACE, Recorded
 

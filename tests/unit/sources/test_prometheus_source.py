@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from observability.sources import Prometheus, SourceRefused, SourceUnreadable
+from dashcam.sources import Prometheus, SourceRefused, SourceUnreadable
 from tests.recorded import Recorded
 
 

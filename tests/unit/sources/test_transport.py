@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from flask import Flask, request
 
-from observability.sources import Jaeger, SourceAway, SourceSettings, SourceUnreadable, connect
-from observability.sources.transport import HttpTransport, WsgiTransport
-from observability.stack.ports import free_port
+from dashcam.sources import Jaeger, SourceAway, SourceSettings, SourceUnreadable, connect
+from dashcam.sources.transport import HttpTransport, WsgiTransport
+from dashcam.stack.ports import free_port
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import psutil
 import pytest
 from trial import Trial
 
-from observability.stack import ownership, readiness
+from dashcam.stack import ownership, readiness
 
 
 @pytest.fixture

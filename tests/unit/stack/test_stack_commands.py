@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 from trial import FREE_PORTS, Trial
 
-from observability.cli import main
-from observability.stack import lifecycle
+from dashcam.cli.main import main
+from dashcam.stack import lifecycle
 
 
 @pytest.fixture(autouse=True)

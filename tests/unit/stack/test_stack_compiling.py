@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from observability.stack import compiling
-from observability.stack.prerequisites import COMPILER, PYTHON_HEADERS
+from dashcam.stack import compiling
+from dashcam.stack.prerequisites import COMPILER, PYTHON_HEADERS
 
 SOURCE = compiling.SOURCES[0]
 
@@ -25,10 +25,10 @@ SOURCE = compiling.SOURCES[0]
 def root(tmp_path: Path) -> Path:
     """A checkout of as much as is compiled from, an hour old."""
     folder = tmp_path / "checkout"
-    (folder / "observability").mkdir(parents=True)
+    (folder / SOURCE).parent.mkdir(parents=True)
     (folder / SOURCE).write_text("def answer():\n    return 42\n")
     for source in compiling.SOURCES[1:]:
-        shutil.copy(compiling.ROOT / source, folder)
+        shutil.copy(compiling.ROOT / source, folder / source)
     for source in compiling.SOURCES:
         age(folder / source, seconds=3600)
     return folder
@@ -40,7 +40,7 @@ def age(path: Path, seconds: float) -> None:
 
 
 def compiled(root: Path) -> list[str]:
-    return sorted(path.name for path in (root / "observability").iterdir() if path.suffix != ".pyx")
+    return sorted(path.name for path in (root / SOURCE).parent.iterdir() if path.suffix != ".pyx")
 
 
 def refuse(*args: object, **kwargs: object) -> None:
@@ -63,7 +63,7 @@ def test_the_module_is_compiled_once_to_the_same_bytes_anywhere_and_nothing_else
     assert compiled(root) == [compiling.built(root).name]
     assert not (root / "build").exists()
 
-    answer = "from observability._speedups import answer; print(answer())"
+    answer = "from observability.http._speedups import answer; print(answer())"
     done = subprocess.run([sys.executable, "-c", answer], cwd=root, capture_output=True, text=True)
     assert done.stdout == "42\n", done.stderr
 
@@ -117,7 +117,7 @@ def test_a_source_that_cython_refuses_is_said_with_its_line(
     (root / SOURCE).write_text("def answer(:\n")
 
     assert compiling.main(root) == 1
-    assert f"{SOURCE}:1:11" in capsys.readouterr().err
+    assert "http/_speedups.pyx:1:11" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("failing_compiler")
@@ -125,7 +125,10 @@ def test_an_installation_goes_on_where_it_cannot_be_compiled(root: Path) -> None
     for source in ("def answer():\n    return 42\n", "def answer(:\n"):
         (root / SOURCE).write_text(source)
         done = subprocess.run(
-            [sys.executable, "setup.py", "-q", "build_ext"], cwd=root, capture_output=True, text=True
+            [sys.executable, "-P", "setup.py", "-q", "build_ext"],
+            cwd=root / "observability",
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stderr
 

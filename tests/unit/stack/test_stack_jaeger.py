@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from dashcam.stack import jaeger, ports, programs, tools
+from dashcam.stack.settings import Settings, read
 from observability.settings import SettingError
-from observability.stack import jaeger, ports, programs, tools
-from observability.stack.settings import Settings, read
 
 JAEGER = {"BACKEND": "jaeger"}
 

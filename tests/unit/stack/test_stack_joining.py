@@ -11,10 +11,10 @@ import pytest
 from polling import until
 from trial import STANDIN, Trial
 
-from observability.stack import lifecycle, supervision
-from observability.stack.ports import free_port
-from observability.stack.programs import SERVICES, Program, url
-from observability.stack.supervision import Supervisor, SupervisorError
+from dashcam.stack import lifecycle, supervision
+from dashcam.stack.ports import free_port
+from dashcam.stack.programs import SERVICES, Program, url
+from dashcam.stack.supervision import Supervisor, SupervisorError
 
 
 def extra(**environ: str) -> Program:

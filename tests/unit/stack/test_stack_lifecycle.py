@@ -18,9 +18,9 @@ import pytest
 from polling import until
 from trial import Trial
 
-from observability.stack import ownership, supervision
-from observability.stack.lifecycle import StackError
-from observability.stack.supervision import Supervisor
+from dashcam.stack import ownership, supervision
+from dashcam.stack.lifecycle import StackError
+from dashcam.stack.supervision import Supervisor
 
 
 def environ_of(address: str) -> dict[str, str]:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from observability.stack import prerequisites
-from observability.stack.prerequisites import (
+from dashcam.stack import prerequisites
+from dashcam.stack.prerequisites import (
     ALERTMANAGER,
     COMPILER,
     POSTGRESQL,

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from observability.serve import ServerSettings
+from dashcam.stack import ports, programs, state
+from dashcam.stack.prerequisites import Need
+from dashcam.stack.settings import ROOT, Settings, read
+from observability.server.serve import ServerSettings
 from observability.settings import SettingError
-from observability.stack import ports, programs, state
-from observability.stack.prerequisites import Need
-from observability.stack.settings import ROOT, Settings, read
 
 
 def test_ports_are_the_documented_ones_by_default() -> None:
@@ -94,7 +94,7 @@ def test_free_ports_are_neither_taken_nor_among_those_to_be_left_out(monkeypatch
 def test_two_who_ask_at_the_same_time_never_get_the_same_port(monkeypatch: pytest.MonkeyPatch) -> None:
     given, others = ports.free_ports(3), random.sample(ports.CHOSEN_FROM, 30)
     ask = (
-        "import sys; from observability.stack import ports; "
+        "import sys; from dashcam.stack import ports; "
         "ports.CHOSEN_FROM = [int(port) for port in sys.argv[1:]]; print(*ports.free_ports(25))"
     )
     told = subprocess.run(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from observability.stack import build_tools, tools
-from observability.stack.tools import Installed, Tool
+from dashcam.stack import build_tools, tools
+from dashcam.stack.tools import Installed, Tool
 
 MADE = Tool(
     "made",

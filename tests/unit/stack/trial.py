@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from observability.stack import lifecycle
-from observability.stack.programs import BACKEND, SERVICES, TRAFFIC, Program, url
-from observability.stack.settings import Settings, read
+from dashcam.stack import lifecycle
+from dashcam.stack.programs import BACKEND, SERVICES, TRAFFIC, Program, url
+from dashcam.stack.settings import Settings, read
 
 STANDIN = Path(__file__).with_name("standin.py")
 FREE_PORTS = dict.fromkeys(Settings().ports(), "0")

@@ -1,0 +1,157 @@
+"""Mounting the pages: the blueprint, its security headers and its error pages."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask, Response, current_app, render_template, request, url_for
+
+from dashcam.console import filters
+from dashcam.console.gather import Gatherer
+from dashcam.console.parameters import BadParameter
+from dashcam.console.settings import ConsoleSettings
+from dashcam.sources import SourceError, Sources, connect
+from dashcam.sources.switches import SwitchSettings
+from observability.settings import from_environ
+
+PAGES = (
+    "overview",
+    "search",
+    "trace",
+    "compare",
+    "logs",
+    "monitor",
+    "explore",
+    "alerts",
+    "diagnose",
+    "faults",
+)
+"""The modules under `pages/`; each has `routes(blueprint)`."""
+
+NAVIGATION = (
+    ("console.overview", "Overview"),
+    ("console.search", "Traces"),
+    ("console.logs", "Logs"),
+    ("console.monitor", "Metrics"),
+    ("console.alerts", "Alerts"),
+    ("console.diagnose", "Diagnose"),
+)
+"""The pages that every page links to; the one of the faults comes on top where they can be switched."""
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""Nothing inline and nothing from elsewhere: markup that came in as telemetry has nothing to run with."""
+
+
+@dataclass(frozen=True)
+class Console:
+    """What the pages work with; kept in the application's extensions."""
+
+    settings: ConsoleSettings
+    sources: Sources
+    gatherer: Gatherer
+    faults: SwitchSettings
+    """Whether faults can be switched from here."""
+
+
+def console() -> Console:
+    """The console of the application that answers the current request."""
+    found: Console = current_app.extensions["dashcam_console"]
+    return found
+
+
+def register(
+    app: Flask,
+    settings: ConsoleSettings | None = None,
+    sources: Sources | None = None,
+    faults: SwitchSettings | None = None,
+) -> None:
+    """Mount the console on `app`.
+
+    An application that answers `/api/traces` itself is asked in this process for whatever no setting places
+    elsewhere. `sources` replaces what the settings would connect to. `faults` come from the environment too.
+    """
+    settings = settings or from_environ(ConsoleSettings)
+    answers_queries = any(rule.rule == "/api/traces" for rule in app.url_map.iter_rules())
+    sources = sources or connect(settings, here=app.wsgi_app if answers_queries else None)
+    gatherer = Gatherer(settings.source_timeout)
+    switchable = faults or from_environ(SwitchSettings)
+    app.extensions["dashcam_console"] = Console(settings, sources, gatherer, switchable)
+    filters.install(app)
+    app.register_blueprint(_blueprint())
+
+
+def create_app(
+    settings: ConsoleSettings | None = None,
+    sources: Sources | None = None,
+    faults: SwitchSettings | None = None,
+) -> Flask:
+    """An application of the console alone, against sources elsewhere."""
+    app = Flask("dashcam.console", static_folder=None)
+    register(app, settings, sources, faults)
+    return app
+
+
+def _blueprint() -> Blueprint:
+    blueprint = Blueprint(
+        "console",
+        __name__,
+        template_folder="templates",
+        static_folder="static",
+        static_url_path="/console/static",
+    )
+    for name in PAGES:
+        import_module(f"dashcam.console.pages.{name}").routes(blueprint)
+    blueprint.after_request(_headers)
+    blueprint.register_error_handler(BadParameter, _bad_parameter)
+    blueprint.register_error_handler(SourceError, _source_error)
+    blueprint.context_processor(_context)
+    return blueprint
+
+
+def _headers(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"
+    # A static file's address has its digest, see _asset; a page is about this moment.
+    kept = request.endpoint == "console.static" and "v" in request.args
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-store"
+    return response
+
+
+def _bad_parameter(error: BadParameter) -> tuple[str, int]:
+    return render_template(
+        "console/message.html", title="That cannot be searched for", problem=str(error)
+    ), 400
+
+
+def _source_error(error: SourceError) -> tuple[str, int]:
+    return render_template("console/message.html", title="A source did not answer", away=error), 503
+
+
+def _context() -> dict[str, Any]:
+    switches = (("console.faults", "Faults"),) if console().faults.file else ()
+    return {"asset": _asset, "navigation": (*NAVIGATION, *switches)}
+
+
+def _asset(name: str) -> str:
+    """The address of a static file; it changes with the content, so that browsers may keep it for good."""
+    digests = current_app.extensions.setdefault("dashcam_console_assets", {})
+    if name not in digests:
+        content = (Path(__file__).parent / "static" / name).read_bytes()
+        digests[name] = hashlib.sha256(content).hexdigest()[:12]
+    return url_for("console.static", filename=name, v=digests[name])

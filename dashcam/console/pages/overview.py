@@ -1,0 +1,73 @@
+"""`/`: every service at a glance, who calls whom, and what is firing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from dashcam.console import parameters, service_health
+from dashcam.console.app import console
+from dashcam.console.filters import colours
+from dashcam.console.gather import Outcome, first_error
+from dashcam.console.servicemap import draw
+from dashcam.sources import Jaeger, SourceError, Trace, TraceQuery
+
+SAMPLE = 20
+"""Traces of each service that the map is drawn from."""
+
+SAMPLED_SERVICES = 12
+WINDOWS = ("1m", "5m", "15m", "1h", "6h", "24h")
+
+
+def routes(blueprint: Blueprint) -> None:
+    blueprint.add_url_rule("/", view_func=overview)
+    blueprint.add_url_rule("/dependencies", view_func=dependencies)
+
+
+def overview() -> str:
+    """The page."""
+    window = parameters.window(request.args, "5m")
+    sources = console().sources
+    asked = console().gatherer.ask(
+        **service_health.questions(sources, window),
+        calls=lambda: sources.traces.dependencies(window.end, window.end - window.start),
+    )
+    services = service_health.services_of(asked, window)
+    traces, error = _sample(sources.traces, asked["traced"], window)
+    rates = {(one.parent, one.child): one.calls / window.seconds for one in asked["calls"].or_else([])}
+    drawing = draw(traces, asked["traced"].or_else([]), rates)
+    alerts = [alert for alert in asked["alerts"].or_else([]) if service_health.serious(alert)]
+    return render_template(
+        "console/overview.html",
+        window=window,
+        windows=WINDOWS,
+        services=services,
+        metrics_error=first_error(asked["rate"], asked["alerts"]),
+        traces_error=error,
+        map=drawing,
+        alerts=sorted(alerts, key=service_health.urgency),
+        troubled={service.name for service in services if service.state in ("down", "firing")},
+        colours=colours({service.name for service in services} | {node.name for node in drawing.nodes}),
+        has_budget=any(service.figure("budget") is not None for service in services),
+    )
+
+
+def dependencies() -> Response:
+    """Where Jaeger's UI has the graph of services."""
+    return redirect(url_for("console.overview") + "#map")
+
+
+def _sample(
+    traces: Jaeger, traced: Outcome, window: parameters.Window
+) -> tuple[list[Trace], SourceError | None]:
+    """The newest traces of each service, each once."""
+    searches: Mapping[str, Callable[[], list[Trace]]] = {
+        f"search{place}": partial(traces.search, TraceQuery(service, window.start, window.end, limit=SAMPLE))
+        for place, service in enumerate(traced.or_else([])[:SAMPLED_SERVICES])
+    }
+    found = list(console().gatherer.ask(**searches).values())
+    every = {trace.trace_id: trace for one in found for trace in one.or_else([])}
+    return list(every.values()), first_error(traced, *found)

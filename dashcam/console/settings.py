@@ -1,0 +1,30 @@
+"""The console's settings: where it listens, what it asks, how much it shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dashcam.sources.settings import SourceSettings
+from observability.settings import between, setting
+
+
+@dataclass(frozen=True)
+class ConsoleSettings(SourceSettings):
+    """Where the console listens, which sources it asks and what it serves."""
+
+    host: str = setting("CONSOLE_HOST", "127.0.0.1", help="Address that `dashcam console` listens on.")
+    threads: int = setting(
+        "CONSOLE_THREADS", 8, check=between(2, 64), help="Threads of `dashcam console` that answer pages."
+    )
+    runbooks_dir: str | None = setting(
+        "RUNBOOKS_DIR",
+        None,
+        help="Folder of the runbooks served at /runbooks/{name}. Default: dashboards/runbooks.",
+    )
+
+    @property
+    def runbooks(self) -> Path:
+        """The folder of the runbooks that alerts link to."""
+        beside = Path(__file__).resolve().parents[2] / "dashboards" / "runbooks"
+        return Path(self.runbooks_dir) if self.runbooks_dir else beside

@@ -1,0 +1,52 @@
+"""Commands and links that ask again what the diagnosis has asked."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
+
+from dashcam.diagnose.findings import Evidence
+from dashcam.diagnose.observe import Observed
+from dashcam.sources import LogLine, Trace
+
+
+def metric(seen: Observed, query: str, result: str, narrowed: str = "") -> Evidence:
+    """Evidence from one of the queries to Prometheus."""
+    promql = narrowed or seen.queries.get(query, query)
+    minutes = max(1, round((seen.end - seen.start) / 60))
+    return Evidence("metrics", promql, result, f"dashcam metrics {shlex.quote(promql)} --range {minutes}m")
+
+
+def trace(seen: Observed, one: Trace, result: str) -> Evidence:
+    """Evidence from a trace that shows it."""
+    link = f"{seen.console}/trace/{one.trace_id}" if seen.console else ""
+    return Evidence("traces", f"trace {one.trace_id}", result, f"dashcam trace {one.trace_id}", link)
+
+
+def log(seen: Observed, line: LogLine, count: int, kind: str) -> Evidence:
+    """Evidence from log lines of one kind."""
+    fixed = max(kind.split("*"), key=len).strip()[:80]
+    asked = {"service": line.service, "level": "WARN", "q": fixed}
+    link = f"{seen.console}/logs?{urlencode(asked)}" if seen.console else ""
+    command = f"dashcam logs --service {line.service} --level WARN {shlex.quote(fixed)}"
+    return Evidence(
+        "logs", urlencode(asked, quote_via=quote), f"{count} lines «{line.message[:200]}»", command, link
+    )
+
+
+def clock(moment: float) -> str:
+    """A time of day, in UTC."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%H:%M:%S")
+
+
+def seconds(value: float) -> str:
+    """A duration."""
+    return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.0f} ms"
+
+
+def times(before: float, during: float) -> str:
+    """How a figure changed."""
+    if before <= 0:
+        return "from none"
+    return f"{during / before:.1f} times as much"

@@ -1,0 +1,114 @@
+"""Spans by place: which operation of which service, how long it kept its trace waiting, who was called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from dashcam.model.tree import Tree, critical_path
+from dashcam.sources import Span, Trace
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a span was: `statement` is a query's text, `peer` the host and port that a call went to."""
+
+    service: str
+    operation: str
+    statement: str = ""
+    peer: str = ""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One span at its place, with the seconds for which its trace waited for nothing else."""
+
+    place: Place
+    span: Span
+    trace: Trace
+    tree: Tree
+    waited: float
+
+
+def peer(span: Span) -> str:
+    """host:port that a client span called, empty where it does not say."""
+    if address := span.attributes.get("url.full"):
+        return urlsplit(str(address)).netloc
+    if address := span.attributes.get("server.address"):
+        port = span.attributes.get("server.port")
+        return f"{address}:{port}" if port else str(address)
+    return ""
+
+
+def place(span: Span) -> Place:
+    """The place of a span."""
+    if span.kind != "client":
+        return Place(span.service, span.operation)
+    statement = str(span.attributes.get("db.query.text") or "")
+    return Place(span.service, span.operation, statement, "" if statement else peer(span))
+
+
+def visits(traces: Iterable[Trace]) -> list[Visit]:
+    """Every span of the traces at its place."""
+    return [visit for trace in traces for visit in _visits(trace)]
+
+
+def _visits(trace: Trace) -> Iterator[Visit]:
+    tree = Tree(trace)
+    path = critical_path(trace, tree)
+    for span in trace.spans:
+        waited = sum(end - start for start, end in path.get(span.span_id, ())) / 1e6
+        yield Visit(place(span), span, trace, tree, waited)
+
+
+def by_place(found: Sequence[Visit]) -> dict[Place, list[Visit]]:
+    """The visits of each place."""
+    groups: dict[Place, list[Visit]] = {}
+    for visit in found:
+        groups.setdefault(visit.place, []).append(visit)
+    return groups
+
+
+def owners(found: Iterable[Visit]) -> dict[str, str]:
+    """Which service answers at which host:port, learned from calls that it answered within a trace."""
+    known: dict[str, str] = {}
+    for visit in found:
+        if visit.span.kind == "client" and visit.place.peer:
+            for child in visit.tree.children(visit.span):
+                if child.service != visit.span.service:
+                    known[visit.place.peer] = child.service
+    return known
+
+
+def callees(found: Iterable[Visit]) -> dict[str, set[str]]:
+    """Which services each service calls, near or far."""
+    direct: dict[str, set[str]] = {}
+    for visit in found:
+        for child in visit.tree.children(visit.span):
+            if child.service != visit.span.service:
+                direct.setdefault(visit.span.service, set()).add(child.service)
+    reached = {service: set(called) for service, called in direct.items()}
+    for _ in reached:
+        for called in reached.values():
+            called |= {far for near in tuple(called) for far in direct.get(near, ())}
+    return reached
+
+
+def ancestors(trace: Trace, span: Span) -> Iterator[Span]:
+    """The spans above `span`, nearest first."""
+    seen = {span.span_id}
+    current: Span | None = span
+    while current is not None and current.parent_id in trace.by_id and current.parent_id not in seen:
+        seen.add(current.parent_id or "")
+        current = trace.by_id[current.parent_id or ""]
+        yield current
+
+
+def title(where: Place, known: Mapping[str, str]) -> str:
+    """A place in words."""
+    if where.statement:
+        return f"the statement «{' '.join(where.statement.split())[:120]}»"
+    if where.peer:
+        return f"its call {where.operation} to {known.get(where.peer, where.peer)}"
+    return where.operation

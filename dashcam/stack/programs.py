@@ -1,0 +1,265 @@
+"""What runs: each program's command, its environment, and how one knows that it is ready."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+
+from dashcam.stack import jaeger, tools
+from dashcam.stack.prerequisites import ALERTMANAGER, PROMETHEUS, Need
+from dashcam.stack.settings import JAEGER, ROOT, Settings
+from observability.server.serve import ServerSettings
+from observability.settings import from_environ
+
+HERE = Path(__file__).parent
+LOOPBACK = "127.0.0.1"
+
+BACKEND, SERVICES, TRAFFIC = "backend", "services", "traffic"
+GROUPS = (BACKEND, SERVICES, TRAFFIC)
+"""The order of starting. Stopping is the reverse, so that what the services flush at the end is taken in."""
+
+
+class MissingProgram(RuntimeError):
+    """A binary that the stack runs is not on this machine."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One supervised process.
+
+    `ready` is the URL that answers 200 once it works; without one, running is being ready. `listens` are
+    ports that must accept a connection too, because another than the one of `ready` does the work.
+    `address` is where a person finds it. `stop_seconds` is how long it may take to end after SIGTERM.
+    """
+
+    name: str
+    group: str
+    command: tuple[str, ...]
+    environ: dict[str, str] = field(default_factory=dict)
+    ready: str | None = None
+    listens: tuple[int, ...] = ()
+    address: str = ""
+    about: str = ""
+    stop_seconds: int = 20
+
+
+def programs(settings: Settings) -> list[Program]:
+    """Everything that `make up` starts under `settings`, in the order it is shown."""
+    parts = [*_services(settings), *_backend(settings), *_metrics(settings)]
+    return [*parts, _traffic(settings, parts)] if settings.traffic else parts
+
+
+def common_environ(settings: Settings) -> dict[str, str]:
+    """What every program finds in its environment beside its own: where the others are."""
+    return {
+        **settings.as_environ(),
+        "HOST": LOOPBACK,
+        "OTEL_EXPORTER_PROMETHEUS_HOST": LOOPBACK,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": url(settings.otlp_http_port),
+        "WEB_URL": url(settings.web_port),
+        "CAR_URL": url(settings.car_port),
+        "MINUS_URL": url(settings.minus_port),
+        "CONSOLE_URL": url(settings.console_port),
+        "PROMETHEUS_URL": url(settings.prometheus_port),
+        "ALERTMANAGER_URL": url(settings.alertmanager_port),
+        # Faults may be switched on here, where nobody but the one who looks is hurt.
+        "DASHCAM_FAULTS_FILE": str(settings.state_dir / "faults.json"),
+    }
+
+
+def url(port: int | None, path: str = "") -> str:
+    """The address of a port of this machine; numeric, since `localhost` may mean ::1 first."""
+    return f"http://{LOOPBACK}:{port}{path}"
+
+
+def write_configurations(settings: Settings) -> None:
+    """Write what Prometheus and Alertmanager read into the state folder.
+
+    The rules and the routing come from dashboards/generated where that exists.
+    """
+    rules = str(ROOT / "dashboards" / "generated" / "rules" / "*.yml")
+    template = Template((HERE / "prometheus.yml").read_text())
+    # A JSON string is a YAML string, whatever the checkout's path holds.
+    filled = template.substitute(
+        settings.as_environ(),
+        receiver_port=settings.receiver_port,
+        rules=json.dumps(rules, ensure_ascii=False),
+    )
+    _write(settings.state_dir / "prometheus" / "prometheus.yml", filled)
+    further = settings.state_dir / "prometheus" / "targets"
+    further.mkdir(exist_ok=True)
+    for old in further.glob("*.json"):
+        old.unlink()  # of a run that was killed
+    generated = ROOT / "dashboards" / "generated" / "alertmanager.yml"
+    routing = generated if generated.exists() else HERE / "alertmanager.yml"
+    _write(settings.state_dir / "alertmanager" / "alertmanager.yml", routing.read_text())
+    if settings.backend == JAEGER:
+        jaeger.write_configurations(settings)
+        ports = {
+            "collector": (settings.collector_metrics_port, settings.collector_spans_port),
+            "jaeger": (settings.jaeger_metrics_port,),
+        }
+        targets = [
+            {"targets": [jaeger.at(port) for port in each], "labels": {"job": job}}
+            for job, each in ports.items()
+        ]
+        _write(further / "jaeger.json", json.dumps(targets))
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def _services(settings: Settings) -> list[Program]:
+    return [
+        _service(settings, "web", "the catalogue's pages"),
+        _service(settings, "car", "the REST catalogue", "/cars"),
+        _service(settings, "minus", "subtracts", "/minus?x=5&y=3"),
+    ]
+
+
+def _service(settings: Settings, name: str, about: str, path: str = "") -> Program:
+    port = getattr(settings, f"{name}_port")
+    admin = getattr(settings, f"{name}_admin_port")
+    return Program(
+        name,
+        SERVICES,
+        (sys.executable, "-m", f"services.{name}"),
+        {"PORT": str(port), "OTEL_EXPORTER_PROMETHEUS_PORT": str(admin)},
+        ready=url(admin, "/readyz"),
+        listens=(port,),
+        address=url(port, path),
+        about=f"{about}; admin port {admin}",
+        # Longer than the service itself promises to take: killing it is for one that hangs.
+        stop_seconds=math.ceil(from_environ(ServerSettings).bound) + 3,
+    )
+
+
+def _backend(settings: Settings) -> list[Program]:
+    if settings.backend == JAEGER:
+        return [*_jaeger(settings), _log_receiver(settings), _console(settings)]
+    return [
+        Program(
+            "receiver",
+            BACKEND,
+            (sys.executable, "-m", "dashcam.store.receiver"),
+            ready=url(settings.otlp_http_port, "/readyz"),
+            listens=(settings.otlp_grpc_port,),
+            address=url(settings.otlp_http_port),
+            about=f"takes OTLP over HTTP, over gRPC on {settings.otlp_grpc_port}; tails the logs",
+        ),
+        _console(settings),
+    ]
+
+
+def _console(settings: Settings) -> Program:
+    passed_on = {"DASHCAM_JAEGER_URL": url(settings.jaeger_port)} if settings.backend == JAEGER else {}
+    return Program(
+        "console",
+        BACKEND,
+        (sys.executable, "-m", "dashcam.stack.console"),
+        passed_on,
+        ready=url(settings.console_port, "/readyz"),
+        address=url(settings.console_port),
+        about="traces and logs; Jaeger's query API",
+    )
+
+
+def _log_receiver(settings: Settings) -> Program:
+    """The embedded receiver without its part in traces: the log search stays embedded."""
+    return Program(
+        "receiver",
+        BACKEND,
+        (sys.executable, "-m", "dashcam.store.receiver"),
+        {"DASHCAM_RECEIVER_OTLP": "off", "OTLP_HTTP_PORT": str(settings.receiver_port)},
+        ready=url(settings.receiver_port, "/readyz"),
+        address=url(settings.receiver_port, "/metrics"),
+        about="tails the logs",
+    )
+
+
+def _jaeger(settings: Settings) -> list[Program]:
+    return [
+        Program(
+            "collector",
+            BACKEND,
+            (tools.COLLECTOR.path(), f"--config={jaeger.configuration(settings, 'collector')}"),
+            jaeger.collector_environ(settings),
+            ready=url(settings.collector_health_port, "/"),
+            listens=(settings.otlp_grpc_port, settings.otlp_http_port),
+            address=url(settings.otlp_http_port),
+            about=f"takes OTLP over HTTP, over gRPC on {settings.otlp_grpc_port}; samples; queues on disk",
+        ),
+        Program(
+            "jaeger",
+            BACKEND,
+            (tools.JAEGER.path(), f"--config={jaeger.configuration(settings, 'jaeger')}"),
+            ready=url(settings.jaeger_health_port, "/status"),
+            listens=(settings.jaeger_port, settings.jaeger_otlp_port),
+            address=url(settings.jaeger_port),
+            about="Jaeger itself: the newest traces, in memory",
+        ),
+    ]
+
+
+def _metrics(settings: Settings) -> list[Program]:
+    state = settings.state_dir
+    return [
+        Program(
+            "prometheus",
+            BACKEND,
+            (
+                _binary(PROMETHEUS),
+                f"--config.file={state / 'prometheus' / 'prometheus.yml'}",
+                f"--storage.tsdb.path={state / 'prometheus' / 'data'}",
+                f"--storage.tsdb.retention.time={settings.prometheus_retention_time}",
+                f"--storage.tsdb.retention.size={settings.prometheus_retention_size}",
+                f"--web.listen-address={LOOPBACK}:{settings.prometheus_port}",
+                f"--web.external-url={url(settings.prometheus_port)}",
+                "--enable-feature=exemplar-storage",
+            ),
+            ready=url(settings.prometheus_port, "/-/ready"),
+            address=url(settings.prometheus_port),
+            about="metrics and rules",
+        ),
+        Program(
+            "alertmanager",
+            BACKEND,
+            (
+                _binary(ALERTMANAGER),
+                f"--config.file={state / 'alertmanager' / 'alertmanager.yml'}",
+                f"--storage.path={state / 'alertmanager' / 'data'}",
+                f"--web.listen-address={LOOPBACK}:{settings.alertmanager_port}",
+                f"--web.external-url={url(settings.alertmanager_port)}",
+                "--cluster.listen-address=",  # alone: else it listens on all addresses
+            ),
+            ready=url(settings.alertmanager_port, "/-/ready"),
+            address=url(settings.alertmanager_port),
+            about="alerts",
+        ),
+    ]
+
+
+def _traffic(settings: Settings, parts: list[Program]) -> Program:
+    ready = [part.ready for part in parts if part.group == SERVICES and part.ready]
+    return Program(
+        "traffic",
+        TRAFFIC,
+        (
+            *(sys.executable, "-m", "locust", "--headless", "--only-summary", "--loglevel", "WARNING"),
+            *("--locustfile", str(ROOT / "traffic" / "locustfile.py"), "--users", "2"),
+        ),
+        {"TRAFFIC_WAIT_FOR": " ".join(ready)},
+        about=f"about {settings.traffic_rate:g} requests a second",
+    )
+
+
+def _binary(need: Need) -> str:
+    if path := need.path():
+        return path
+    raise MissingProgram(f"{need.name} is not installed: {need.purpose}. `make prerequisites` gets it.")

@@ -1,0 +1,277 @@
+"""Programs that no package registry of ours has as binaries: which, in what version, how they are built.
+
+The one place for it. Nothing is built here: `make tools` does that (build_tools.py), into a cache outside
+the checkout, and links the result into .tools/bin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dashcam.stack.settings import ROOT
+
+BIN = ROOT / ".tools" / "bin"
+
+GO_NEEDED = "1.25"
+"""The oldest Go that builds all of them."""
+
+
+class MissingTool(RuntimeError):
+    """A program is not on this machine; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """`go install` of a package at a version."""
+
+    package: str
+    version: str
+    environ: tuple[tuple[str, str], ...] = ()
+
+    def inputs(self) -> list[bytes]:
+        return [repr(self).encode()]
+
+
+@dataclass(frozen=True)
+class Copied:
+    """`go build` in a copy of a module's sources, because `go install` refuses a go.mod with replacements."""
+
+    module: str
+    version: str
+    package: str
+    ldflags: str = ""
+    environ: tuple[tuple[str, str], ...] = ()
+
+    def inputs(self) -> list[bytes]:
+        return [repr(self).encode()]
+
+
+@dataclass(frozen=True)
+class Collected:
+    """A Collector of the components that `config` names, by the Collector's own builder."""
+
+    builder: str
+    config: str
+
+    def inputs(self) -> list[bytes]:
+        return [repr(self).encode(), (ROOT / self.config).read_bytes()]
+
+
+@dataclass(frozen=True)
+class Ours:
+    """`go build` of a module in this checkout, or of a program that its go.mod pins."""
+
+    folder: str
+    package: str = "."
+    ldflags: str = ""
+
+    def inputs(self) -> list[bytes]:
+        files = sorted(path for path in (ROOT / self.folder).rglob("*") if path.is_file())
+        return [repr(self).encode(), *(path.read_bytes() for path in files)]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One program.
+
+    `variable` names a binary to use instead; so does one of `on_path` on PATH. `effort` is for the person
+    who waits for a build from nothing.
+    """
+
+    name: str
+    version: str
+    purpose: str
+    recipe: Installed | Copied | Collected | Ours
+    variable: str
+    on_path: tuple[str, ...]
+    effort: str
+    elsewhere: str
+    on_demand: bool = False
+    """Not built unless it is named: few want it, and it takes long."""
+
+    @property
+    def cached(self) -> Path:
+        """Where the built program lies: the name changes with whatever changes the program."""
+        digest = hashlib.sha256(f"{platform.system()} {platform.machine()}".encode())
+        for part in self.recipe.inputs():
+            digest.update(hashlib.sha256(part).digest())
+        return cache() / f"{self.name}-{self.version}-{digest.hexdigest()[:12]}" / self.name
+
+    def given(self, environ: Mapping[str, str] | None = None) -> str | None:
+        """The program that the person has: by variable, else on PATH. Raises MissingTool for a bad one."""
+        environ = os.environ if environ is None else environ
+        if named := environ.get(self.variable):
+            if found := shutil.which(named):
+                return found
+            raise MissingTool(f"{self.variable}={named!r} is no program: name one, or unset it")
+        return next((found for name in self.on_path if (found := shutil.which(name))), None)
+
+    def path(self) -> str:
+        """The program to run: the person's, else the built one. Raises MissingTool."""
+        # Not the link in .tools/bin, which may be of an earlier version.
+        if found := self.given() or shutil.which(str(self.cached)):
+            return found
+        raise MissingTool(
+            f"{self.name} is not on this machine: it {self.purpose}. Either build it once with `make tools` "
+            f"(needs Go {GO_NEEDED} or newer; {self.effort}), or {self.elsewhere}, "
+            f"or name one: {self.variable}=/path/to/{self.name}"
+        )
+
+    def had(self) -> str:
+        """How the program of `path` was had, in words for a report."""
+        if self.given():
+            return f"found on this machine as `{Path(self.path()).name}`"
+        match self.recipe:
+            case Installed(version=version) | Copied(version=version):
+                return f"built from its Go module {version}"
+            case Collected():
+                return "built from its Go modules by the Collector's builder"
+            case Ours():
+                return "built from its Go modules"
+
+
+def cache() -> Path:
+    """The folder of all built programs."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "dashcam" / "tools"
+
+
+JAEGER = Tool(
+    "jaeger",
+    "2.13.0",
+    "stores and finds traces",
+    # Since 2.14 the module's path has a /v2 that its go.mod lacks: newer ones are not in the module proxy.
+    Copied(
+        "github.com/jaegertracing/jaeger",
+        "v1.76.0",
+        "./cmd/jaeger",
+        ldflags="-s -w -X github.com/jaegertracing/jaeger/internal/version.latestVersion=v2.13.0",
+    ),
+    variable="JAEGER_BINARY",
+    on_path=("jaeger",),
+    effort="about 10 minutes on two cores",
+    elsewhere="put the released `jaeger` (2.13 or newer; https://www.jaegertracing.io/download/) on PATH",
+)
+COLLECTOR = Tool(
+    "otelcol",
+    "0.159.0",
+    "takes the spans in, samples whole traces and keeps them on disk until Jaeger has them",
+    Collected("go.opentelemetry.io/collector/cmd/builder@v0.159.0", "k8s/collector-build.yaml"),
+    variable="COLLECTOR_BINARY",
+    # Not `otelcol`: the core distribution lacks tail sampling and the queue on disk.
+    on_path=("otelcol-contrib",),
+    effort="about 15 minutes on two cores",
+    elsewhere="put the released `otelcol-contrib` (0.159 or newer) on PATH",
+)
+KUSTOMIZE = Tool(
+    "kustomize",
+    "5.8.1",
+    "renders the manifests",
+    Installed("sigs.k8s.io/kustomize/kustomize/v5", "v5.8.1"),
+    variable="KUSTOMIZE_BINARY",
+    on_path=("kustomize",),
+    effort="a minute",
+    elsewhere="put `kustomize` (5.8 or newer) on PATH",
+)
+PODSECURITY = Tool(
+    "podsecurity",
+    "1",
+    "asks Kubernetes' Pod Security admission about pods",
+    Ours("tests/k8s_programs/podsecurity"),
+    variable="PODSECURITY_BINARY",
+    on_path=(),
+    effort="two minutes",
+    elsewhere="build tests/k8s_programs/podsecurity",
+)
+
+KUBERNETES_VERSION = "1.35.4"
+"""Of the API server that the manifests are given to; tests/apiserver/programs/go.mod has it, too."""
+
+_MINOR = KUBERNETES_VERSION.split(".")[1]
+_KUBERNETES_LDFLAGS = (
+    f"-s -w -X k8s.io/component-base/version.gitVersion=v{KUBERNETES_VERSION}"
+    f" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor={_MINOR}"
+    f" -X k8s.io/client-go/pkg/version.gitVersion=v{KUBERNETES_VERSION}"
+)
+
+
+def _kubernetes(
+    name: str, purpose: str, on_path: tuple[str, ...] = (), module: str = "tests/apiserver/programs"
+) -> Tool:
+    variable = f"{name.upper().replace('-', '_')}_BINARY"
+    return Tool(
+        name,
+        KUBERNETES_VERSION,
+        purpose,
+        Ours(module, f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES_LDFLAGS),
+        variable=variable,
+        on_path=on_path,
+        effort="10 minutes on two cores for all of Kubernetes",
+        elsewhere=f"name the released `{name}` by {variable} (https://kubernetes.io/releases/download/)",
+        on_demand=True,
+    )
+
+
+ETCD = Tool(
+    "etcd",
+    "3.6.5",
+    "keeps what a Kubernetes API server is told",
+    Ours("tests/apiserver/programs", "go.etcd.io/etcd/server/v3", "-s -w"),
+    variable="ETCD_BINARY",
+    on_path=("etcd",),
+    effort="two minutes",
+    elsewhere="put `etcd` (3.5 or newer) on PATH",
+    on_demand=True,
+)
+KUBE_APISERVER = _kubernetes("kube-apiserver", "admits and keeps objects as every cluster does")
+KUBE_CONTROLLER_MANAGER = _kubernetes("kube-controller-manager", "makes pods of Deployments and the like")
+KUBECTL = _kubernetes("kubectl", "speaks to a cluster", on_path=("kubectl",))
+
+KUBELET = _kubernetes("kubelet", "runs pods on a node", module="dashboards/tests/recorder/programs")
+
+_EXPORTER_VERSION = "-s -w -X github.com/prometheus/common/version.Version="
+
+
+def _exporter(name: str, version: str, module: str, purpose: str) -> Tool:
+    variable = f"{name.upper().replace('-', '_')}_BINARY"
+    return Tool(
+        name,
+        version,
+        purpose,
+        # Copied, because `go install` also asks which versions there are, which not every module proxy tells.
+        Copied(module, f"v{version}", ".", ldflags=f"{_EXPORTER_VERSION}{version}"),
+        variable=variable,
+        on_path=(),
+        effort="two minutes on two cores, kube-state-metrics five",
+        elsewhere=f"name the released `{name}` by {variable}",
+        on_demand=True,
+    )
+
+
+NODE_EXPORTER = _exporter(
+    "node_exporter", "1.12.1", "github.com/prometheus/node_exporter", "tells of a node's disks"
+)
+KUBE_STATE_METRICS = _exporter(
+    "kube-state-metrics", "2.20.0", "k8s.io/kube-state-metrics/v2", "tells of the objects in a cluster"
+)
+ELASTICSEARCH_EXPORTER = _exporter(
+    "elasticsearch_exporter",
+    "1.9.0",
+    "github.com/prometheus-community/elasticsearch_exporter",
+    "tells of Elasticsearch's health",
+)
+
+TOOLS = {
+    tool.name: tool
+    for tool in (
+        *(JAEGER, COLLECTOR, KUSTOMIZE, PODSECURITY),
+        *(ETCD, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL),
+        *(KUBELET, NODE_EXPORTER, KUBE_STATE_METRICS, ELASTICSEARCH_EXPORTER),
+    )
+}

@@ -1,0 +1,132 @@
+"""What both OTLP transports do with a request: decode it, store it, and say how it went.
+
+The transports differ only in how they read bytes and write answers, so the outcome is data here:
+a response message, or one of the errors, each with its place in both protocols.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+from dashcam.store.otlp import Malformed, decode_traces, parse_traces
+from dashcam.store.otlp_json import parse_json
+from dashcam.store.otlp_logs import decode_logs, parse_logs
+from dashcam.store.own_metrics import ReceiverMetrics
+from dashcam.store.records import Batch
+from dashcam.store.writer import Full, Unavailable, Writer
+
+STORE_SECONDS = 8.0
+"""How long a request waits for its transaction; the SDK's exporters give up after 10 s."""
+
+RETRY_SECONDS = 1
+"""What a refused sender is told to wait."""
+
+SIGNALS = ("traces", "logs", "metrics")
+
+
+@dataclass
+class Refused(Exception):
+    """The request was not stored, and may be sent again after `RETRY_SECONDS`."""
+
+    message: str
+    overloaded: bool
+    """True when the queue is full, false when the store does not work."""
+
+
+class Intake:
+    """Takes OTLP requests of every signal. Thread-safe."""
+
+    def __init__(
+        self, writer: Writer, metrics: ReceiverMetrics, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._writer = writer
+        self._metrics = metrics
+        self._clock = clock
+
+    def take(self, signal: str, transport: str, body: bytes, *, is_json: bool = False) -> Message:
+        """The response to a request whose data is stored. Raises Malformed or Refused."""
+        handle = {"traces": self._traces, "logs": self._logs, "metrics": self._metrics_signal}[signal]
+        outcome = "ok"
+        try:
+            return handle(body, is_json)
+        except Malformed:
+            outcome = "malformed"
+            raise
+        except Refused as refused:
+            outcome = "refused" if refused.overloaded else "failed"
+            raise
+        finally:
+            self.count(transport, signal, outcome)
+
+    def count(self, transport: str, signal: str, outcome: str) -> None:
+        """Count an answered request."""
+        self._metrics.requests.labels(transport, signal, outcome).inc()
+
+    def _traces(self, body: bytes, is_json: bool) -> Message:
+        request = parse_json(body, ExportTraceServiceRequest()) if is_json else parse_traces(body)
+        decoded = decode_traces(request)
+        del request
+        self._store("traces", Batch(spans=decoded.spans))
+        response = ExportTraceServiceResponse()
+        if decoded.rejected:
+            response.partial_success.rejected_spans = decoded.rejected
+            response.partial_success.error_message = decoded.reason
+            self._metrics.records.labels("traces", "rejected").inc(decoded.rejected)
+        return response
+
+    def _logs(self, body: bytes, is_json: bool) -> Message:
+        request = parse_json(body, ExportLogsServiceRequest()) if is_json else parse_logs(body)
+        self._store("logs", Batch(logs=decode_logs(request, int(self._clock() * 1_000_000))))
+        return ExportLogsServiceResponse()
+
+    def _metrics_signal(self, body: bytes, is_json: bool) -> Message:
+        """Metrics are Prometheus' here: well-formed ones are rejected as the specification has it."""
+        request = ExportMetricsServiceRequest()
+        if is_json:
+            parse_json(body, request)
+        else:
+            try:
+                request.ParseFromString(body)
+            except DecodeError as error:
+                raise Malformed(f"not an ExportMetricsServiceRequest in protobuf: {error}") from None
+        response = ExportMetricsServiceResponse()
+        points = sum(
+            len(getattr(metric, kind).data_points)
+            for resource in request.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if (kind := metric.WhichOneof("data"))
+        )
+        if points:
+            response.partial_success.rejected_data_points = points
+            response.partial_success.error_message = (
+                "metrics are not taken over OTLP here: let Prometheus scrape /metrics"
+            )
+        return response
+
+    def _store(self, signal: str, batch: Batch) -> None:
+        if not batch:
+            return
+        try:
+            self._writer.wait(self._writer.submit(batch), STORE_SECONDS)
+        except Full as full:
+            self._metrics.records.labels(signal, "refused").inc(len(batch))
+            raise Refused(str(full), overloaded=True) from None
+        except Unavailable as unavailable:
+            raise Refused(str(unavailable), overloaded=False) from None

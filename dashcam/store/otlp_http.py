@@ -1,0 +1,169 @@
+"""OTLP over HTTP, with the receiver's `/readyz` and `/metrics`. A WSGI application without a framework.
+
+Follows the OTLP specification: an answer has the encoding of its request; errors carry a
+`google.rpc.Status`; 429 and 503 carry `Retry-After`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
+from google.rpc.code_pb2 import Code
+from google.rpc.status_pb2 import Status
+from prometheus_client.exposition import choose_encoder
+from werkzeug.wrappers import Request, Response
+
+from dashcam.store.intake import RETRY_SECONDS, SIGNALS, Intake, Refused
+from dashcam.store.otlp import Malformed
+from dashcam.store.own_metrics import ReceiverMetrics
+
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+
+
+class HttpError(Exception):
+    """An answer that is not 200."""
+
+    def __init__(self, status: int, code: Code.ValueType, message: str, **headers: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class OtlpHttp:
+    """The application. `ready` answers None, or what keeps the receiver from working."""
+
+    def __init__(
+        self, intake: Intake, metrics: ReceiverMetrics, max_bytes: int, ready: Callable[[], str | None]
+    ) -> None:
+        self._intake = intake
+        self._metrics = metrics
+        self._max_bytes = max_bytes
+        self._ready = ready
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        request = Request(environ)
+        routes = {"/readyz": self._readyz, "/livez": self._livez, "/metrics": self._metrics_page}
+        if page := routes.get(request.path):
+            response = page(request) if request.method in ("GET", "HEAD") else _plain("use GET", 405)
+        else:
+            response = self._export(request)
+        return response(environ, start_response)
+
+    def _livez(self, request: Request) -> Response:
+        return _plain("ok", 200)
+
+    def _readyz(self, request: Request) -> Response:
+        complaint = self._ready()
+        return _plain(complaint or "ok", 503 if complaint else 200)
+
+    def _metrics_page(self, request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return Response(encode(self._metrics.registry), content_type=content_type)
+
+    def _export(self, request: Request) -> Response:
+        is_json = request.mimetype == JSON
+        signal = request.path.removeprefix("/v1/")
+        try:
+            if not request.path.startswith("/v1/") or signal not in SIGNALS:
+                raise HttpError(404, Code.NOT_FOUND, f"{request.path}: OTLP is at /v1/traces and /v1/logs")
+            if request.method != "POST":
+                raise HttpError(405, Code.UNIMPLEMENTED, f"{request.method}: use POST", Allow="POST")
+            if request.mimetype not in (JSON, PROTOBUF):
+                raise HttpError(
+                    415,
+                    Code.INVALID_ARGUMENT,
+                    f"Content-Type {request.mimetype!r}: use {PROTOBUF} or {JSON}",
+                    Accept=f"{PROTOBUF}, {JSON}",
+                )
+            message = self._take(signal, self._body(request, signal), is_json)
+            return _message(message, 200, is_json)
+        except HttpError as error:
+            status = Status(code=error.code, message=str(error))
+            return _message(status, error.status, is_json, error.headers)
+
+    def _take(self, signal: str, body: bytes, is_json: bool) -> Message:
+        try:
+            return self._intake.take(signal, "http", body, is_json=is_json)
+        except Malformed as error:
+            raise HttpError(400, Code.INVALID_ARGUMENT, str(error)) from None
+        except Refused as refused:
+            status, code = (429, Code.RESOURCE_EXHAUSTED) if refused.overloaded else (503, Code.UNAVAILABLE)
+            raise HttpError(status, code, refused.message, Retry_After=str(RETRY_SECONDS)) from None
+
+    def _body(self, request: Request, signal: str) -> bytes:
+        """The decompressed body. Raises HttpError for one that is too large or not what its headers say."""
+        if (request.content_length or 0) > self._max_bytes:
+            raise self._too_large(signal)
+        raw = request.stream.read(self._max_bytes + 1)
+        if len(raw) > self._max_bytes:
+            raise self._too_large(signal)
+        if request.content_length is not None and len(raw) < request.content_length:
+            raise self._malformed(signal, f"the body ends after {len(raw)} of {request.content_length} bytes")
+        encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding == "identity":
+            return raw
+        if encoding not in ("gzip", "deflate"):
+            raise HttpError(
+                415,
+                Code.INVALID_ARGUMENT,
+                f"Content-Encoding {encoding!r}: use gzip or deflate",
+                Accept_Encoding="gzip, deflate",
+            )
+        try:
+            body = inflate(raw, encoding, self._max_bytes)
+        except ValueError as error:
+            raise self._malformed(signal, f"the body is not {encoding}: {error}") from None
+        if body is None:
+            raise self._too_large(signal)
+        return body
+
+    def _too_large(self, signal: str) -> HttpError:
+        self._intake.count("http", signal, "too_large")
+        message = f"the request is larger than {self._max_bytes} bytes; send smaller batches"
+        return HttpError(413, Code.INVALID_ARGUMENT, message)
+
+    def _malformed(self, signal: str, message: str) -> HttpError:
+        self._intake.count("http", signal, "malformed")
+        return HttpError(400, Code.INVALID_ARGUMENT, message)
+
+
+def inflate(data: bytes, encoding: str, limit: int) -> bytes | None:
+    """The decompressed data, None where it is longer than `limit`. Raises ValueError where it is broken."""
+    decompressor = zlib.decompressobj(wbits=31 if encoding == "gzip" else 15)
+    out: list[bytes] = []
+    size = 0
+    try:
+        while data:
+            chunk = decompressor.decompress(data, limit + 1 - size)
+            out.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                return None
+            data = decompressor.unconsumed_tail
+            if decompressor.eof and decompressor.unused_data:
+                # gzip allows several members one after another.
+                data = decompressor.unused_data
+                decompressor = zlib.decompressobj(wbits=31 if encoding == "gzip" else 15)
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
+    if not decompressor.eof:
+        raise ValueError("it is truncated")
+    return b"".join(out)
+
+
+def _message(message: Message, status: int, is_json: bool, headers: dict[str, str] | None = None) -> Response:
+    body = MessageToJson(message, indent=None).encode() if is_json else message.SerializeToString()
+    return Response(body, status, headers, content_type=JSON if is_json else PROTOBUF)
+
+
+def _plain(text: str, status: int) -> Response:
+    return Response(f"{text}\n", status, content_type="text/plain; charset=utf-8")

@@ -1,0 +1,72 @@
+"""OTLP log records to log lines of the same shape as those of the files.
+
+The body becomes `message`, attributes keep their names, the scope's name is `logger`. A field that
+the record has by itself (`timestamp`, `severity`, …) wins over an attribute of that name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+
+from dashcam.store import values
+from dashcam.store.log_lines import level_name, record, rfc3339
+from dashcam.store.otlp import Malformed, service_name
+from dashcam.store.records import LogRow
+
+
+def parse_logs(body: bytes) -> ExportLogsServiceRequest:
+    """The message in `body`. Raises Malformed."""
+    try:
+        return ExportLogsServiceRequest.FromString(body)
+    except DecodeError as error:
+        raise Malformed(f"not an ExportLogsServiceRequest in protobuf: {error}") from None
+
+
+def decode_logs(request: ExportLogsServiceRequest, now: int) -> list[LogRow]:
+    """The lines of a request. `now` is in microseconds. Raises Malformed."""
+    rows: list[LogRow] = []
+    for resource_logs in request.resource_logs:
+        service = service_name(resource_logs.resource)
+        for scope_logs in resource_logs.scope_logs:
+            for item in scope_logs.log_records:
+                rows.append(_row(item, service, scope_logs.scope.name, now))
+    return rows
+
+
+def _row(item: LogRecord, service: str, logger: str, now: int) -> LogRow:
+    if len(item.trace_id) not in (0, 16) or len(item.span_id) not in (0, 8):
+        raise Malformed("a log record's trace_id has 16 bytes and its span_id 8")
+    body = values.plain(item.body)
+    time = (item.time_unix_nano or item.observed_time_unix_nano) // 1000 or now
+    own: dict[str, Any] = {
+        "timestamp": rfc3339(time),
+        "severity": level_name(item.severity_number) or item.severity_text.upper(),
+        "message": body if isinstance(body, str) else values.plain_text(body),
+        "service": service,
+        "trace_id": item.trace_id.hex() if any(item.trace_id) else "",
+        "span_id": item.span_id.hex() if any(item.span_id) else "",
+        "logger": logger,
+        "event_name": item.event_name,
+    }
+    own = {name: value for name, value in own.items() if value or name == "message"}
+    attributes = {entry.key: _jsonable(values.plain(entry.value)) for entry in item.attributes}
+    try:
+        row = record(own | {key: attributes[key] for key in attributes if key not in own}, service, now)
+    except orjson.JSONEncodeError as error:
+        raise Malformed(f"a log record cannot be written as JSON: {error}") from None
+    return row._replace(level=item.severity_number or row.level)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return values.plain_text(value)
+    if isinstance(value, list):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    return value

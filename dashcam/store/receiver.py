@@ -1,0 +1,162 @@
+"""The receiving process: `python -m dashcam.store.receiver`.
+
+OTLP over gRPC and HTTP, the log tailer, and the one writer of the database. On SIGTERM or SIGINT it
+stops to listen, writes what waits, and ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+
+from dashcam.store.http_server import HttpServer
+from dashcam.store.intake import Intake
+from dashcam.store.no_otlp import NoGrpc, without_otlp
+from dashcam.store.otlp_grpc import OtlpGrpc
+from dashcam.store.otlp_http import OtlpHttp
+from dashcam.store.own_log import configure_logging
+from dashcam.store.own_metrics import ReceiverMetrics
+from dashcam.store.records import Batch
+from dashcam.store.settings import MIB, LocalSettings
+from dashcam.store.sqlite_file import StoreError
+from dashcam.store.tail import Tailer
+from dashcam.store.writer import Full, Unavailable, Writer
+from observability.settings import SettingError, from_environ
+
+log = logging.getLogger(__name__)
+
+_HTTP_THREADS = 4
+_GRACE_SECONDS = 3.0
+
+
+class TailThread:
+    """Polls a Tailer and hands its lines to the writer."""
+
+    def __init__(self, settings: LocalSettings, writer: Writer, metrics: ReceiverMetrics) -> None:
+        self._tailer = Tailer(settings.log_dir, writer.tail_states())
+        self._writer = writer
+        self._metrics = metrics
+        self._seconds = settings.tail_seconds
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(_GRACE_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.poll()
+            except (Full, Unavailable) as error:
+                log.warning("log lines wait for the database: %s", error)
+            except OSError as error:
+                log.warning("a log file could not be read: %s", error)
+            self._stopping.wait(self._seconds)
+        self._tailer.close()
+
+    def poll(self) -> None:
+        """Store every complete line that the files hold now."""
+        gone = self._tailer.refresh()
+        if gone:
+            self._store(Batch(tail=gone))
+        self._metrics.tail_lag.set(self._tailer.lag)
+        busy = self._tailer.services()
+        while busy and not self._stopping.is_set():
+            busy = [service for service in busy if self._step(service)]
+
+    def _step(self, service: str) -> bool:
+        piece = self._tailer.read(service, int(time.time() * 1_000_000))
+        if piece is None:
+            return False
+        self._store(Batch(logs=piece.rows, tail=piece.states))
+        self._tailer.advance(piece)
+        return True
+
+    def _store(self, batch: Batch) -> None:
+        self._writer.wait(self._writer.submit(batch), timeout=60.0)
+
+
+class Receiver:
+    """Everything the process runs. `http_port` and `grpc_port` (None without OTLP) are the ports it got."""
+
+    def __init__(self, settings: LocalSettings) -> None:
+        self.metrics = ReceiverMetrics()
+        self._writer = Writer(settings, self.metrics)
+        self._tail = TailThread(settings, self._writer, self.metrics)
+        intake = Intake(self._writer, self.metrics)
+        max_bytes = settings.max_request_mib * MIB
+        otlp = OtlpHttp(intake, self.metrics, max_bytes, self._complaint)
+        self._grpc: OtlpGrpc | NoGrpc = NoGrpc()
+        if settings.takes_otlp:
+            self._grpc = OtlpGrpc(intake, settings.host, settings.otlp_grpc_port, max_bytes)
+        self._http = HttpServer(
+            otlp if settings.takes_otlp else without_otlp(otlp),
+            host=settings.host,
+            port=settings.otlp_http_port,
+            threads=_HTTP_THREADS,
+            # The application refuses with OTLP's own answer; the server's limit only guards its buffers.
+            max_body=max_bytes + MIB,
+        )
+        self.grpc_port = self._grpc.port
+        self.http_port = self._http.port
+
+    def start(self) -> None:
+        """Start to listen and to tail."""
+        self._writer.start()
+        self._tail.start()
+        self._grpc.start()
+        self._http.start()
+
+    def stop(self) -> None:
+        """Stop listening, then write what waits."""
+        self._grpc.stop(_GRACE_SECONDS)
+        self._http.stop(_GRACE_SECONDS)
+        self._tail.stop()
+        self._writer.stop()
+
+    def _complaint(self) -> str | None:
+        if not self._writer.alive:
+            return "the database writer does not run"
+        if self._writer.complaint:
+            return self._writer.complaint
+        if not self._tail.alive:
+            return "the log tailer does not run"
+        return None
+
+
+def main() -> int:
+    """Run until a signal; 2 for a setting, port or database that cannot be used."""
+    configure_logging("receiver")
+    try:
+        settings = from_environ(LocalSettings)
+        receiver = Receiver(settings)
+    except (SettingError, StoreError, OSError, RuntimeError) as error:
+        print(f"receiver: {error}", file=sys.stderr)
+        return 2
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    receiver.start()
+    taken = f"OTLP gRPC on port {receiver.grpc_port}, HTTP" if settings.takes_otlp else "no OTLP; health"
+    log.info("%s on port %d", taken, receiver.http_port)
+    stop.wait()
+    receiver.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    os._exit(status)  # a grpc thread that hangs must not keep the process

@@ -1,0 +1,1 @@
+"""A request that comes in, calls that go out, and the access line."""

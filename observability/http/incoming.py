@@ -1,0 +1,287 @@
+"""The server side of a request in one pass: its span, its metrics, its access line, its `traceresponse`.
+
+The same signals as `opentelemetry-instrumentation-flask` gives under the stable conventions, held against
+it by tests/contract/test_official_instrumentation.py, for a tenth of its time: what is the same for all
+requests is made once, and what nobody may ask for is collected when it is asked for.
+
+A request begins when the WSGI server hands it over. Its span starts when Flask knows the route and has not
+done anything else, and ends when Flask has torn the request down, so that everything in between happens in
+its context; it is told when the request began. Flask calls the two methods that are replaced for this in any
+order of middleware, and without asking at each call, as for a hook, whether it is a coroutine.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import flask
+from flask import Flask, Response
+from opentelemetry import context as contexts
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.instrumentation.propagators import get_global_response_propagator
+from opentelemetry.instrumentation.wsgi import default_response_propagation_setter
+from opentelemetry.semconv.schemas import Schemas
+from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation import _SPAN_KEY
+from prometheus_client.samples import Exemplar
+
+from observability import schema
+from observability.http import exceptions, speedups
+from observability.http.access import Exchange
+from observability.http.access_line import AccessLines
+from observability.http.conventions import OTHER, ServerConventions
+from observability.http.exceptions import SPAN_KEY
+from observability.metrics.meters import Families
+from observability.traces import propagation
+from observability.traces.local_trace import promised
+from observability.traces.spans import RecordedSpan
+from observability.traces.tracer import SpanTracer
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from werkzeug.routing import Rule
+
+SCHEMA_URL = Schemas.V1_21_0.value
+"""Which version of the conventions the official instrumentation names."""
+
+KEY = "observability.request"
+"""Where a request stands in its WSGI environ."""
+_ERROR = Status(StatusCode.ERROR)
+
+
+class ServerMetrics:
+    """The two server families; their series are found by the request's own strings."""
+
+    def __init__(self, families: Families) -> None:
+        self._duration = families.metric(schema.HTTP_SERVER_DURATION)
+        self._active = families.metric(schema.HTTP_SERVER_ACTIVE)
+        self.bounds = [*schema.HTTP_SERVER_DURATION.buckets, float("inf")]
+        self._series: dict[tuple[str, str, str], Any] = {}
+        self._gauges: dict[str, Any] = {}
+
+    def active(self, method: str) -> Any:
+        """The gauge of requests in flight."""
+        gauge = self._gauges.get(method)
+        if gauge is None:
+            gauge = self._gauges[method] = self.gauge(method)._value
+        return gauge
+
+    def gauge(self, method: str) -> Any:
+        """The same as prometheus_client has it."""
+        return self._active.labels(method)
+
+    def series(self, labels: tuple[str, str, str]) -> Any:
+        """The histogram of requests with these labels, as prometheus_client has it."""
+        return self._duration.labels(*labels)
+
+    def answered(self, labels: tuple[str, str, str], seconds: float, exemplar: dict[str, str] | None) -> None:
+        """One request took `seconds`. What the client's `observe()` does, in its own values."""
+        child = self._series.get(labels)
+        if child is None:
+            child = self._series[labels] = self.series(labels)
+        bucket, total = child._buckets[bisect_left(self.bounds, seconds)], child._sum
+        if not hasattr(total, "_lock"):  # a native one, for who comes in beside the compiled layer
+            total.inc(seconds)
+            bucket.inc(1)
+            if exemplar is not None:
+                bucket.set_exemplar(Exemplar(exemplar, seconds, time.time()))
+            return
+        with total._lock:
+            total._value += seconds
+        with bucket._lock:
+            bucket._value += 1
+            if exemplar is not None:
+                bucket._exemplar = Exemplar(exemplar, seconds, time.time())
+
+
+class Parts(NamedTuple):
+    """What every request of an application needs."""
+
+    tracer: trace.Tracer
+    metrics: ServerMetrics
+    lines: AccessLines
+    conventions: ServerConventions
+
+
+class Incoming:
+    """WSGI middleware around a Flask application, and the functions that it runs around its views."""
+
+    def __init__(self, application: WSGIApplication, parts: Parts) -> None:
+        self._application = application
+        self.parts = parts
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        request = Request(self.parts, environ, start_response)
+        request.outer, environ[KEY] = environ.get(KEY), request
+        active = self.parts.metrics.active(request.method)
+        active.inc(1)
+        try:
+            body = self._application(environ, request.start)
+            request.measure()
+        except BaseException:
+            request.failed()
+            raise
+        finally:
+            active.inc(-1)
+        return request.handed_on(body)
+
+
+class Request(Exchange):
+    """One request: what :class:`Exchange` knows of it, and its span."""
+
+    span: trace.Span | None = None
+    _rule: str | None = None
+    _attributes: Mapping[str, Any] = MappingProxyType({})
+    _token: Any = None
+    _context_id = 0
+    excluded = False
+    outer: Request | None = None
+    """The request of another instrumented application that calls this one with its own environ."""
+
+    def __init__(self, parts: Parts, environ: WSGIEnvironment, start_response: StartResponse) -> None:
+        super().__init__(parts.lines, environ, start_response)
+        self.parts = parts
+        self._arrived = time.time_ns()
+        self.method = parts.conventions.method(environ.get("REQUEST_METHOD", ""))
+
+    # -- around the view --------------------------------------------------------------------------
+
+    def begin(self, rule: Rule | None, context_id: int) -> None:
+        """The route is known: start the span and make it the current one."""
+        shown = "HTTP" if self.method == OTHER else self.method
+        # An unknown path is any user's text and does not name a span.
+        name = f"{shown} {rule.rule}" if rule is not None else shown
+        context, kind = contexts.get_current(), SpanKind.INTERNAL
+        if not context or trace.get_current_span(context) is trace.INVALID_SPAN:
+            context, kind = propagation.extract(self._environ), SpanKind.SERVER
+        if rule is not None:  # a copy of the request's context that ends makes Flask forget it
+            self._rule = self._route = rule.rule
+        tracer = self.parts.tracer
+        if isinstance(tracer, SpanTracer):
+            span = tracer.start_span(name, context, kind, start_time=self._arrived, later=self)
+        else:  # the null object
+            span = tracer.start_span(name, context, kind)
+        self.span = self._environ[SPAN_KEY] = span
+        self._context_id = context_id
+        self._token = contexts.attach(Context({**context, _SPAN_KEY: span}))
+
+    def end(self, escaping: BaseException | None, context_id: int) -> None:
+        """The view's context is torn down, in case it is that of the request and not a copy."""
+        span, token = self.span, self._token
+        if span is None or token is None or context_id != self._context_id:
+            return
+        self._token = None
+        self.leave()
+        exceptions.record(self._environ, span, self._status, escaping)
+        contexts.detach(token)
+        if isinstance(escaping, Exception) and span.is_recording():
+            span.record_exception(escaping)
+            span.set_status(Status(StatusCode.ERROR, f"{type(escaping).__name__}: {escaping}"))
+        span.end()
+
+    def leave(self) -> None:
+        """Take this request out of the environ, and put back the one around it, if there is one."""
+        if self.outer is not None:
+            self._environ[KEY], self._environ[SPAN_KEY] = self.outer, self.outer.span
+        else:
+            # The environ and what stands in it shall not hold each other: only a collection would free them.
+            self._environ.pop(KEY, None)
+
+    # -- the response -----------------------------------------------------------------------------
+
+    def answer(self, status: str, headers: list[tuple[str, str]]) -> None:
+        span = self.span
+        propagator = get_global_response_propagator()  # type: ignore[no-untyped-call]
+        if propagator is not None and span is not None:
+            propagator.inject(headers, setter=default_response_propagation_setter)
+        super().answer(status, headers)
+        found = self._outcome
+        if found.failed and span is not None and span.is_recording():
+            span.set_status(_ERROR)
+        self._attributes = found.attributes
+        if self.parts.conventions.captures_response:
+            self._attributes = {**found.attributes, **self.parts.conventions.response(headers)}
+        if isinstance(span, RecordedSpan) and span.collected and span.is_recording():
+            span.set_attributes(self._attributes)
+
+    def attributes(self) -> dict[str, Any]:
+        """The span's attributes, as far as they are known by now."""
+        return {**self.parts.conventions.request(self._environ, self._rule), **self._attributes}
+
+    def encoded(self) -> bytes | None:
+        """The same as fields of an OTLP span, where that is known without collecting them."""
+        first = self.parts.conventions.encoded(self._environ, self._rule)
+        if first is None or self.parts.conventions.captures_response:
+            return None
+        return first + self._outcome.encoded
+
+    def measure(self) -> None:
+        """The application has returned: its duration, with the span as exemplar where it will be found."""
+        if self.span is None:
+            return
+        labels = (self.method, self._route, self._outcome.label)
+        self.parts.metrics.answered(labels, time.perf_counter() - self._began, self._exemplar())
+
+    def _exemplar(self) -> dict[str, str] | None:
+        """Trace and span where they will be found: recorded here, and sampled or kept."""
+        ids, span = self.ids, self.span
+        if ids is None or span is None or span.get_span_context().is_remote or not promised(span):
+            return None
+        return {"trace_id": ids[0], "span_id": ids[1]}
+
+
+def install(app: Flask, parts: Parts, compiled: bool) -> Callable[[], None]:
+    """Instrument `app`; call it once its extensions exist. Answers the function that undoes it."""
+    inner = app.wsgi_app
+    layer, around, after = speedups.incoming() if compiled else (Incoming, dispatched, torn_down)
+    app.wsgi_app = layer(inner, parts)  # type: ignore[method-assign]
+    # Called once the route is matched, before the first `before_request` function: what that answers itself
+    # is a request too.
+    undispatched = exceptions.replace(app, "full_dispatch_request", around)
+    untorn = exceptions.replace(app, "do_teardown_request", after)
+    watched = exceptions.watch(app)
+
+    def undo() -> None:
+        watched()
+        untorn()
+        undispatched()
+        app.wsgi_app = inner  # type: ignore[method-assign]
+
+    return undo
+
+
+_context = flask.globals._cv_request.get  # not by a proxy
+
+
+def dispatched(dispatch: Callable[[], Response]) -> Response:
+    """A request from the first function that is called for it."""
+    context = _context()
+    asked = context.request
+    request: Request | None = asked.environ.get(KEY)
+    if request is None or request.span is not None or request.excluded:
+        return dispatch()
+    excluded = request.parts.conventions.excluded
+    if excluded is not None and excluded.url_disabled(asked.url):
+        request.excluded = True
+    else:
+        request.begin(asked.url_rule, id(context))
+    response = dispatch()
+    request.plain = response.is_sequence and not response._on_close
+    return response
+
+
+def torn_down(tear_down: Callable[..., None], *error: BaseException | None) -> None:
+    """A request to the last function that is called for it."""
+    try:
+        tear_down(*error)
+    finally:
+        context = _context()
+        request: Request | None = context.request.environ.get(KEY)
+        if request is not None:
+            request.end(error[0] if error else sys.exc_info()[1], id(context))

@@ -1,0 +1,1 @@
+"""Every log record of the process as one line on stdout."""

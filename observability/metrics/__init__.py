@@ -1,0 +1,1 @@
+"""Metric families, their exposition, and one `/metrics` for several worker processes."""

@@ -1,0 +1,1 @@
+"""The server of a service and its worker processes."""

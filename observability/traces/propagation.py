@@ -1,0 +1,96 @@
+"""How a trace travels: the headers in and out.
+
+W3C Trace Context and Baggage by default; B3 in its single-header and multi-header forms, which a mesh
+with Spring Cloud Sleuth or Zipkin speaks. What arrives in any configured form is understood, and what
+leaves carries all of them. `traceresponse` (W3C Trace Context level 2, draft) answers with the trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from opentelemetry import propagate, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context
+from opentelemetry.instrumentation.wsgi import wsgi_getter
+from opentelemetry.propagators.b3 import B3MultiFormat, B3SingleFormat
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from observability.traces.local_trace import promised
+
+TRACE_RESPONSE = "traceresponse"
+
+
+def propagator(names: Sequence[str]) -> TextMapPropagator:
+    """The propagator of the `OTEL_PROPAGATORS` names; `none` passes nothing on."""
+    known: dict[str, type[TextMapPropagator]] = {
+        "tracecontext": TraceContextTextMapPropagator,
+        "baggage": W3CBaggagePropagator,
+        "b3": B3SingleFormat,
+        "b3multi": B3MultiFormat,
+    }
+    chosen = [known[name]() for name in names if name != "none"]
+    return Chosen(chosen) if chosen else _Nothing()
+
+
+class Chosen(CompositePropagator):
+    """The chosen propagators, and the headers that they read as a WSGI server names them."""
+
+    def __init__(self, chosen: Sequence[TextMapPropagator]) -> None:
+        super().__init__(chosen)
+        names = set(self.fields)
+        if any(isinstance(one, B3MultiFormat) for one in chosen):  # each of the two reads both
+            names |= B3MultiFormat().fields | B3SingleFormat().fields
+        self.headers = tuple("HTTP_" + name.upper().replace("-", "_") for name in sorted(names))
+
+
+class _Nothing(TextMapPropagator):
+    """Passes nothing on. A composite of none answers no context at all, which breaks who attaches it."""
+
+    def extract(self, carrier: Any, context: Context | None = None, getter: Any = None) -> Context:
+        return Context() if context is None else context
+
+    def inject(self, carrier: Any, context: Context | None = None, setter: Any = None) -> None:
+        """Leaves the carrier as it is."""
+
+    @property
+    def fields(self) -> set[str]:
+        return set()
+
+
+def install(names: Sequence[str]) -> TextMapPropagator:
+    """Make the named propagators the process's own; answers what was there before."""
+    before = propagate.get_global_textmap()
+    propagate.set_global_textmap(propagator(names))
+    return before
+
+
+def extract(environ: dict[str, Any]) -> Context:
+    """The context that a WSGI request brings along; an empty one where it brings none of the headers."""
+    textmap = propagate.get_global_textmap()
+    if isinstance(textmap, Chosen) and not any(map(environ.__contains__, textmap.headers)):
+        return Context()
+    return textmap.extract(environ, getter=wsgi_getter)
+
+
+def identity(span: trace.Span) -> tuple[str, str] | None:
+    """Trace id and span id of `span` as hexadecimal digits, or None where it has no valid identity."""
+    trace_id, span_id, _, _, _, valid = span.get_span_context()
+    return (trace_id.to_bytes(16, "big").hex(), span_id.to_bytes(8, "big").hex()) if valid else None
+
+
+def traceresponse(span: trace.Span, ids: tuple[str, str]) -> str:
+    """The value of a `traceresponse` header for `span`, of which `ids` is the identity.
+
+    Its sampled flag says that the span will be found: it was sampled, or is certain to be kept.
+    """
+    return f"00-{ids[0]}-{ids[1]}-{span.get_span_context().trace_flags & 0xFF | promised(span):02x}"
+
+
+def current_trace_id() -> str | None:
+    """The trace id of the current context as 32 hexadecimal digits, or None outside a trace."""
+    context = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else None

@@ -1,0 +1,1 @@
+"""Faults that the example services can be asked to have, switched by OpenFeature flags."""
