@@ -176,3 +176,5 @@ include tests/integration/tools.mk
 include tests/search_server/tools.mk
 
 include dashboards/recordings.mk
+include docs/docs.mk
+include .github/checks.mk

@@ -1,0 +1,21 @@
+# What holds the workflows, and what a release is made of.
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+GRYPE := github.com/anchore/grype/cmd/grype@v0.121.3
+
+.PHONY: lint-workflows hooks scan-images
+# Checks of the workflows, of GitLab's pipeline and of Renovate's settings (needs Go)
+lint-workflows: $(VENV)/.dev
+	@command -v go >/dev/null || { echo "make: Go is needed to build actionlint (Debian: apt-get install golang)" >&2; exit 1; }
+	go run $(ACTIONLINT)
+	$(BIN)/zizmor --quiet --offline .github/workflows
+	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.renovate renovate.json
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+
+hooks: $(VENV)/.dev ## Let git run the linters before each commit and push
+	$(BIN)/pre-commit install
+
+# Known vulnerabilities in what `make sbom` wrote down; a fixable one of high severity fails (needs Go, and the
+# network for the list of vulnerabilities)
+scan-images:
+	@for sbom in .dashcam/sbom/*.cdx.json; do go run $(GRYPE) "sbom:$$sbom" --fail-on high --only-fixed || exit 1; done

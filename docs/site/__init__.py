@@ -1,0 +1,1 @@
+"""The documentation site: `make docs` stages the repository's pages and what the code says of itself."""
