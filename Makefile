@@ -177,4 +177,5 @@ include tests/search_server/tools.mk
 
 include dashboards/recordings.mk
 include docs/docs.mk
+include tests/walks/tools.mk
 include .github/checks.mk

@@ -1,0 +1,74 @@
+"""Workflows run the parts of `.ci/run` and nothing that it does not run; a part that has grown is said."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import re
+import subprocess
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+CHECKING = [ROOT / ".github/workflows/ci.yml", ROOT / ".github/workflows/nightly.yml"]
+PREPARATION = re.compile(
+    r"git config --global --add safe\.directory .*|apt-get update( && apt-get install .*)?"
+)
+
+
+def parts() -> set[str]:
+    listed = subprocess.run([ROOT / ".ci/run", "--list"], check=True, capture_output=True, text=True).stdout
+    return set(listed.split())
+
+
+def jobs(workflow: Path) -> list[Any]:
+    return list(yaml.safe_load(workflow.read_text())["jobs"].values())
+
+
+def commands(job: Any) -> list[str]:
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+def named(job: Any) -> set[str]:
+    matrix = job.get("strategy", {}).get("matrix", {}).get("part", [])
+    words = {
+        word for command in commands(job) if command.startswith(".ci/run ") for word in command.split()[1:]
+    }
+    return (words - {'"$PART"'}) | set(matrix)
+
+
+@pytest.mark.parametrize("workflow", CHECKING, ids=lambda path: path.name)
+def test_a_workflow_runs_parts_and_what_prepares_the_machine(workflow: Path) -> None:
+    for job in jobs(workflow):
+        for command in commands(job):
+            assert re.fullmatch(r'\.ci/run ("\$PART"|[a-z0-9 -]+)', command) or PREPARATION.fullmatch(command)
+        assert named(job) <= parts()
+
+
+def test_every_part_runs_in_some_workflow_of_github_and_in_gitlab() -> None:
+    assert {name for workflow in CHECKING for job in jobs(workflow) for name in named(job)} == parts()
+    gitlab = (ROOT / ".gitlab-ci.yml").read_text()
+    assert not [part for part in parts() if not re.search(rf"[ \[,]{part}[ \],\n]", gitlab)]
+
+
+def test_a_part_that_does_not_exist_is_refused() -> None:
+    done = subprocess.run([ROOT / ".ci/run", "nothing"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "there is no part nothing" in done.stderr
+
+
+@pytest.fixture
+def times() -> ModuleType:
+    loader = importlib.machinery.SourceFileLoader("ci_times", str(ROOT / ".ci/times"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("ci_times", loader))  # type: ignore[arg-type]
+    loader.exec_module(module)
+    return module
+
+
+def test_a_part_that_has_grown_by_a_quarter_is_marked(times: ModuleType) -> None:
+    lines = times.table({"test": 130, "docs": 12, "k8s": 101, "new": 5}, {"test": 100, "docs": 5, "k8s": 100})
+    assert [line.split()[0] for line in lines if "grown by a quarter" in line] == ["test"]
