@@ -112,13 +112,17 @@ lint: $(VENV)/.dev ## ruff, the walls between the parts, and mypy
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-.PHONY: dashboards check-generated dashboards-preview docs-configuration bench-servers bench-backend bench-console screenshots
+.PHONY: dashboards telemetry-schema check-generated dashboards-preview docs-configuration bench-servers bench-backend bench-console screenshots
 
 dashboards: $(VENV)/.dev ## Write dashboards/generated from its sources
 	$(BIN)/python -m dashboards.src
 
-check-generated: $(VENV)/.dev ## Fail when dashboards/generated is not what its sources give
+check-generated: $(VENV)/.dev ## Fail when a generated file is not what its sources give
 	$(BIN)/python -m dashboards.src --check
+	$(BIN)/python -m telemetry_schema --check
+
+telemetry-schema: $(VENV)/.dev ## Write telemetry_schema/registry from what the code declares
+	$(BIN)/python -m telemetry_schema
 
 dashboards-preview: $(VENV)/.run ## Draw the dashboards from the running stack's data, as pages in .dashcam/dashboards
 	@$(BIN)/python -m dashboards.preview

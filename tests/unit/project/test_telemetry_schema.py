@@ -1,0 +1,44 @@
+"""The registry for Weaver says what the code declares, in OpenTelemetry's names."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from observability import schema
+from observability.metrics import prometheus_name
+from telemetry_schema import conventions, registry
+
+FILES = registry.files("1.2.3")
+GROUPS = {group["id"]: group for text in FILES.values() for group in yaml.safe_load(text).get("groups", ())}
+
+
+@pytest.mark.parametrize("metric", schema.METRICS, ids=lambda metric: metric.name)
+def test_the_prometheus_name_follows_from_the_name_in_the_registry(metric: schema.Metric) -> None:
+    group = GROUPS[f"metric.{registry.metric_name(metric)}"]
+    assert prometheus_name(group["metric_name"], metric.unit) == metric.name
+    assert [each["ref"].replace(".", "_") for each in group.get("attributes", ())] == list(metric.labels)
+
+
+def test_every_reference_is_defined_by_the_conventions_or_here() -> None:
+    ours = {each["id"]: each for each in GROUPS["registry.dashcam"]["attributes"]}
+    referred = {
+        each["ref"] for group in GROUPS.values() for each in group.get("attributes", ()) if "ref" in each
+    }
+    assert not referred - set(conventions.attributes()) - set(ours)
+    assert not set(ours) & set(conventions.attributes())
+    assert not [name for name, each in ours.items() if not each["brief"]], (
+        "say in LABELS_OF_OURS what it means"
+    )
+
+
+def test_what_the_conventions_call_stable_is_stable() -> None:
+    assert GROUPS["metric.http.server.request.duration"]["stability"] == "stable"
+    assert GROUPS["metric.http.server.active_requests"]["stability"] == "development"
+    assert GROUPS["metric.http.server.active_requests"]["instrument"] == "updowncounter"
+
+
+def test_the_manifest_names_the_version_and_the_conventions_it_builds_on() -> None:
+    manifest = yaml.safe_load(FILES["manifest.yaml"])
+    assert manifest["schema_url"].endswith("/1.2.3")
+    assert manifest["dependencies"][0]["schema_url"].endswith(f"/v{conventions.VERSION}")
