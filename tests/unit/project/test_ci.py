@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
 import re
 import subprocess
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
+from unit.project.scripts import ROOT, loaded
 
-ROOT = Path(__file__).resolve().parents[3]
 CHECKING = [ROOT / ".github/workflows/ci.yml", ROOT / ".github/workflows/nightly.yml"]
 PREPARATION = re.compile(
     r"git config --global --add safe\.directory .*|apt-get update( && apt-get install .*)?"
@@ -61,14 +58,8 @@ def test_a_part_that_does_not_exist_is_refused() -> None:
     assert "there is no part nothing" in done.stderr
 
 
-@pytest.fixture
-def times() -> ModuleType:
-    loader = importlib.machinery.SourceFileLoader("ci_times", str(ROOT / ".ci/times"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("ci_times", loader))  # type: ignore[arg-type]
-    loader.exec_module(module)
-    return module
-
-
-def test_a_part_that_has_grown_by_a_quarter_is_marked(times: ModuleType) -> None:
-    lines = times.table({"test": 130, "docs": 12, "k8s": 101, "new": 5}, {"test": 100, "docs": 5, "k8s": 100})
+def test_a_part_that_has_grown_by_a_quarter_is_marked() -> None:
+    lines = loaded("times").table(
+        {"test": 130, "docs": 12, "k8s": 101, "new": 5}, {"test": 100, "docs": 5, "k8s": 100}
+    )
     assert [line.split()[0] for line in lines if "grown by a quarter" in line] == ["test"]
