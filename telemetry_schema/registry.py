@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from observability import schema
-from observability.metrics import prometheus_name
+from observability.metrics.meters import prometheus_name
 from telemetry_schema import conventions
 
 HEADER = "# Generated from the code by `make telemetry-schema`; a check compares. Do not edit it by hand.\n"

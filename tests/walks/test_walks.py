@@ -11,8 +11,8 @@ from walks.checkout import environ
 from walks.walking import Shell, steps, walk
 from watchdog import Watchdog
 
-from observability.stack.ports import free_ports
-from observability.stack.settings import Settings
+from dashcam.stack.ports import free_ports
+from dashcam.stack.settings import Settings
 
 PAGES = ("README.md", "docs/tutorial.md", "docs/msa-drawbacks.md", "docs/how-to/own-service.md")
 

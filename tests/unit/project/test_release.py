@@ -19,7 +19,7 @@ def repository(tmp_path: Path) -> Path:
         "services/car/openapi.yaml": "openapi: 3.1.0\ninfo:\n  version: 1.2.3\n",
         "services/car/Dockerfile": "ARG VERSION=1.2.3\n",
         "k8s/base/services/car/deployment.yaml": "          image: dashcam/car:1.2.3\n",
-        "CHANGELOG.md": "# Changelog\n\n## Unreleased\n\n## 1.2.3 - a day\n\n### Added\n- a thing\n## 1.2.2\n",
+        "CHANGELOG.md": "# Changelog\n\n## Unreleased\n\n## 1.2.3 - a day\n\n### Added\n- a\n## 1.2.2\n",
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -51,6 +51,6 @@ def test_a_tag_must_be_that_of_the_version(repository: Path) -> None:
 
 
 def test_the_notes_are_the_section_of_the_changelog(repository: Path) -> None:
-    assert release.notes(repository, "v1.2.3") == "### Added\n- a thing\n"
+    assert release.notes(repository, "v1.2.3") == "### Added\n- a\n"
     with pytest.raises(release.ReleaseError, match=r"no section 1\.2\.4"):
         release.notes(repository, "v1.2.4")

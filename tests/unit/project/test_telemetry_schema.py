@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from observability import schema
-from observability.metrics import prometheus_name
+from observability.metrics.meters import prometheus_name
 from telemetry_schema import conventions, registry
 
 FILES = registry.files("1.2.3")
