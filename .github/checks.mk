@@ -19,3 +19,17 @@ hooks: $(VENV)/.dev ## Let git run the linters before each commit and push
 # network for the list of vulnerabilities)
 scan-images:
 	@for sbom in .dashcam/sbom/*.cdx.json; do go run $(GRYPE) "sbom:$$sbom" --fail-on high --only-fixed || exit 1; done
+
+.PHONY: dist
+# Wheels and sdists of both distributions in dist/, and what a release asks of the version and the changelog
+dist: $(VENV)/.dev
+	rm -rf dist
+	$(UV) build --quiet --no-build-isolation --out-dir dist observability
+	$(UV) build --quiet --no-build-isolation --out-dir dist dashcam
+	.ci/release check
+	@ls dist
+
+.PHONY: services
+# Their names, for scripts
+services:
+	@echo $(SERVICES)

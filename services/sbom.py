@@ -1,6 +1,6 @@
 """`make sbom`: what is in an image, asked of the image itself, as a CycloneDX 1.6 page (ECMA-424).
 
-    python services/sbom.py podman dashcam/car:0.1.0 > car.cdx.json
+    python services/sbom.py podman dashcam/car:0.2.0 > car.cdx.json
 
 The packages of Python come from the environment that the service runs in, those of Debian from the base's own
 list. A base without dpkg adds none, and its maker's page has to be added.

@@ -1,3 +1,3 @@
 """`web`: the server-rendered pages of the catalogue. It asks `car` for everything it shows."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"

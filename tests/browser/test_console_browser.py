@@ -16,6 +16,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from services.car import VERSION
 from tests.local.conftest import RunningStack, running
 from tests.polling import until
 
@@ -125,7 +126,7 @@ def test_from_the_overview_to_the_failing_trace_its_lines_its_metric_and_back(
     page = new_page()
     page.goto(stack.console)
     row = page.get_by_role("region", name="Services").get_by_role("row", name=re.compile("^car"))
-    expect(row).to_contain_text("0.1.0")
+    expect(row).to_contain_text(VERSION)
     row.get_by_role("link", name=re.compile("%$")).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Traces of car")
     page.locator(".trace-row.failed .trace-name").first.click()

@@ -12,6 +12,7 @@ import pytest
 from polling import until
 
 from dashcam.cluster.kubectl import NAMESPACE
+from services.web import VERSION
 
 if TYPE_CHECKING:
     from conftest import Cluster
@@ -239,7 +240,7 @@ def _load_pod() -> dict[str, Any]:
             "containers": [
                 {
                     "name": "load",
-                    "image": "dashcam/web:0.1.0",
+                    "image": f"dashcam/web:{VERSION}",
                     "command": ["/opt/venv/bin/python", "-c", LOAD, "120"],
                     "securityContext": {
                         "allowPrivilegeEscalation": False,
