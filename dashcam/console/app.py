@@ -14,6 +14,7 @@ from dashcam.console import filters
 from dashcam.console.gather import Gatherer
 from dashcam.console.parameters import BadParameter
 from dashcam.console.settings import ConsoleSettings
+from dashcam.host_guard import HostGuard
 from dashcam.sources import SourceError, Sources, connect
 from dashcam.sources.switches import SwitchSettings
 from observability.settings import from_environ
@@ -101,8 +102,10 @@ def create_app(
     faults: SwitchSettings | None = None,
 ) -> Flask:
     """An application of the console alone, against sources elsewhere."""
+    settings = settings or from_environ(ConsoleSettings)
     app = Flask("dashcam.console", static_folder=None)
     register(app, settings, sources, faults)
+    app.wsgi_app = HostGuard(app.wsgi_app, settings.host, settings.allowed_hosts)  # type: ignore[method-assign]
     return app
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from dashcam.host_guard import further_names
 from dashcam.sources.settings import SourceSettings
 from observability.settings import between, setting
 
@@ -14,6 +15,7 @@ class ConsoleSettings(SourceSettings):
     """Where the console listens, which sources it asks and what it serves."""
 
     host: str = setting("CONSOLE_HOST", "127.0.0.1", help="Address that `dashcam console` listens on.")
+    allowed_hosts: tuple[str, ...] = further_names()
     threads: int = setting(
         "CONSOLE_THREADS", 8, check=between(2, 64), help="Threads of `dashcam console` that answer pages."
     )

@@ -214,13 +214,14 @@ def _metrics(settings: Settings) -> list[Program]:
             "prometheus",
             BACKEND,
             (
+                *_guarded(settings.prometheus_port),
                 _binary(PROMETHEUS),
                 f"--config.file={state / 'prometheus' / 'prometheus.yml'}",
                 f"--storage.tsdb.path={state / 'prometheus' / 'data'}",
                 f"--storage.tsdb.retention.time={settings.prometheus_retention_time}",
                 f"--storage.tsdb.retention.size={settings.prometheus_retention_size}",
-                f"--web.listen-address={LOOPBACK}:{settings.prometheus_port}",
                 f"--web.external-url={url(settings.prometheus_port)}",
+                "--web.cors.origin=^$",  # no other origin; unless told it allows them all
                 "--enable-feature=exemplar-storage",
             ),
             ready=url(settings.prometheus_port, "/-/ready"),
@@ -231,10 +232,10 @@ def _metrics(settings: Settings) -> list[Program]:
             "alertmanager",
             BACKEND,
             (
+                *_guarded(settings.alertmanager_port),
                 _binary(ALERTMANAGER),
                 f"--config.file={state / 'alertmanager' / 'alertmanager.yml'}",
                 f"--storage.path={state / 'alertmanager' / 'data'}",
-                f"--web.listen-address={LOOPBACK}:{settings.alertmanager_port}",
                 f"--web.external-url={url(settings.alertmanager_port)}",
                 "--cluster.listen-address=",  # alone: else it listens on all addresses
             ),
@@ -243,6 +244,12 @@ def _metrics(settings: Settings) -> list[Program]:
             about="alerts",
         ),
     ]
+
+
+def _guarded(port: int) -> tuple[str, ...]:
+    """What stands before the command of a program that itself answers to any Host and any origin."""
+    module = "dashcam.stack.guarded_program"
+    return (sys.executable, "-m", module, "--listen", f"{LOOPBACK}:{port}", "--")
 
 
 def _traffic(settings: Settings, parts: list[Program]) -> Program:

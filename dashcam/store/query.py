@@ -7,13 +7,13 @@ elsewhere can reach it by pointing its own name at 127.0.0.1.
 
 from __future__ import annotations
 
-import ipaddress
 import time
 
 import orjson
 from flask import Flask, Response, g, request
 from prometheus_client.exposition import choose_encoder
 
+from dashcam.host_guard import HostGuard
 from dashcam.store.api_jaeger import JaegerApi
 from dashcam.store.api_logs import LogsApi
 from dashcam.store.api_v3 import ApiV3
@@ -31,7 +31,7 @@ def create_app(settings: LocalSettings | None = None) -> Flask:
     app = Flask("dashcam.store.query", static_folder=None)
     reader = Reader(settings.database)
     metrics = QueryMetrics()
-    _guard(app)
+    app.wsgi_app = HostGuard(app.wsgi_app, settings.host, settings.allowed_hosts)  # type: ignore[method-assign]
     _measure(app, metrics)
     if settings.jaeger_url:
         app.register_blueprint(PassOn(settings.jaeger_url).blueprint())
@@ -53,29 +53,6 @@ def create_app(settings: LocalSettings | None = None) -> Flask:
         return Response(orjson.dumps(body), 503, {"Retry-After": "1"}, content_type="application/json")
 
     return app
-
-
-def is_local(host: str) -> bool:
-    """Whether a Host header names this machine: localhost, a loopback address, with or without a port."""
-    name = host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
-    if name.lower().rstrip(".") == "localhost" or name.lower().endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
-def _guard(app: Flask) -> None:
-    @app.before_request
-    def refuse_foreign_names() -> Response | None:
-        if is_local(request.environ.get("HTTP_HOST", "localhost")):
-            return None
-        return Response(
-            f"Host {request.environ['HTTP_HOST']!r} is not this machine; use http://localhost\n",
-            421,
-            content_type="text/plain; charset=utf-8",
-        )
 
 
 def _measure(app: Flask, metrics: QueryMetrics) -> None:

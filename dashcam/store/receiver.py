@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 
+from dashcam.host_guard import HostGuard
 from dashcam.store.http_server import HttpServer
 from dashcam.store.intake import Intake
 from dashcam.store.no_otlp import NoGrpc, without_otlp
@@ -102,7 +103,9 @@ class Receiver:
         if settings.takes_otlp:
             self._grpc = OtlpGrpc(intake, settings.host, settings.otlp_grpc_port, max_bytes)
         self._http = HttpServer(
-            otlp if settings.takes_otlp else without_otlp(otlp),
+            HostGuard(
+                otlp if settings.takes_otlp else without_otlp(otlp), settings.host, settings.allowed_hosts
+            ),
             host=settings.host,
             port=settings.otlp_http_port,
             threads=_HTTP_THREADS,

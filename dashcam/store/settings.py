@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from dashcam.host_guard import further_names
 from observability.settings import PORT, between, setting
 
 MIB = 1024 * 1024
@@ -28,6 +29,7 @@ class LocalSettings:
     host: str = setting(
         "DASHCAM_BACKEND_HOST", "127.0.0.1", help="Address the embedded backend listens on; loopback only."
     )
+    allowed_hosts: tuple[str, ...] = further_names()
     otlp_grpc_port: int = setting("OTLP_GRPC_PORT", 4317, check=PORT, help="Port of OTLP over gRPC.")
     otlp_http_port: int = setting(
         "OTLP_HTTP_PORT", 4318, check=PORT, help="Port of OTLP over HTTP, and of the receiver's own metrics."

@@ -9,7 +9,6 @@ that is not this machine's, which a page from elsewhere can give to 127.0.0.1.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 
 from dashcam.console.app import console
+from dashcam.host_guard import is_local
 from dashcam.sources.switches import BadFlags, Switches, UnknownFault
 
 COOKIE = "dashcam_faults"
@@ -84,18 +84,9 @@ def _foreign() -> str:
         return "The form was sent by another page."
     if origin is not None and urlsplit(origin).netloc != request.host:
         return "The form was sent by another page."
-    if not _this_machine(urlsplit(f"//{request.host}").hostname or ""):
+    if not is_local(request.host):
         return f"{request.host} is not a name of this machine: use http://localhost."
     return ""
-
-
-def _this_machine(name: str) -> bool:
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _message(title: str, problem: str, status: int) -> tuple[Response, int]:

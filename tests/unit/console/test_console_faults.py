@@ -90,7 +90,9 @@ def test_a_form_without_the_cookie_switches_nothing(page: FlaskClient, file: Pat
     assert not file.exists()
 
 
-def test_under_a_name_that_is_not_this_machines_nothing_is_switched(page: FlaskClient, file: Path) -> None:
+def test_under_a_name_that_is_not_this_machines_nothing_is_switched(file: Path) -> None:
+    settings = ConsoleSettings(allowed_hosts=("rebound.example",))
+    page = create_app(settings, recorded.sources(), FaultSettings(str(file))).test_client()
     there = {"base_url": "http://rebound.example:16686"}
     token = re.search(r'name="token" value="([^"]+)"', page.get("/faults", **there).text)
     assert token

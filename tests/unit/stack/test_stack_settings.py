@@ -171,11 +171,15 @@ def test_every_listening_part_is_told_to_listen_on_loopback() -> None:
     settings = read({})
     by_name = {program.name: program for program in programs.programs(settings)}
 
-    assert "--web.listen-address=127.0.0.1:9090" in by_name["prometheus"].command
-    assert "--web.listen-address=127.0.0.1:9093" in by_name["alertmanager"].command
+    assert _follows(by_name["prometheus"].command, "--listen") == "127.0.0.1:9090"
+    assert _follows(by_name["alertmanager"].command, "--listen") == "127.0.0.1:9093"
     assert "--cluster.listen-address=" in by_name["alertmanager"].command
     common = programs.common_environ(settings)
     assert common["HOST"] == common["OTEL_EXPORTER_PROMETHEUS_HOST"] == "127.0.0.1"
+
+
+def _follows(command: tuple[str, ...], option: str) -> str:
+    return command[command.index(option) + 1]
 
 
 def test_a_program_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
