@@ -29,6 +29,7 @@ COMMANDS = {
     "logs": "dashcam.cli.logs:logs",
     "metrics": "dashcam.cli.metrics:metrics",
     "open": "dashcam.cli.links:open_",
+    "run": "dashcam.cli.run:run",
     "services": "dashcam.cli.services:services",
     "trace": "dashcam.cli.traces:trace",
     "traces": "dashcam.cli.traces:traces",

@@ -31,7 +31,7 @@ def up() -> None:
     """
     signal.signal(signal.SIGTERM, _interrupted)
     began = time.monotonic()
-    with _failures_told():
+    with failures_told():
         asked = read()
         explicit = frozenset(name for name in asked.as_environ() if os.environ.get(name))
         settings = lifecycle.up(asked, click.echo, explicit=explicit - {"DASHCAM_STATE_DIR"})
@@ -48,7 +48,7 @@ def up() -> None:
 @click.command()
 def down() -> None:
     """End everything that `dashcam up` started, and nothing else."""
-    with _failures_told():
+    with failures_told():
         settings = read()
         click.echo("ended" if lifecycle.down(settings, click.echo) else "nothing was up")
 
@@ -57,7 +57,7 @@ def down() -> None:
 @click.argument("part")
 def stop(part: str) -> None:
     """End one PART of the running stack, such as `minus`, to see what its absence does."""
-    with _failures_told():
+    with failures_told():
         ended = lifecycle.stop_part(read(), part, click.echo)
     click.echo(
         f"{part} ended; `dashcam start {part}` starts it again" if ended else f"{part} was not running"
@@ -68,7 +68,7 @@ def stop(part: str) -> None:
 @click.argument("part")
 def start(part: str) -> None:
     """Start one PART of the stack again and wait until it is ready."""
-    with _failures_told():
+    with failures_told():
         if not lifecycle.start_part(read(), part, click.echo):
             click.echo(f"{part} is running")
 
@@ -84,7 +84,7 @@ def status(context: click.Context, as_json: bool) -> None:
       dashcam status
       dashcam status --json | jq -r '.parts[] | select(.ready | not).name'
     """
-    with _failures_told():
+    with failures_told():
         found = lifecycle.status(read())
     click.echo(_as_json(found) if as_json else _as_text(found))
     context.exit(0 if found.ready else 1)
@@ -120,7 +120,7 @@ def _age(seconds: float) -> str:
 
 
 @contextmanager
-def _failures_told() -> Iterator[None]:
+def failures_told() -> Iterator[None]:
     """A failure that the user can do something about is a message, not a traceback."""
     try:
         yield

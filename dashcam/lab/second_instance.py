@@ -6,7 +6,6 @@ the same way, and has traffic of its own: what a balancer in front of both would
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dashcam.sources.switches import Switches
-from dashcam.stack import readiness
+from dashcam.stack import readiness, scrape_targets
 from dashcam.stack.ports import LOOPBACK, free_ports
 from dashcam.stack.programs import SERVICES, TRAFFIC, Program, url
 from dashcam.stack.settings import Settings
@@ -109,10 +108,7 @@ def _added(supervisor: Supervisor, program: Program) -> Iterator[None]:
 @contextmanager
 def _scraped(state_dir: Path, name: str, job: str, admin: int) -> Iterator[None]:
     """Let Prometheus scrape the admin port, by a file that it looks for."""
-    path = state_dir / "prometheus" / "targets" / f"{name}.json"
-    written = path.with_suffix(".new")
-    written.write_text(json.dumps([{"targets": [f"{LOOPBACK}:{admin}"], "labels": {"job": job}}]))
-    written.replace(path)  # whole: a half of it would be an error in Prometheus' log
+    path = scrape_targets.write(state_dir, name, [(job, [f"{LOOPBACK}:{admin}"])])
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ import psutil
 from dashcam.stack import ownership, readiness, state
 from dashcam.stack.ports import choose_free, unusable
 from dashcam.stack.programs import Program, common_environ, programs, write_configurations
-from dashcam.stack.settings import Settings
+from dashcam.stack.settings import Settings, read
 from dashcam.stack.supervision import Process, Supervisor, SupervisorError
 
 POLL_SECONDS = 0.1
@@ -120,6 +120,20 @@ def start_part(settings: Settings, name: str, say: Say = print, *, plan: Plan = 
         parts = [part for part in plan(running) if part.name == name]
         _wait(supervisor, parts, running.start_timeout, say)
         return True
+
+
+def running_settings() -> Settings:
+    """The settings of the stack that is up. Raises StackError where none is."""
+    settings = state.recorded_settings(read())
+    if not Supervisor(settings.state_dir).running():
+        raise StackError("nothing is up; `make up` starts it")
+    return settings
+
+
+def refuse_part_name(settings: Settings, name: str) -> None:
+    """Raise StackError where a part of the stack has this name: its lines would be mixed with the part's."""
+    if name in Supervisor(settings.state_dir).processes():
+        raise StackError(f"{name!r} is a part of the stack: give another name with --name")
 
 
 def _part_named(supervisor: Supervisor, name: str) -> Process:

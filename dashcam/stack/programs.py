@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
-from dashcam.stack import jaeger, tools
+from dashcam.stack import jaeger, scrape_targets, tools
 from dashcam.stack.prerequisites import ALERTMANAGER, PROMETHEUS, Need
 from dashcam.stack.settings import JAEGER, ROOT, Settings
 from observability.server.serve import ServerSettings
@@ -90,10 +90,7 @@ def write_configurations(settings: Settings) -> None:
         rules=json.dumps(rules, ensure_ascii=False),
     )
     _write(settings.state_dir / "prometheus" / "prometheus.yml", filled)
-    further = settings.state_dir / "prometheus" / "targets"
-    further.mkdir(exist_ok=True)
-    for old in further.glob("*.json"):
-        old.unlink()  # of a run that was killed
+    scrape_targets.prepare(settings.state_dir)
     generated = ROOT / "dashboards" / "generated" / "alertmanager.yml"
     routing = generated if generated.exists() else HERE / "alertmanager.yml"
     _write(settings.state_dir / "alertmanager" / "alertmanager.yml", routing.read_text())
@@ -103,11 +100,8 @@ def write_configurations(settings: Settings) -> None:
             "collector": (settings.collector_metrics_port, settings.collector_spans_port),
             "jaeger": (settings.jaeger_metrics_port,),
         }
-        targets = [
-            {"targets": [jaeger.at(port) for port in each], "labels": {"job": job}}
-            for job, each in ports.items()
-        ]
-        _write(further / "jaeger.json", json.dumps(targets))
+        groups = [(job, [jaeger.at(port) for port in each]) for job, each in ports.items()]
+        scrape_targets.write(settings.state_dir, "jaeger", groups)
 
 
 def _write(path: Path, text: str) -> None:

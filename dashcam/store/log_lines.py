@@ -1,8 +1,9 @@
 """A log line to a record: what is read of it, and what becomes of a line that is not JSON.
 
-A line that is a JSON object keeps every field. Only what is missing is added: `timestamp` (when the
-line was read), `service` (from the file's name). Any other line becomes the `message` of a record
-without severity. Bytes that are not UTF-8 are replaced by U+FFFD.
+A line that is a JSON object keeps every field; where other loggers name the time, the message, the severity
+or the trace otherwise, they are found under our names (`foreign_fields`). What is still missing is added:
+`timestamp` (when the line was read), `service` (from the file's name). Any other line becomes the `message`
+of a record, with what can be read of it (`plain_lines`). Bytes that are not UTF-8 are replaced by U+FFFD.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from dashcam.store import foreign_fields, plain_lines
 from dashcam.store.records import LogRow
 
 LEVELS = {
@@ -39,10 +41,20 @@ def parse_line(raw: bytes, service: str, now: int) -> LogRow:
     """The record of one line, which has no newline. `now` is in microseconds since the epoch."""
     if raw[:1] == b"{":
         try:
-            return record(orjson.loads(raw), service, now, raw)
+            fields = orjson.loads(raw)
+            if (inner := _of_container(fields)) is not None:
+                return parse_line(inner.encode(), service, to_microseconds(fields.get("time")) or now)
+            return record(fields, service, now, raw)
         except (orjson.JSONDecodeError, orjson.JSONEncodeError):
             pass
-    return record({"message": raw.decode(errors="replace")}, service, now)
+    return record(plain_lines.fields_of(raw.decode(errors="replace")), service, now)
+
+
+def _of_container(fields: dict[str, Any]) -> str | None:
+    """The line that a container engine has wrapped as `log`, `stream` and `time`; None for any other."""
+    if fields.keys() >= {"log", "stream", "time"} and len(fields) <= 4 and isinstance(fields["log"], str):
+        return fields["log"].rstrip("\r\n")
+    return None
 
 
 def is_json(raw: bytes) -> bool:
@@ -61,6 +73,11 @@ def record(fields: dict[str, Any], service: str, now: int, raw: bytes = b"\\") -
     search compares text as it is.
     """
     given = len(fields)
+    if not fields.keys() >= foreign_fields.FULL:
+        before = dict(fields)
+        foreign_fields.complete(fields)
+        if fields != before:
+            raw = b"\\"
     time = to_microseconds(fields.get("timestamp"))
     if time is None:
         if "timestamp" in fields:
@@ -75,8 +92,6 @@ def record(fields: dict[str, Any], service: str, now: int, raw: bytes = b"\\") -
         fields["service"] = service
         raw = b"\\"
     severity = fields.get("severity")
-    if severity is None and isinstance(fields.get("level"), str):
-        severity = fields["severity"] = fields["level"].upper()
     level = LEVELS.get(severity, LEVELS.get(severity.upper(), 0)) if isinstance(severity, str) else 0
     line = orjson.dumps(fields) if b"\\" in raw or len(fields) != given else raw
     return LogRow(time, level, service, _trace(fields.get("trace_id")), line)

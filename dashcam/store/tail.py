@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from dashcam.store.line_joining import joined
 from dashcam.store.log_lines import is_json, parse_line
 from dashcam.store.records import LogRow, TailState
 
@@ -213,7 +214,7 @@ class Tailer:
         if end >= 0:
             raw = _joined(prefix, data[:end]).split(b"\n")
             states.append(followed.state._replace(position=position + end + 1))
-            return Piece([self._row(line, followed.service, now) for line in raw if line.strip()], states)
+            return Piece([self._row(line, followed.service, now) for line in _records(raw)], states)
         if len(prefix) + len(data) > MAX_LINE:
             states.append(followed.state._replace(position=position + len(data), skipping=True))
             return Piece([self._row(prefix + data, followed.service, now)], states)
@@ -229,6 +230,13 @@ class Tailer:
         if len(raw) > MAX_LINE:
             raw = raw[:MAX_LINE] + CUT % MAX_LINE
         return parse_line(raw, service, now)
+
+
+def _records(lines: list[bytes]) -> Iterable[bytes]:
+    """What was read at once, with the lines of a stack trace as one."""
+    if all(line[:1] == b"{" for line in lines):
+        return lines
+    return (record for record in joined(line.rstrip(b"\r") for line in lines) if record.strip())
 
 
 def _joined(prefix: bytes, data: bytes) -> bytes:

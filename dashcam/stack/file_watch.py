@@ -1,0 +1,64 @@
+"""Whether the files of a program have changed, by looking."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+SECONDS = 1.0
+"""How far apart two looks are."""
+
+_SKIPPED = frozenset({"node_modules", "__pycache__", "venv", "env", "target", "build", "dist", "vendor"})
+_ENDINGS = (
+    *(
+        ".py",
+        ".js",
+        ".mjs",
+        ".cjs",
+        ".ts",
+        ".tsx",
+        ".jsx",
+        ".go",
+        ".java",
+        ".kt",
+        ".rs",
+        ".rb",
+        ".php",
+        ".cs",
+    ),
+    *(".html", ".css", ".json", ".toml", ".yaml", ".yml", ".ini", ".env", ".sql", ".jar"),
+)
+_MOST = 20_000
+"""Files looked at; a folder of more is too large to watch whole."""
+
+
+class Watched:
+    """The source files below a folder, without hidden folders and those that tools fill."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen = self._times()
+        self._looked = time.monotonic()
+
+    def changed(self) -> bool:
+        """Whether a file came, went or was written since the last call that looked."""
+        if time.monotonic() - self._looked < SECONDS:
+            return False
+        now = self._times()
+        changed = now != self._seen
+        self._seen, self._looked = now, time.monotonic()
+        return changed
+
+    def _times(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for folder, folders, files in os.walk(self._folder):
+            folders[:] = [name for name in folders if name not in _SKIPPED and not name.startswith(".")]
+            for name in files:
+                if name.endswith(_ENDINGS) and len(found) < _MOST:
+                    path = os.path.join(folder, name)
+                    try:
+                        found[path] = os.stat(path).st_mtime_ns
+                    except OSError:
+                        continue
+        return found
