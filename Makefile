@@ -106,9 +106,11 @@ test-unit: $(VENV)/.dev ## One folder of the tests; likewise test-contract, test
 test-unit test-contract test-local test-browser: test-%: $(VENV)/.dev
 	$(BIN)/pytest --durations=5 tests/$*
 
-lint: $(VENV)/.dev ## ruff, the walls between the parts, and mypy
+lint: $(VENV)/.dev ## ruff, spelling, dead code, the walls between the parts, and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/vulture
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 

@@ -297,7 +297,7 @@ def queries(sample: list[str], logs_sample: list[str]) -> dict[str, list[str]]:
     return {
         "services": ["/api/services"] * 10,
         "operations": ["/api/operations?service=car"] * 10,
-        "search: service": many(20, lambda: search()),
+        "search: service": many(20, search),
         "search: service, 200 traces": many(20, lambda: search(limit="200")),
         "summaries: service, 200 traces": [_summaries(now)] * 20,
         "search: service, operation, window": many(

@@ -105,7 +105,7 @@ def instructions(variant: str, sink: Sink, look: Callable[[Path], None] = lambda
             finally:
                 child.kill()
         look(counted)
-        totals = re.search(r"^totals: (\d+)$", counted.read_text(), re.M)
+        totals = re.search(r"^totals: (\d+)$", counted.read_text(), re.MULTILINE)
         if totals is None:
             raise RuntimeError("callgrind has counted nothing")
         return int(totals[1]) / REQUESTS

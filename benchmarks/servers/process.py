@@ -26,7 +26,7 @@ def samples(admin_port: int) -> dict[str, float]:
     with urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/metrics", timeout=30) as answer:
         text = answer.read().decode()
     found: dict[str, float] = {}
-    for name, labels, value in re.findall(r"^(\w+?)(?:\{(.*)\})? ([\d.e+-]+)$", text, re.M):
+    for name, labels, value in re.findall(r"^(\w+?)(?:\{(.*)\})? ([\d.e+-]+)$", text, re.MULTILINE):
         reason = re.search(r'error_type="([^"]*)"', labels)
         key = f"{name} {reason[1]}".strip() if reason else name
         found[key] = found.get(key, 0.0) + float(value)

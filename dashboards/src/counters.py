@@ -8,8 +8,9 @@ from __future__ import annotations
 
 
 def grown(series: str, window: str) -> str:
-    """PromQL, to stand in the parentheses of a sum: what each of `series` gained in the window; one that
-    appeared in it has gained its whole value.
+    """PromQL, to stand in the parentheses of a sum: what each of `series` gained in the window.
+
+    One that appeared in it has gained its whole value.
 
     To have appeared, it must have been missing while its target answered (`up`): after Prometheus itself, or
     its way to a target, was away, old counts are not new. A target younger than the window is counted by

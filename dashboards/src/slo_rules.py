@@ -161,8 +161,10 @@ def _nothing_succeeds(slo: Slo, objectives: Objectives) -> str:
 
 
 def _paged(slo: Slo, alert: str, objectives: Objectives) -> str:
-    """Whether `alert` fired within the tickets' longest short window, which still holds what it was about:
-    who was woken need not be told again when it is over."""
+    """Whether `alert` fired within the tickets' longest short window, which still holds what it was about.
+
+    Who was woken need not be told again when it is over.
+    """
     window = max((rate.short for rate in objectives.burn_rates["ticket"]), key=milliseconds)
     fired = f'ALERTS{{alertname="{alert}",alertstate="firing",slo="{slo.name}"}}'
     return f"max_over_time({fired}[{window}])"

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Component:
-    """Some names of a component's metrics. `origin` is where they are documented; `local` says whether the
-    component runs on a laptop too, so that its panels can be proven against the real thing there. What the
-    others said, dashboards/tests/expositions holds."""
+    """Some names of a component's metrics.
+
+    `origin` is where they are documented; `local` says whether it runs on a laptop too, so that its panels
+    can be proven against the real thing there. What others said, dashboards/tests/expositions holds.
+    """
 
     name: str
     origin: str

@@ -1,5 +1,7 @@
-"""A trace as the rows of a waterfall: place, bar, critical path and log lines of each span, and no more
-rows than a page can carry."""
+"""A trace as the rows of a waterfall: place, bar, critical path and log lines of each span.
+
+There are no more rows than a page can carry.
+"""
 
 from __future__ import annotations
 

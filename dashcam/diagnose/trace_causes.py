@@ -23,7 +23,7 @@ SLOWER, EXCESS = 3.0, 0.1
 LEAST_SLOW, SLOW_SHARE = 4, 0.03
 LASTS = 10.0
 """Seconds over which slow visits must lie: where a machine stops for a moment, what is under way is late."""
-LEAST_FAILED, FAILED_SHARE = 3, 0.02
+LEAST_FAILED = 3
 MATTERS = 0.15
 """The share of all lost time, or of all failures, that a place must account for."""
 PREVAIL = {1: 0.5, 2: 0.7}

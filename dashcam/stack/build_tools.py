@@ -187,6 +187,7 @@ def version_of(path: str) -> str:
 
 
 def say(text: str) -> None:
+    """Tell the person, beside what the command answers."""
     print(f"tools: {text}", file=sys.stderr, flush=True)
 
 

@@ -91,6 +91,7 @@ def advice(lacking: list[Need]) -> str:
 
 
 def say(text: str) -> None:
+    """Tell the person, beside what the command answers."""
     print(f"compiling: {text}", file=sys.stderr, flush=True)
 
 

@@ -278,6 +278,7 @@ def services_kept_from_starting(policy: Path) -> Iterator[None]:
 
 
 def say(text: str) -> None:
+    """Tell the person, beside what the command answers."""
     print(f"prerequisites: {text}", file=sys.stderr, flush=True)
 
 

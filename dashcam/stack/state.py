@@ -17,6 +17,7 @@ ENVIRONMENT = "deployment.environment.name"
 
 
 def settings_file(state_dir: Path) -> Path:
+    """Where a running stack keeps the settings that it was started with."""
     return state_dir / "supervisor" / "settings.json"
 
 

@@ -105,8 +105,10 @@ class Departed:
         self._loaded = False
 
     def add(self, gone: Mapping[str, Snapshot | None]) -> Snapshot:
-        """Add the last snapshots of workers that are gone (None: it cannot be read), delete them, and answer
-        the new sum."""
+        """Add the last snapshots of workers that are gone (None: it cannot be read), and delete them.
+
+        Return the new sum.
+        """
         included = self._load()
         new = [last for name, last in gone.items() if name not in included and last is not None]
         if new:

@@ -43,8 +43,10 @@ NOTHING = Layout((), (), "nothing")
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`values[i]` is the series `layout.keys[i]`; `exemplars[i]`, where there is one, when it was made (Unix
-    seconds) and its text after the `#`."""
+    """What one process had counted: `values[i]` is the series `layout.keys[i]`.
+
+    `exemplars[i]`, where there is one, is when it was made (Unix seconds) and its text after the `#`.
+    """
 
     layout: Layout
     values: Sequence[float]

@@ -84,6 +84,8 @@ def _slug(value: Any) -> str:
 
 
 def same(slug: str) -> Parse:
+    """Take nothing but `slug`: what the path names already."""
+
     def parse(value: Any) -> str:
         if value != slug:
             raise ValueError(f"the address says {slug!r}: give the same or leave the field out")
@@ -127,12 +129,14 @@ def _options(value: Any) -> tuple[str, ...]:
 
 
 def listed(value: Any) -> list[Any]:
+    """Take a list of cars, not too long and not empty."""
     if isinstance(value, list) and 1 <= len(value) <= catalogue.MAX_BATCH:
         return value
     raise ValueError(f"give a list of 1 to {catalogue.MAX_BATCH} cars; DELETE removes a maker")
 
 
 def last_page(value: Any) -> None:
+    """Take nothing where a page of a list says where the next one is."""
     # A page that was read may be sent back, but not as if it were the whole.
     if value is not None:
         raise ValueError("the list is one page of several: give all of the maker's cars and leave next out")

@@ -1,6 +1,7 @@
-"""Each service started as it is deployed: its own locked packages, the runtime part of `observability`,
-its own folder, and nothing else. Then what only a real server shows: kept connections, HEAD, large and
-chunked bodies, a signal.
+"""Each service started as it is deployed.
+
+With its own locked packages, the library, its own folder, and nothing else. Then what only a
+real server shows: kept connections, HEAD, large and chunked bodies, a signal.
 """
 
 from __future__ import annotations

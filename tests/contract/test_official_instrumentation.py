@@ -137,8 +137,10 @@ def _metrics(reader: InMemoryMetricReader) -> Iterator[Any]:
 
 
 def labels_of(attributes: Any) -> tuple[str, ...]:
-    """Our labels of their attributes: only what schema.py declares, so that series stay few, and a word
-    for what no route answers, so that no query has to look for an empty label."""
+    """Our labels of their attributes: only what schema.py declares, so that series stay few.
+
+    And a word for what no route answers, so that no query has to look for an empty label.
+    """
     given = {key.replace(".", "_"): str(value) for key, value in attributes.items()}
     given.setdefault("http_route", schema.UNMATCHED_ROUTE)
     return tuple(given.get(label, "") for label in schema.HTTP_SERVER_DURATION.labels)

@@ -70,8 +70,10 @@ def service(request: pytest.FixtureRequest, images: None) -> str:
 
 
 class Container:
-    """A service in its image, locked down as in the cluster: no root, no capability, nothing writable
-    but its state folder and /tmp."""
+    """A service in its image, locked down as in the cluster.
+
+    No root, no capability, nothing writable but its state folder and /tmp.
+    """
 
     def __init__(self, service: str, tag: str = TAG) -> None:
         self.port, self.admin_port = free_port(), free_port()

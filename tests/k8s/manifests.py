@@ -149,15 +149,3 @@ def config_map_names(workload: Workload) -> Iterator[tuple[str, list[str]]]:
             reference = variable.get("valueFrom", {}).get("configMapKeyRef")
             if reference:
                 yield reference["name"], [reference["key"]]
-
-
-def secret_names(workload: Workload) -> Iterator[tuple[str, list[str]]]:
-    """Every Secret that a pod names, with the keys that it must have."""
-    for volume in workload.pod.get("volumes", []):
-        if "secret" in volume:
-            yield volume["secret"]["secretName"], [item["key"] for item in volume["secret"].get("items", [])]
-    for container in workload.containers:
-        for variable in container.get("env", []):
-            reference = variable.get("valueFrom", {}).get("secretKeyRef")
-            if reference:
-                yield reference["name"], [reference["key"]]

@@ -6,8 +6,7 @@ It has these attributes, each address without a trailing slash:
 
     web car minus                    http://127.0.0.1:PORT of the services
     web_admin car_admin minus_admin  their /metrics, /livez and /readyz
-    receiver (otlp_http)             OTLP over HTTP, /readyz and /metrics
-    otlp_grpc                        127.0.0.1:PORT of OTLP over gRPC
+    receiver                         OTLP over HTTP, /readyz and /metrics
     console prometheus alertmanager
     jaeger                           Jaeger's query API: the console's, or Jaeger's own with BACKEND=jaeger
     lines_searchable                 seconds within which what a request leaves must be searchable
@@ -70,14 +69,6 @@ class RunningStack:
     @property
     def receiver(self) -> str:
         return url(self.settings.otlp_http_port)
-
-    @property
-    def otlp_http(self) -> str:
-        return self.receiver
-
-    @property
-    def otlp_grpc(self) -> str:
-        return f"127.0.0.1:{self.settings.otlp_grpc_port}"
 
     @property
     def console(self) -> str:

@@ -14,6 +14,7 @@ def per_second(by: str, metric: str, select: str = "") -> str:
 
 
 def collector() -> list[PanelBuilder]:
+    """What the Collector takes, refuses and passes on."""
     return [
         graph(
             "Spans received",
@@ -78,6 +79,7 @@ def collector() -> list[PanelBuilder]:
 
 
 def fluentbit() -> list[PanelBuilder]:
+    """What Fluent Bit reads, retries and loses."""
     return [
         graph(
             "Lines read and delivered",
@@ -104,6 +106,7 @@ def fluentbit() -> list[PanelBuilder]:
 
 
 def elasticsearch() -> list[PanelBuilder]:
+    """Whether Elasticsearch is whole, and has room."""
     return [
         number(
             "Health",

@@ -44,8 +44,10 @@ class Page:
 
 
 def _kept(lines: Iterable[str], keep: Callable[[str], bool]) -> list[str]:
-    """The samples in ALL, each family under its TYPE; times of samples are cut off, for Prometheus refuses
-    what is older than an hour."""
+    """The samples in ALL, each family under its TYPE.
+
+    Times of samples are cut off, for Prometheus refuses what is older than an hour.
+    """
     types: dict[str, str] = {}
     samples: dict[str, list[str]] = {}
     for line in lines:
