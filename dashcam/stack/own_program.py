@@ -38,10 +38,6 @@ _USUAL = {
 }
 
 
-class NameTaken(ValueError):
-    """The name is that of a part of the stack."""
-
-
 @dataclass(frozen=True)
 class OwnProgram:
     """What to start. `instance` tells this start from the ones before; `note` says how it is instrumented."""

@@ -11,7 +11,6 @@ from dashcam.store.line_joining import joined
 from dashcam.store.log_lines import parse_line
 
 NOW = 1_795_360_000_000_000
-AT = "2026-11-22T15:06:39.123000Z"
 MILLISECONDS = 1_795_359_999_123
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
