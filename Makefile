@@ -38,22 +38,29 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt | compiled
 .PHONY: help python prerequisites prerequisites-test prerequisites-guard compiled venv dev lock lint
 .PHONY: up down restart status logs test test-unit test-contract test-local test-browser test-integration
 
-help: ## List the targets
-	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+# `target: ## Group: text` shows a target; `# text` is for those that CI or another target calls.
+GROUPS := Try it,Your own,Kubernetes,Change it,Real programs,Measure,More
+help: ## Change it: List the targets that people want; the others are in the Makefile and in *.mk
+	@awk -v groups='$(GROUPS)' 'BEGIN { count = split(groups, order, ","); for (i in order) known[order[i]] = 1 } \
+		/^[a-z][a-z0-9 -]*:.*## / { name = $$0; sub(/:.*/, "", name); sub(/ .*/, "", name); text = $$0; sub(/.*## /, "", text); \
+			group = text; sub(/: .*/, "", group); if (group in known) sub(/^[^:]*: /, "", text); else group = "More"; \
+			lines[group] = lines[group] sprintf("  make %-18s %s\n", name, text) } \
+		END { for (i = 1; i <= count; i++) if (order[i] in lines) printf("%s%s\n%s", (i > 1 ? "\n" : ""), order[i], lines[order[i]]) }' \
+		$(MAKEFILE_LIST)
 
-up: ## Install what is missing, start everything in the background, wait until it is ready
+up: ## Try it: Install what is missing, start everything in the background, wait until it is ready
 	@$(MAKE) --no-print-directory prerequisites venv
 	@$(BIN)/dashcam up
 
-down: python $(VENV)/.run ## End everything that `make up` started
+down: python $(VENV)/.run ## Try it: End everything that `make up` started
 	@$(BIN)/dashcam down
 
-restart: down up ## The two in turn
+restart: down up ## Try it: Down and up in turn
 
-status: python $(VENV)/.run ## What is up, since when, where; fails unless every part is ready
+status: python $(VENV)/.run ## Try it: What is up, since when, where; fails unless every part is ready
 	@$(BIN)/dashcam status
 
-logs: python $(VENV)/.run ## Follow the log lines of all services, until Ctrl-C
+logs: python $(VENV)/.run ## Try it: Follow the log lines of all services, until Ctrl-C
 	@$(BIN)/dashcam logs --follow
 
 python:
@@ -65,26 +72,26 @@ python:
 	@if test -e $(VENV) && ! { $(BIN)/python -c '' && grep -qF "$(CURDIR)/$(VENV)" $(BIN)/activate; } 2>/dev/null; \
 		then echo "$(VENV) is not usable any more and is made anew"; rm -rf $(VENV); fi
 
-prerequisites: python ## What `make up` needs of the machine: installed (Debian, as root) or named
+prerequisites: python # What `make up` needs of the machine: installed (Debian, as root) or named
 	@$(PREREQUISITES) up
 
-prerequisites-test: python ## What `make test` needs of the machine
+prerequisites-test: python # What `make test` needs of the machine
 	@$(PREREQUISITES) test
 
-prerequisites-guard: python ## What `make bench-guard` needs of the machine
+prerequisites-guard: python # What `make bench-guard` needs of the machine
 	@$(PREREQUISITES) guard
 
 # Asked each time, for a tenth of a second: so one who installs a compiler later has it with the next `make up`.
-compiled: $(VENV)/.run ## The request path compiled in place; without a C compiler, why it is not
+compiled: $(VENV)/.run # The request path compiled in place; without a C compiler, why it is not
 	@$(COMPILED) || true
 
-venv: $(VENV)/.run compiled ## The locked environment of the stack, in .venv
+venv: $(VENV)/.run compiled # The locked environment of the stack, in .venv
 	@:
 
-dev: $(VENV)/.dev ## The same with linters and test tools
+dev: $(VENV)/.dev ## Change it: The locked environment with linters and test tools, in .venv
 	@:
 
-lock: $(BIN)/uv ## Resolve every requirements.in again into its hashed requirements.txt
+lock: $(BIN)/uv ## Change it: Resolve every requirements.in again into its hashed requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	for name in requirements requirements-uv requirements-build services/car/requirements services/minus/requirements services/web/requirements; do \
 		$(COMPILE) $$name.in -c requirements-dev.txt -o $$name.txt; done
@@ -94,7 +101,7 @@ SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 # One more than there are cores: a third of the time is waiting, for processes to start and to end.
 WORKERS = $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
-test: ## Everything that CI runs: lint, generated files, and all tests
+test: ## Change it: Everything that CI runs: lint, generated files, and all tests
 	@$(MAKE) --no-print-directory prerequisites-test dev
 	@$(COMPILED)
 	@$(MAKE) --no-print-directory lint check-generated
@@ -102,11 +109,11 @@ test: ## Everything that CI runs: lint, generated files, and all tests
 	@# Three at a time and no more, for these tests hold times; a stack that is idle needs little.
 	$(BIN)/pytest --durations=10 -n 3 $(SIDE_BY_SIDE) tests/local tests/browser
 
-test-unit: $(VENV)/.dev ## One folder of the tests; likewise test-contract, test-local, test-browser
+test-unit: $(VENV)/.dev ## Change it: One folder of the tests; likewise test-contract, test-local, test-browser
 test-unit test-contract test-local test-browser: test-%: $(VENV)/.dev
 	$(BIN)/pytest --durations=5 tests/$*
 
-lint: $(VENV)/.dev ## ruff, spelling, dead code, the walls between the parts, and mypy
+lint: $(VENV)/.dev ## Change it: ruff, spelling, dead code, the walls between the parts, and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
@@ -114,34 +121,36 @@ lint: $(VENV)/.dev ## ruff, spelling, dead code, the walls between the parts, an
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-.PHONY: dashboards telemetry-schema check-generated dashboards-preview docs-configuration bench-servers bench-backend bench-console screenshots
+.PHONY: dashboards telemetry-schema generated check-generated dashboards-preview docs-configuration bench-servers bench-backend bench-console screenshots
 
-dashboards: $(VENV)/.dev ## Write dashboards/generated from its sources
+dashboards: $(VENV)/.dev ## Change it: Write dashboards/generated from its sources
 	$(BIN)/python -m dashboards.src
 
-check-generated: $(VENV)/.dev ## Fail when a generated file is not what its sources give
+generated: dashboards docs-configuration telemetry-schema ## Change it: Write every generated file again from its source
+
+check-generated: $(VENV)/.dev ## Change it: Fail when a generated file is not what its sources give
 	$(BIN)/python -m dashboards.src --check
 	$(BIN)/python -m telemetry_schema --check
 
-telemetry-schema: $(VENV)/.dev ## Write telemetry_schema/registry from what the code declares
+telemetry-schema: $(VENV)/.dev # Write telemetry_schema/registry from what the code declares
 	$(BIN)/python -m telemetry_schema
 
-dashboards-preview: $(VENV)/.run ## Draw the dashboards from the running stack's data, as pages in .dashcam/dashboards
+dashboards-preview: $(VENV)/.run ## Change it: Draw the dashboards from the running stack's data, as pages in .dashcam/dashboards
 	@$(BIN)/python -m dashboards.preview
 
-docs-configuration: $(VENV)/.dev ## Write docs/configuration.md from the settings that the code declares
+docs-configuration: $(VENV)/.dev # Write docs/configuration.md from the settings that the code declares
 	$(BIN)/python -m docs.configuration_page --write
 
-bench-servers: $(VENV)/.dev ## Measure WSGI servers side by side (needs wrk and h2load)
+bench-servers: $(VENV)/.dev # Measure WSGI servers side by side (needs wrk and h2load)
 	$(BIN)/python -m benchmarks.servers
 
-bench-backend: $(VENV)/.dev ## Measure the embedded backend: intake, queries, disk and memory
+bench-backend: $(VENV)/.dev ## Measure: Measure the embedded backend: intake, queries, disk and memory
 	$(BIN)/python benchmarks/backend.py
 
-bench-console: $(VENV)/.dev ## Measure the console's pages on a store of a million spans
+bench-console: $(VENV)/.dev # Measure the console's pages on a store of a million spans
 	$(BIN)/python benchmarks/console.py
 
-screenshots: $(VENV)/.dev ## Take the pictures in docs/img from the running stack
+screenshots: $(VENV)/.dev # Take the pictures in docs/img from the running stack
 	$(BIN)/python docs/screenshots.py
 
 # The image of each service. ENGINE is docker, podman or buildah; ENGINE_FLAGS go to its build command; BASE
@@ -159,19 +168,19 @@ REPRODUCIBLE = $(if $(filter docker,$(ENGINE)),--build-arg SOURCE_DATE_EPOCH=$(C
 
 .PHONY: images image-car image-minus image-web test-images
 
-images: $(addprefix image-,$(SERVICES)) ## Build the services' images with docker, podman or buildah (ENGINE=, BASE=)
+images: $(addprefix image-,$(SERVICES)) ## Kubernetes: Build the services' images with docker, podman or buildah (ENGINE=, BASE=)
 
 $(addprefix image-,$(SERVICES)): image-%:
 	@test -n "$(ENGINE)" || { echo "images need docker, podman or buildah, and none of them works here (Debian: apt-get install podman)" >&2; exit 1; }
 	$(ENGINE) build $(REPRODUCIBLE) $(ENGINE_FLAGS) --build-arg BASE=$(BASE) \
 		--build-arg REVISION=$(REVISION) -f services/$*/Dockerfile -t $(IMAGES)/$*:$(TAG) .
 
-test-images: $(VENV)/.dev ## Build the images, run each, and look inside (with ENGINE, BASE as for images)
+test-images: $(VENV)/.dev ## Real programs: Build the images, run each, and look inside (with ENGINE, BASE as for images)
 	ENGINE="$(ENGINE)" ENGINE_FLAGS="$(ENGINE_FLAGS)" BASE="$(BASE)" $(BIN)/pytest --durations=5 tests/images
 
 .PHONY: scenarios
 
-scenarios: $(VENV)/.dev prerequisites ## Break a stack of its own in every known way; the diagnosis must name each cause
+scenarios: $(VENV)/.dev prerequisites ## Try it: Break a stack of its own in every known way; the diagnosis must name each cause
 	$(BIN)/dashcam scenario verify --all --stacks 3 --junit .dashcam/scenarios.xml --markdown .dashcam/scenarios.md
 
 include services/images.mk

@@ -12,7 +12,7 @@ lint-workflows: $(VENV)/.dev
 	$(BIN)/check-jsonschema --builtin-schema vendor.renovate renovate.json
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 
-hooks: $(VENV)/.dev ## Let git run the linters before each commit and push
+hooks: $(VENV)/.dev ## Change it: Let git run the linters before each commit and push
 	$(BIN)/pre-commit install
 
 # Known vulnerabilities in what `make sbom` wrote down; a fixable one of high severity fails (needs Go, and the

@@ -12,13 +12,13 @@ $(BENCH)/.ready: $(BIN)/uv benchmarks/requirements.txt
 		$(BIN)/uv pip install --quiet --require-hashes --compile-bytecode -r benchmarks/requirements.txt
 	@touch $@
 
-bench: $(BENCH)/.ready ## Measure what telemetry costs a request, against others; writes docs/overhead.md (needs wrk, h2load)
+bench: $(BENCH)/.ready ## Measure: Measure what telemetry costs a request, against others; writes docs/overhead.md (needs wrk, h2load)
 	@$(BENCH_COMPILED)
 	$(BENCH)/bin/python -m benchmarks.overhead --write
 
-bench-inprocess: $(BENCH)/.ready ## The same without a server, in a minute: for comparing two states of the code
+bench-inprocess: $(BENCH)/.ready # The same without a server, in a minute: for comparing two states of the code
 	@$(BENCH_COMPILED)
 	$(BENCH)/bin/python -m benchmarks.overhead.inprocess
 
-lock-bench: $(BIN)/uv ## Resolve benchmarks/requirements.in again
+lock-bench: $(BIN)/uv # Resolve benchmarks/requirements.in again
 	$(COMPILE) benchmarks/requirements.in -c requirements-dev.txt -o benchmarks/requirements.txt

@@ -2,7 +2,7 @@
 # the checkout and linked into .tools/bin (ignored). Where all are there this takes a second.
 BUILD_TOOLS := $(BIN)/python -m dashcam.stack.build_tools
 .PHONY: tools
-tools: $(VENV)/.run ## Have Jaeger, the Collector and what else tests need: built from source once, unless on PATH (needs Go)
+tools: $(VENV)/.run ## Real programs: Have Jaeger, the Collector and what else tests need: built from source once, unless on PATH (needs Go)
 	@$(BUILD_TOOLS)
 
 # The modules that define the custom resources we write, and where in each the definitions are.
@@ -15,7 +15,7 @@ CRD_MODULES := \
 	github.com/elastic/cloud-on-k8s/v3@v3.5.0:config/crds/v1/resources/*.yaml
 
 .PHONY: tools-k8s test-k8s
-tools-k8s: $(VENV)/.run .tools/crds ## Have kustomize and the definitions of custom resources (needs Go)
+tools-k8s: $(VENV)/.run .tools/crds # Have kustomize and the definitions of custom resources (needs Go)
 	@$(BUILD_TOOLS) kustomize
 
 .tools/crds: k8s/tools.mk
@@ -28,7 +28,7 @@ tools-k8s: $(VENV)/.run .tools/crds ## Have kustomize and the definitions of cus
 			if test -d $$file; then cp $$file/*.yaml $@.new/; else cp $$file $@.new/; fi; done; done
 	@chmod -R u+w $@.new && rm -f $@.new/kustomization.yaml && mv $@.new $@
 
-test-k8s: $(VENV)/.dev tools-k8s ## Hold the manifests in every combination to rules, schemas and flows; roll the services under load
+test-k8s: $(VENV)/.dev tools-k8s ## Real programs: Hold the manifests in every combination to rules, schemas and flows; roll the services under load
 	$(BIN)/pytest --durations=5 -n 2 --dist loadfile tests/k8s
 
 # The cluster that kubectl's current context names, or CONTEXT=name.
@@ -37,41 +37,41 @@ CONTEXT ?=
 CLUSTER := $(if $(CONTEXT),--context $(CONTEXT))
 
 .PHONY: deploy undeploy port-forward debug test-cluster
-deploy: $(VENV)/.run ## Bring the stack into a cluster: OVERLAY=local or production, CONTEXT=
+deploy: $(VENV)/.run ## Kubernetes: Bring the stack into a cluster: OVERLAY=local or production, CONTEXT=
 	@$(BIN)/dashcam deploy $(CLUSTER) $(OVERLAY)
 
-undeploy: $(VENV)/.run ## Take it out of the cluster again; volumes and Secrets stay
+undeploy: $(VENV)/.run ## Kubernetes: Take it out of the cluster again; volumes and Secrets stay
 	@$(BIN)/dashcam undeploy $(CLUSTER) $(OVERLAY)
 
-port-forward: $(VENV)/.run ## Open all pages of the cluster at the fixed ports of this machine, until Ctrl-C
+port-forward: $(VENV)/.run ## Kubernetes: Open all pages of the cluster at the fixed ports of this machine, until Ctrl-C
 	@$(BIN)/dashcam port-forward $(CLUSTER)
 
-debug: $(VENV)/.run ## Look into SERVICE=car in the cluster: pods, lines, latest failing trace, a shell beside it
+debug: $(VENV)/.run ## Kubernetes: Look into SERVICE=car in the cluster: pods, lines, latest failing trace, a shell beside it
 	@test -n "$(SERVICE)" || { echo "make: name the service: make debug SERVICE=car" >&2; exit 2; }
 	@$(BIN)/dashcam debug $(CLUSTER) $(SERVICE)
 
-test-cluster: $(VENV)/.dev ## Deploy to the cluster of the current context and test it end to end; fails without one
+test-cluster: $(VENV)/.dev ## Real programs: Deploy to the cluster of the current context and test it end to end; fails without one
 	$(BIN)/pytest --durations=10 tests/cluster
 
 .PHONY: tools-k8s-programs test-k8s-programs
-tools-k8s-programs: $(VENV)/.run ## Have Jaeger, the Collector and Pod Security (the first time slow)
+tools-k8s-programs: $(VENV)/.run # Have Jaeger, the Collector and Pod Security (the first time slow)
 	@$(BUILD_TOOLS) jaeger otelcol podsecurity
 
-test-k8s-programs: $(VENV)/.dev tools-k8s tools-k8s-programs ## Let Jaeger, the Collector and Pod Security read what the manifests give them
+test-k8s-programs: $(VENV)/.dev tools-k8s tools-k8s-programs # Let Jaeger, the Collector and Pod Security read what the manifests give them
 	$(BIN)/pytest --durations=5 tests/k8s_programs
 
 .PHONY: tools-apiserver apiserver test-apiserver
-tools-apiserver: $(VENV)/.run ## Have etcd, a Kubernetes API server, its controllers and kubectl (the first time slow)
+tools-apiserver: $(VENV)/.run # Have etcd, a Kubernetes API server, its controllers and kubectl (the first time slow)
 	@$(BUILD_TOOLS) etcd kube-apiserver kube-controller-manager kubectl
 
-apiserver: $(VENV)/.dev tools-apiserver ## Run a Kubernetes API on this machine, without nodes, until Ctrl-C
+apiserver: $(VENV)/.dev tools-apiserver ## Kubernetes: Run a Kubernetes API on this machine, without nodes, until Ctrl-C
 	@PYTHONPATH=tests $(BIN)/python tests/apiserver/control_plane.py
 
-test-apiserver: $(VENV)/.dev tools-k8s tools-apiserver ## Let a real Kubernetes API take all manifests, strictly, and `make deploy`
+test-apiserver: $(VENV)/.dev tools-k8s tools-apiserver ## Real programs: Let a real Kubernetes API take all manifests, strictly, and `make deploy`
 	$(BIN)/pytest --durations=5 tests/apiserver
 
 .PHONY: scan-k8s
-scan-k8s: tools-k8s ## Let checkov look at both overlays; k8s/checkov.yaml explains what is left out
+scan-k8s: tools-k8s # Let checkov look at both overlays; k8s/checkov.yaml explains what is left out
 	@command -v checkov >/dev/null || { echo "make: checkov is not on PATH (pipx install checkov)" >&2; exit 1; }
 	@set -euo pipefail; mkdir -p .tools/scan; for overlay in local production; do \
 		.tools/bin/kustomize build k8s/overlays/$$overlay > .tools/scan/$$overlay.yaml; \

@@ -2,10 +2,10 @@
 RUN_FLAGS ?=
 
 .PHONY: lint-images sbom
-lint-images: $(VENV)/.dev ## hadolint over the Dockerfiles
+lint-images: $(VENV)/.dev # hadolint over the Dockerfiles
 	$(BIN)/hadolint services/*/Dockerfile
 
-sbom: $(VENV)/.dev ## Write what is in each built image to .dashcam/sbom, as CycloneDX (ENGINE=, TAG= as for images)
+sbom: $(VENV)/.dev ## Kubernetes: Write what is in each built image to .dashcam/sbom, as CycloneDX (ENGINE=, TAG= as for images)
 	@mkdir -p .dashcam/sbom
 	@set -e; for service in $(SERVICES); do \
 		$(BIN)/python services/sbom.py "$(ENGINE) run $(RUN_FLAGS)" $(IMAGES)/$$service:$(TAG) > .dashcam/sbom/$$service.cdx.json; \
