@@ -28,6 +28,7 @@ from dashcam.store.otlp import Malformed, decode_traces, parse_traces
 from dashcam.store.otlp_json import parse_json
 from dashcam.store.otlp_logs import decode_logs, parse_logs
 from dashcam.store.own_metrics import ReceiverMetrics
+from dashcam.store.pushed_metrics import PushedMetrics
 from dashcam.store.records import Batch
 from dashcam.store.writer import Full, Unavailable, Writer
 
@@ -53,9 +54,14 @@ class Intake:
     """Takes OTLP requests of every signal. Thread-safe."""
 
     def __init__(
-        self, writer: Writer, metrics: ReceiverMetrics, clock: Callable[[], float] = time.time
+        self,
+        writer: Writer,
+        metrics: ReceiverMetrics,
+        pushed: PushedMetrics,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._writer = writer
+        self._pushed = pushed
         self._metrics = metrics
         self._clock = clock
 
@@ -96,7 +102,7 @@ class Intake:
         return ExportLogsServiceResponse()
 
     def _metrics_signal(self, body: bytes, is_json: bool) -> Message:
-        """Metrics are Prometheus' here: well-formed ones are rejected as the specification has it."""
+        """Metrics are held for Prometheus, which scrapes them."""
         request = ExportMetricsServiceRequest()
         if is_json:
             parse_json(body, request)
@@ -105,19 +111,13 @@ class Intake:
                 request.ParseFromString(body)
             except DecodeError as error:
                 raise Malformed(f"not an ExportMetricsServiceRequest in protobuf: {error}") from None
+        refused = self._pushed.take(request)
+        self._metrics.series.set(self._pushed.held)
         response = ExportMetricsServiceResponse()
-        points = sum(
-            len(getattr(metric, kind).data_points)
-            for resource in request.resource_metrics
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-            if (kind := metric.WhichOneof("data"))
-        )
-        if points:
-            response.partial_success.rejected_data_points = points
-            response.partial_success.error_message = (
-                "metrics are not taken over OTLP here: let Prometheus scrape /metrics"
-            )
+        if refused.points:
+            response.partial_success.rejected_data_points = refused.points
+            response.partial_success.error_message = refused.text
+            self._metrics.records.labels("metrics", "rejected").inc(refused.points)
         return response
 
     def _store(self, signal: str, batch: Batch) -> None:

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-_KEPT = ("/readyz", "/livez", "/metrics")
+_KEPT = ("/readyz", "/livez", "/metrics", "/metrics/otlp")
 
 
 class NoGrpc:

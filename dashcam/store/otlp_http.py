@@ -1,4 +1,6 @@
-"""OTLP over HTTP, with the receiver's `/readyz` and `/metrics`. A WSGI application without a framework.
+"""OTLP over HTTP, with the receiver's `/readyz`, `/metrics` and `/metrics/otlp`, the page of what was pushed.
+
+A WSGI application without a framework.
 
 Follows the OTLP specification: an answer has the encoding of its request; errors carry a
 `google.rpc.Status`; 429 and 503 carry `Retry-After`.
@@ -17,9 +19,11 @@ from google.rpc.status_pb2 import Status
 from prometheus_client.exposition import choose_encoder
 from werkzeug.wrappers import Request, Response
 
+from dashcam.store import metrics_page
 from dashcam.store.intake import RETRY_SECONDS, SIGNALS, Intake, Refused
 from dashcam.store.otlp import Malformed
 from dashcam.store.own_metrics import ReceiverMetrics
+from dashcam.store.pushed_metrics import PushedMetrics
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -42,16 +46,27 @@ class OtlpHttp:
     """The application. `ready` answers None, or what keeps the receiver from working."""
 
     def __init__(
-        self, intake: Intake, metrics: ReceiverMetrics, max_bytes: int, ready: Callable[[], str | None]
+        self,
+        intake: Intake,
+        metrics: ReceiverMetrics,
+        pushed: PushedMetrics,
+        max_bytes: int,
+        ready: Callable[[], str | None],
     ) -> None:
         self._intake = intake
         self._metrics = metrics
+        self._pushed = pushed
         self._max_bytes = max_bytes
         self._ready = ready
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
-        routes = {"/readyz": self._readyz, "/livez": self._livez, "/metrics": self._metrics_page}
+        routes = {
+            "/readyz": self._readyz,
+            "/livez": self._livez,
+            "/metrics": self._metrics_page,
+            "/metrics/otlp": self._pushed_page,
+        }
         if page := routes.get(request.path):
             response = page(request) if request.method in ("GET", "HEAD") else _plain("use GET", 405)
         else:
@@ -69,12 +84,19 @@ class OtlpHttp:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return Response(encode(self._metrics.registry), content_type=content_type)
 
+    def _pushed_page(self, request: Request) -> Response:
+        body = metrics_page.page(self._pushed.families())
+        self._metrics.series.set(self._pushed.held)
+        return Response(body, content_type=metrics_page.CONTENT_TYPE)
+
     def _export(self, request: Request) -> Response:
         is_json = request.mimetype == JSON
         signal = request.path.removeprefix("/v1/")
         try:
             if not request.path.startswith("/v1/") or signal not in SIGNALS:
-                raise HttpError(404, Code.NOT_FOUND, f"{request.path}: OTLP is at /v1/traces and /v1/logs")
+                raise HttpError(
+                    404, Code.NOT_FOUND, f"{request.path}: OTLP is at /v1/traces, /v1/metrics and /v1/logs"
+                )
             if request.method != "POST":
                 raise HttpError(405, Code.UNIMPLEMENTED, f"{request.method}: use POST", Allow="POST")
             if request.mimetype not in (JSON, PROTOBUF):

@@ -32,7 +32,7 @@ def _made(metric: Metric, registry: CollectorRegistry) -> Any:
 
 
 class ReceiverMetrics:
-    """What the receiver counts. `signal` is `traces` or `logs`, `transport` grpc or http."""
+    """What the receiver counts. `signal` is `traces`, `logs` or `metrics`, `transport` grpc or http."""
 
     def __init__(self) -> None:
         self.registry = _registry()
@@ -45,6 +45,7 @@ class ReceiverMetrics:
         self.failures = _made(signals.FAILURES, self.registry)
         self.used = _made(signals.USED, self.registry)
         self.limit = _made(signals.LIMIT, self.registry)
+        self.series = _made(signals.PUSHED_SERIES, self.registry)
         self.tail_lag = _made(signals.TAIL_LAG, self.registry)
 
 

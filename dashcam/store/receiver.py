@@ -14,6 +14,7 @@ import threading
 import time
 
 from dashcam.host_guard import HostGuard
+from dashcam.store.cors import with_cors
 from dashcam.store.http_server import HttpServer
 from dashcam.store.intake import Intake
 from dashcam.store.no_otlp import NoGrpc, without_otlp
@@ -21,6 +22,7 @@ from dashcam.store.otlp_grpc import OtlpGrpc
 from dashcam.store.otlp_http import OtlpHttp
 from dashcam.store.own_log import configure_logging
 from dashcam.store.own_metrics import ReceiverMetrics
+from dashcam.store.pushed_metrics import PushedMetrics
 from dashcam.store.records import Batch
 from dashcam.store.settings import MIB, LocalSettings
 from dashcam.store.sqlite_file import StoreError
@@ -96,15 +98,24 @@ class Receiver:
         self.metrics = ReceiverMetrics()
         self._writer = Writer(settings, self.metrics)
         self._tail = TailThread(settings, self._writer, self.metrics)
-        intake = Intake(self._writer, self.metrics)
+        pushed = PushedMetrics(
+            settings.metrics_max_series,
+            settings.metrics_expire_seconds,
+            settings.promoted_attributes,
+            settings.translate_conventions,
+        )
+        intake = Intake(self._writer, self.metrics, pushed)
         max_bytes = settings.max_request_mib * MIB
-        otlp = OtlpHttp(intake, self.metrics, max_bytes, self._complaint)
+        application = OtlpHttp(intake, self.metrics, pushed, max_bytes, self._complaint)
+        otlp = with_cors(application, settings.cors_origins)
         self._grpc: OtlpGrpc | NoGrpc = NoGrpc()
         if settings.takes_otlp:
             self._grpc = OtlpGrpc(intake, settings.host, settings.otlp_grpc_port, max_bytes)
         self._http = HttpServer(
             HostGuard(
-                otlp if settings.takes_otlp else without_otlp(otlp), settings.host, settings.allowed_hosts
+                otlp if settings.takes_otlp else without_otlp(application),
+                settings.host,
+                settings.allowed_hosts,
             ),
             host=settings.host,
             port=settings.otlp_http_port,

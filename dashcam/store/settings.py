@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,16 @@ MIB = 1024 * 1024
 def _address(value: str) -> str | None:
     good = value.startswith(("http://", "https://")) and len(value) > len("https://")
     return None if good else "give an address like http://127.0.0.1:16687"
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words between commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _origins(origins: tuple[str, ...]) -> str | None:
+    good = all(re.fullmatch(r"https?://[^/\s*]+", origin) for origin in origins)
+    return None if good else "give origins like http://localhost:5000, without a path and without *"
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,36 @@ class LocalSettings:
         0.25,
         check=between(0.01, 60),
         help="Seconds between two looks at the log files.",
+    )
+    metrics_max_series: int = setting(
+        "OTLP_METRICS_MAX_SERIES",
+        20_000,
+        check=between(100, 1_000_000),
+        help="Samples held of the metrics pushed over OTLP; points of new series beyond are refused.",
+    )
+    metrics_expire_seconds: float = setting(
+        "OTLP_METRICS_EXPIRE_SECONDS",
+        300.0,
+        check=between(1, 86_400),
+        help="Seconds after which a pushed series that does not come any more is forgotten.",
+    )
+    promoted_attributes: tuple[str, ...] = setting(
+        "OTLP_PROMOTED_RESOURCE_ATTRIBUTES",
+        (),
+        parse=words,
+        help="Resource attributes, separated by commas, that become labels of every pushed metric.",
+    )
+    translate_conventions: bool = setting(
+        "OTLP_TRANSLATE_OLD_CONVENTIONS",
+        True,
+        help="Whether pushed HTTP metrics by the conventions before the stable ones get the stable names.",
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "OTLP_CORS_ORIGINS",
+        (),
+        parse=words,
+        check=_origins,
+        help="Origins of pages, separated by commas, whose browsers may send OTLP/HTTP. None by default.",
     )
     query_threads: int = setting(
         "DASHCAM_QUERY_THREADS",

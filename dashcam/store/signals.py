@@ -16,7 +16,7 @@ REQUESTS = Metric(
 RECORDS = Metric(
     "dashcam_receiver_records",
     "counter",
-    "Spans and log lines: stored, rejected for what they are, or refused for want of room.",
+    "Spans, lines and points: stored, rejected for what they are, or refused for want of room.",
     ("signal", "outcome"),
     "{record}",
 )
@@ -45,6 +45,9 @@ FAILURES = Metric(
 USED = Metric("dashcam_store_used_bytes", "gauge", "Bytes in use in the database.", unit="By")
 LIMIT = Metric("dashcam_store_limit_bytes", "gauge", "Bytes the database may take on disk.", unit="By")
 TAIL_LAG = Metric("dashcam_tail_lag_bytes", "gauge", "Bytes of log files that are not yet read.", unit="By")
+PUSHED_SERIES = Metric(
+    "dashcam_receiver_pushed_series", "gauge", "Samples held of metrics pushed over OTLP.", unit="{series}"
+)
 QUERY_DURATION = Metric(
     "dashcam_query_duration_seconds",
     "histogram",

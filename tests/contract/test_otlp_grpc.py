@@ -8,6 +8,7 @@ import threading
 from contextlib import closing
 
 import grpc
+import httpx
 import pytest
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
@@ -141,7 +142,7 @@ def test_a_full_queue_is_resource_exhausted_with_the_time_to_retry_after(tmp_pat
         running.close()
 
 
-def test_log_records_are_stored_and_metrics_are_rejected_with_the_reason(running):
+def test_log_records_are_stored_and_metrics_without_a_temporality_are_rejected(running):
     logs = ExportLogsServiceRequest()
     logs.resource_logs.add().scope_logs.add().log_records.add().body.string_value = "hello"
     LogsServiceStub(running.channel).Export(logs, timeout=10)
@@ -151,7 +152,17 @@ def test_log_records_are_stored_and_metrics_are_rejected_with_the_reason(running
     metric.sum.data_points.add(as_int=1)
     answer = MetricsServiceStub(running.channel).Export(metrics, timeout=10)
     assert answer.partial_success.rejected_data_points == 1
-    assert "Prometheus" in answer.partial_success.error_message
+    assert "aggregation temporality" in answer.partial_success.error_message
+
+
+def test_metrics_are_taken(running):
+    metrics = ExportMetricsServiceRequest()
+    metric = metrics.resource_metrics.add().scope_metrics.add().metrics.add(name="queue.length")
+    metric.gauge.data_points.add(as_int=7)
+    answer = MetricsServiceStub(running.channel).Export(metrics, timeout=10)
+    assert not answer.HasField("partial_success")
+    page = httpx.get(f"http://127.0.0.1:{running.receiver.http_port}/metrics/otlp").text
+    assert 'queue_length{job="missing-service-name"} 7.0\n' in page
 
 
 def test_another_method_is_unimplemented(running):

@@ -12,6 +12,7 @@ from contextlib import closing
 
 import httpx
 import pytest
+from google.protobuf.json_format import MessageToJson
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -23,6 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from dashcam.store import sqlite_file
 from dashcam.store.receiver import Receiver
 from dashcam.store.settings import LocalSettings
+from observability.settings import SettingError, from_environ
 from tests.backendkit import TRACE, Request, add_span
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
@@ -368,15 +370,69 @@ def test_log_records_become_log_lines(running):
     ]
 
 
-def test_metrics_are_rejected_with_the_reason(running):
+def test_metrics_without_a_name_are_rejected_with_the_reason(running):
     request = ExportMetricsServiceRequest()
-    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="m")
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="")
     metric.gauge.data_points.add(as_int=1)
     metric.gauge.data_points.add(as_int=2)
     answer = running.http.post("/v1/metrics", content=request.SerializeToString(), headers=PROTOBUF)
     partial = ExportMetricsServiceResponse.FromString(answer.content).partial_success
     assert (answer.status_code, partial.rejected_data_points) == (200, 2)
-    assert "Prometheus" in partial.error_message
+    assert "no usable name" in partial.error_message
+
+
+def metrics_request() -> ExportMetricsServiceRequest:
+    request = ExportMetricsServiceRequest()
+    sent = request.resource_metrics.add()
+    sent.resource.attributes.add(key="service.name").value.string_value = "orders"
+    metric = sent.scope_metrics.add().metrics.add(name="orders.placed", unit="{order}")
+    metric.sum.is_monotonic, metric.sum.aggregation_temporality = True, 2
+    metric.sum.data_points.add(as_int=3, time_unix_nano=1)
+    return request
+
+
+@pytest.mark.parametrize("encoding", ["protobuf", "json"])
+def test_metrics_are_on_the_page_that_prometheus_scrapes(running, encoding):
+    request = metrics_request()
+    if encoding == "protobuf":
+        content, headers = request.SerializeToString(), PROTOBUF
+    else:
+        content, headers = MessageToJson(request).encode(), JSON
+    answer = running.http.post("/v1/metrics", content=content, headers=headers)
+    assert (answer.status_code, answer.content) == (200, b"" if encoding == "protobuf" else b"{}")
+    page = running.http.get("/metrics/otlp")
+    assert page.headers["content-type"].startswith("application/openmetrics-text")
+    assert 'orders_placed_total{job="orders"} 3.0\n' in page.text
+    assert "dashcam_receiver_pushed_series 1.0\n" in running.http.get("/metrics").text
+
+
+def test_no_page_of_a_browser_may_send_unless_its_origin_is_listed(tmp_path):
+    asked = {"Origin": "http://localhost:5000", "Access-Control-Request-Method": "POST"}
+    closed = Running(tmp_path / "closed")
+    opened = Running(tmp_path / "opened", cors_origins=("http://localhost:5000",))
+    try:
+        refused = closed.http.options("/v1/traces", headers=asked)
+        assert "access-control-allow-origin" not in refused.headers
+        allowed = opened.http.options("/v1/traces", headers=asked)
+        assert allowed.status_code == 204
+        assert allowed.headers["access-control-allow-origin"] == "http://localhost:5000"
+        assert "Content-Type" in allowed.headers["access-control-allow-headers"]
+        other = opened.http.options("/v1/traces", headers=asked | {"Origin": "http://evil.example"})
+        assert (other.status_code, "access-control-allow-origin" in other.headers) == (403, False)
+        sent = opened.http.post("/v1/traces", content=body(), headers=PROTOBUF | asked)
+        assert sent.headers["access-control-allow-origin"] == "http://localhost:5000"
+        assert sent.headers["vary"] == "Origin"
+        page = opened.http.get("/metrics", headers=asked)
+        assert "access-control-allow-origin" not in page.headers
+    finally:
+        closed.close()
+        opened.close()
+
+
+@pytest.mark.parametrize("origins", ["*", "localhost:5000", "http://localhost:5000/page"])
+def test_an_origin_that_cannot_be_one_is_refused(origins):
+    with pytest.raises(SettingError, match="OTLP_CORS_ORIGINS"):
+        from_environ(LocalSettings, {"OTLP_CORS_ORIGINS": origins})
 
 
 def test_health_and_metrics_are_served(running):

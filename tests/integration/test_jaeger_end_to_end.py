@@ -94,7 +94,7 @@ def test_every_part_is_scraped_under_its_own_name(stack: RunningStack) -> None:
         return {each["metric"]["job"]: each["value"][1] for each in found.json()["data"]["result"]}
 
     wanted = dict.fromkeys(
-        ("web", "car", "minus", "receiver", "console", "prometheus", "alertmanager", "jaeger"), "1"
+        ("web", "car", "minus", "receiver", "otlp", "console", "prometheus", "alertmanager", "jaeger"), "1"
     ) | {"collector": "2"}
     until(lambda: up() == wanted, lambda: f"every part scraped once, the Collector twice: {up()}", within=30)
 

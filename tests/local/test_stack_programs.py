@@ -80,7 +80,7 @@ def test_prometheus_scrapes_every_target(stack: Any) -> None:
         targets = ask_prometheus(stack, "targets?state=active")["activeTargets"]
         return {target["labels"]["job"]: target["health"] + target["lastError"] for target in targets}
 
-    expected = dict.fromkeys((*SERVICES, "receiver", "console", "prometheus", "alertmanager"), "up")
+    expected = dict.fromkeys((*SERVICES, "receiver", "otlp", "console", "prometheus", "alertmanager"), "up")
     until(lambda: health() == expected, lambda: f"every target to be up: {health()}", within=60)
 
 

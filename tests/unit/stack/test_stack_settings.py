@@ -139,6 +139,7 @@ def test_the_prometheus_configuration_names_every_target_and_is_accepted(tmp_pat
         "car": ["127.0.0.1:16001"],
         "minus": ["127.0.0.1:18000"],
         "receiver": ["127.0.0.1:4318"],
+        "otlp": ["127.0.0.1:4318"],
         "console": ["127.0.0.1:16686"],
         "prometheus": ["127.0.0.1:9090"],
         "alertmanager": ["127.0.0.1:9093"],
