@@ -36,7 +36,7 @@ def unit_suffix(unit: str, kind: str) -> str:
 
 
 def metric_name(name: str, unit: str, kind: str) -> str:
-    """The name of a metric's family; that of a counter with its `_total`. `kind` is counter, gauge, …"""
+    """The name of a metric's family; that of a counter with its `_total`. `kind` is its type."""
     base = _words(name, keep=":")
     if base[:1].isdigit():
         base = f"_{base}"
