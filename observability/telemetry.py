@@ -26,6 +26,7 @@ from observability.health import Check, Readiness
 from observability.http import incoming, official, speedups
 from observability.http.access_line import AccessLines
 from observability.http.conventions import ServerConventions
+from observability.http.server_metrics import ServerMetrics
 from observability.logs import handler as logs
 from observability.metrics.exposition import OwnMetrics, Source
 from observability.metrics.meters import Families, PrometheusMeterProvider
@@ -196,6 +197,6 @@ class Telemetry:
         if self.settings.instrumentation == "official":
             return official.install(self._app, self.tracers, self.meters, lines)
         tracer = self.tracers.get_tracer(incoming.__name__, schema_url=incoming.SCHEMA_URL)
-        parts = incoming.Parts(tracer, incoming.ServerMetrics(self.families), lines, ServerConventions())
+        parts = incoming.Parts(tracer, ServerMetrics(self.families), lines, ServerConventions())
         compiled = self.settings.instrumentation != "python" and speedups.available()
         return incoming.install(self._app, parts, compiled)

@@ -308,15 +308,12 @@ cdef class Incoming:
         way.method = method[0]
         active = <Value> method[1]
         active.value += 1
+        way.active = active
         try:
-            body = self.application(environ, way.start)
-            way.measured()
-        except BaseException:
-            way.failed()
+            return way.whole(self.application(environ, way.start))
+        except BaseException as error:
+            way.failed(error)
             raise
-        finally:
-            active.value -= 1
-        return way.whole(body)
 
     cdef tuple method(self, given):
         """The method as a label, and the gauge of its requests in flight."""
@@ -606,14 +603,14 @@ cdef class Way:
 
     cdef Incoming lane
     cdef public dict _environ
-    cdef public object parts, span, method, outer
+    cdef public object parts, span, method, outer, active, resumed, _noted
     cdef public object _lines, _start_response, _headers, _length, _route, _rule, _outcome, _attributes, _token
     cdef public int64_t _arrived
     cdef public double _began
     cdef public size_t _context_id
     cdef public int _status
     cdef public Py_ssize_t size
-    cdef public bint plain, excluded, _done
+    cdef public bint plain, excluded, open, _done
     cdef object known_ids
     cdef uint64_t trace_high, trace_low, span_id, parent_id
     cdef int flags
@@ -745,13 +742,16 @@ cdef class Way:
         self.ended(escaping, context_id)
 
     cdef int ended(self, escaping, size_t context_id) except -1:
-        token = self._token
-        if token is None or context_id != self._context_id:
+        if context_id != self._context_id:
             return 0
-        if not self.ours or escaping is not None or SEEN in self._environ:
+        token = self._token
+        if (
+            token is None or not self.ours or not self.plain or escaping is not None or SEEN in self._environ
+        ):
             Python.end(self, escaping, context_id)
             return 0
         self._token = None
+        self._context_id = 0
         if self.outer is None:
             self._environ.pop(KEY, None)
         else:
@@ -834,7 +834,7 @@ cdef class Way:
         cdef list values
         cdef Value sum, bucket
         cdef int place = 0
-        if self.span is None:
+        if self.excluded or (self.span is None and lane.excludes):
             return 0
         values = lane.of((self.method, self._route, (<tuple> self._outcome)[4]))
         while seconds > lane.bounds[place]:  # the last is infinite
@@ -843,7 +843,7 @@ cdef class Way:
         bucket = <Value> values[1 + place]
         sum.value += seconds
         bucket.value += 1
-        if (self.own is not None and self.promised()) if self.identified else self.pointed():
+        if (self.own is not None and self.promised()) if self.identified and self._noted is None else self.pointed():
             bucket.trace_high, bucket.trace_low, bucket.span_id = self.trace_high, self.trace_low, self.span_id
             bucket.seen, bucket.when = seconds, now() * 1e-9
             bucket.marked = True
@@ -888,10 +888,12 @@ cdef class Way:
     cdef int written(self) except -1:
         if self._done:
             return 0
-        if not self.identified:
+        if not self.identified or not self.plain or self.open:
             Python.finished(self)
             return 0
         self._done = True
+        self.measured()
+        (<Value> self.active).value -= 1
         if not self.lane.wrote(self, self.size):
             self._lines.write(self._answered())
         return 0

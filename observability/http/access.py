@@ -15,7 +15,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from observability import schema
 from observability.http.access_line import MAX_AGENT, MAX_PATH, AccessLines, Answered
-from observability.http.conventions import KNOWN_METHODS, UNKNOWN, outcome
+from observability.http.conventions import ESCAPED, KNOWN_METHODS, UNKNOWN, cut_short, outcome
 from observability.http.exceptions import SPAN_KEY
 from observability.traces.local_trace import ERROR, keep
 from observability.traces.propagation import TRACE_RESPONSE, identity, traceresponse
@@ -38,8 +38,8 @@ class AccessLog:
         environ.setdefault("REQUEST_URI", environ.get("PATH_INFO") or "/")
         try:
             body = self._application(environ, exchange.start)
-        except BaseException:
-            exchange.failed()
+        except BaseException as error:
+            exchange.failed(error)
             raise
         return exchange.handed_on(body)
 
@@ -110,20 +110,33 @@ class Exchange:
         if 0 <= self._length <= self.size:
             self.finished()
 
-    def failed(self) -> None:
-        """The application or its body raised: the line says so and carries the exception."""
+    def failed(self, error: BaseException) -> None:
+        """The application or its body raises `error`: the line says so and carries it.
+
+        A server answers that itself, with 500, as long as no byte of the body has made it send the head.
+        """
         if not self._done:
             self._done = True
             if self.ids is None and (span := self._environ.get(SPAN_KEY)) is not None:
                 self.ids = identity(span)
-            self._status = self._status or 500
+            self._outcome = cut_short(self._outcome, error) if self.size else outcome(ESCAPED)
+            self._status = self._outcome.code
+            self.over(error)
             self._lines.write(self._answered(), error=True)
 
     def finished(self) -> None:
         """The body is out, or the client went away."""
         if not self._done:
             self._done = True
+            self.over(None)
             self._lines.write(self._answered())
+
+    def over(self, error: BaseException | None) -> None:
+        """What else there is to do once, when the response has ended, by `error` where it failed."""
+
+    def turn(self, step: Callable[[], Any]) -> Any:
+        """Have the application do one `step` of making its body."""
+        return step()
 
     def _answered(self) -> Answered:
         environ = self._environ
@@ -170,12 +183,12 @@ class Body:
 
     def __next__(self) -> bytes:
         try:
-            chunk = self._next()
+            chunk: bytes = self._exchange.turn(self._next)
         except StopIteration:
             self._exchange.finished()
             raise
-        except BaseException:
-            self._exchange.failed()
+        except BaseException as error:
+            self._exchange.failed(error)
             raise
         self._exchange.sent(len(chunk))
         return chunk
@@ -185,6 +198,8 @@ class Body:
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
-                close()
-        finally:
-            self._exchange.finished()
+                self._exchange.turn(close)
+        except BaseException as error:
+            self._exchange.failed(error)
+            raise
+        self._exchange.finished()

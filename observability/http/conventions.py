@@ -180,6 +180,23 @@ def outcome(status: str) -> Outcome:
     return Outcome(code, failed, MappingProxyType(found), encoded, str(code))
 
 
+ESCAPED = "500 Internal Server Error"
+"""What a server answers where an application raises."""
+
+
+def cut_short(begun: Outcome, error: BaseException) -> Outcome:
+    """The outcome of a response that had `begun` when making its body raised `error`.
+
+    The client got that status and not its body. The series, which has no other word for a failure, counts
+    it as a 500: else no objective would see it.
+    """
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    found = {"http.response.status_code": begun.code, "error.type": name}
+    encoded = b"".join(otlp.attributes(otlp.SPAN_ATTRIBUTE, found))
+    return Outcome(begun.code, True, MappingProxyType(found), encoded, "500")
+
+
 UNKNOWN = Outcome(0, True, MappingProxyType({}), b"", "0")
 """There is no response yet."""
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import sys
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,17 +28,15 @@ from opentelemetry.instrumentation.wsgi import default_response_propagation_sett
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation import _SPAN_KEY
-from prometheus_client.samples import Exemplar
 
-from observability import schema
 from observability.http import exceptions, speedups
 from observability.http.access import Exchange
 from observability.http.access_line import AccessLines
 from observability.http.conventions import OTHER, ServerConventions
 from observability.http.exceptions import SPAN_KEY
-from observability.metrics.meters import Families
+from observability.http.server_metrics import ServerMetrics
 from observability.traces import propagation
-from observability.traces.local_trace import promised
+from observability.traces.local_trace import ERROR, keep, promised
 from observability.traces.spans import RecordedSpan
 from observability.traces.tracer import SpanTracer
 
@@ -53,51 +50,6 @@ SCHEMA_URL = Schemas.V1_21_0.value
 KEY = "observability.request"
 """Where a request stands in its WSGI environ."""
 _ERROR = Status(StatusCode.ERROR)
-
-
-class ServerMetrics:
-    """The two server families; their series are found by the request's own strings."""
-
-    def __init__(self, families: Families) -> None:
-        self._duration = families.metric(schema.HTTP_SERVER_DURATION)
-        self._active = families.metric(schema.HTTP_SERVER_ACTIVE)
-        self.bounds = [*schema.HTTP_SERVER_DURATION.buckets, float("inf")]
-        self._series: dict[tuple[str, str, str], Any] = {}
-        self._gauges: dict[str, Any] = {}
-
-    def active(self, method: str) -> Any:
-        """The gauge of requests in flight."""
-        gauge = self._gauges.get(method)
-        if gauge is None:
-            gauge = self._gauges[method] = self.gauge(method)._value
-        return gauge
-
-    def gauge(self, method: str) -> Any:
-        """The same as prometheus_client has it."""
-        return self._active.labels(method)
-
-    def series(self, labels: tuple[str, str, str]) -> Any:
-        """The histogram of requests with these labels, as prometheus_client has it."""
-        return self._duration.labels(*labels)
-
-    def answered(self, labels: tuple[str, str, str], seconds: float, exemplar: dict[str, str] | None) -> None:
-        """One request took `seconds`. What the client's `observe()` does, in its own values."""
-        child = self._series.get(labels)
-        if child is None:
-            child = self._series[labels] = self.series(labels)
-        bucket, total = child._buckets[bisect_left(self.bounds, seconds)], child._sum
-        if not hasattr(total, "_lock"):  # a native one, for who comes in beside the compiled layer
-            total.inc(seconds)
-            bucket.inc(1)
-            if exemplar is not None:
-                bucket.set_exemplar(Exemplar(exemplar, seconds, time.time()))
-            return
-        with total._lock:
-            total._value += seconds
-        with bucket._lock:
-            bucket._value += 1
-            if exemplar is not None:
-                bucket._exemplar = Exemplar(exemplar, seconds, time.time())
 
 
 class Parts(NamedTuple):
@@ -119,17 +71,13 @@ class Incoming:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(self.parts, environ, start_response)
         request.outer, environ[KEY] = environ.get(KEY), request
-        active = self.parts.metrics.active(request.method)
-        active.inc(1)
+        request.active = self.parts.metrics.active(request.method)
+        request.active.inc(1)
         try:
-            body = self._application(environ, request.start)
-            request.measure()
-        except BaseException:
-            request.failed()
+            return request.handed_on(self._application(environ, request.start))
+        except BaseException as error:
+            request.failed(error)
             raise
-        finally:
-            active.inc(-1)
-        return request.handed_on(body)
 
 
 class Request(Exchange):
@@ -139,8 +87,15 @@ class Request(Exchange):
     _rule: str | None = None
     _attributes: Mapping[str, Any] = MappingProxyType({})
     _token: Any = None
+    _noted: BaseException | None = None
     _context_id = 0
     excluded = False
+    active: Any = None
+    """The gauge that it is counted in until its last byte is out."""
+    open = False
+    """Whether the view is torn down and the span goes on, until the body has been made."""
+    resumed: Context | None = None
+    """The context in which the body is made, where that is not the view's own any more."""
     outer: Request | None = None
     """The request of another instrumented application that calls this one with its own environ."""
 
@@ -173,17 +128,33 @@ class Request(Exchange):
 
     def end(self, escaping: BaseException | None, context_id: int) -> None:
         """The view's context is torn down, in case it is that of the request and not a copy."""
-        span, token = self.span, self._token
-        if span is None or token is None or context_id != self._context_id:
+        span = self.span
+        if span is None or context_id != self._context_id:
             return
-        self._token = None
+        self._context_id = 0
         self.leave()
         exceptions.record(self._environ, span, self._status, escaping)
-        contexts.detach(token)
-        if isinstance(escaping, Exception) and span.is_recording():
-            span.record_exception(escaping)
-            span.set_status(Status(StatusCode.ERROR, f"{type(escaping).__name__}: {escaping}"))
-        span.end()
+        self.suspend()
+        if escaping is not None:
+            self._note(span, escaping)
+        if self._done or (self.plain and escaping is None):
+            span.end()
+        else:  # there is more to come of it
+            self.open = True
+
+    def suspend(self) -> None:
+        """Leave the view's context, for as long as this thread does nothing for the request."""
+        token, self._token = self._token, None
+        if token is not None:
+            self.resumed = contexts.get_current()
+            contexts.detach(token)
+
+    def _note(self, span: trace.Span, error: BaseException) -> None:
+        """Say on the span that it failed by `error`, once."""
+        if span.is_recording() and self._noted is not error:
+            span.record_exception(error)
+            span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+        self._noted = error
 
     def leave(self) -> None:
         """Take this request out of the environ, and put back the one around it, if there is one."""
@@ -221,9 +192,49 @@ class Request(Exchange):
             return None
         return first + self._outcome.encoded
 
+    # -- the end ----------------------------------------------------------------------------------
+
+    def handed_on(self, body: Iterable[bytes]) -> Iterable[bytes]:
+        if not self.plain:
+            self.suspend()
+        return super().handed_on(body)
+
+    def turn(self, step: Callable[[], Any]) -> Any:
+        """As the view was left; what the body's generator makes current itself, it finds at its next turn."""
+        if self.resumed is None:
+            return step()
+        token = contexts.attach(self.resumed)
+        try:
+            return step()
+        finally:
+            self.resumed = contexts.get_current()
+            contexts.detach(token)
+
+    def over(self, error: BaseException | None) -> None:
+        """The last byte is out: the duration, and the end of a span that has not ended with its view."""
+        span = self.span
+        if error is not None:
+            self._attributes = {**self._attributes, **self._outcome.attributes}
+            if span is not None:
+                self._failed(span, error)
+        self.measure()
+        self.active.inc(-1)
+        if span is not None and self.open:
+            self.open = False
+            span.end()
+
+    def _failed(self, span: trace.Span, error: BaseException) -> None:
+        keep(span, ERROR)
+        self._note(span, error)
+        if isinstance(span, RecordedSpan) and span.collected and span.is_recording():
+            span.set_attributes(self._attributes)
+
     def measure(self) -> None:
-        """The application has returned: its duration, with the span as exemplar where it will be found."""
-        if self.span is None:
+        """Its duration, with the span as exemplar where it will be found.
+
+        A middleware may answer or raise before Flask knows the request: the client waited all the same.
+        """
+        if self.excluded or (self.span is None and self.parts.conventions.excluded is not None):
             return
         labels = (self.method, self._route, self._outcome.label)
         self.parts.metrics.answered(labels, time.perf_counter() - self._began, self._exemplar())
