@@ -102,6 +102,8 @@ class AccessLines:
         )
         after = f',"client.address":{"null" if address is None else self._shown(address)}'
         if query is not None:
+            if redaction.suspicious_query(query):
+                raise ValueError("to be redacted")
             after += f',"url.query":{self._shown(query)}'
         if agent is not None:
             after += f',"user_agent.original":{self._shown(agent)}'

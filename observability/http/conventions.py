@@ -72,14 +72,14 @@ class ServerConventions:
         found = dict(self._shared_of(environ, route).attributes)
         # The official one asks for the request's target too, which PEP 3333 does not know, nor granian tell.
         if path := environ.get("PATH_INFO"):
-            found["url.path"] = path
+            found["url.path"] = redaction.text(path)
         if query := environ.get("QUERY_STRING"):
-            found["url.query"] = redaction.text(query)
+            found["url.query"] = redaction.query(query)
         if port := environ.get("REMOTE_PORT"):
             with contextlib.suppress(ValueError, TypeError):
                 found["client.port"] = int(port)
         if self._captures_request:
-            found |= collect_custom_request_headers_attributes(dict(environ))
+            found |= _clean(collect_custom_request_headers_attributes(dict(environ)))
         return found
 
     def encoded(self, environ: Mapping[str, Any], route: str | None) -> bytes | None:
@@ -102,7 +102,7 @@ class ServerConventions:
 
     def response(self, headers: list[tuple[str, str]]) -> Mapping[str, Any]:
         """The attributes of the response's headers that are captured, where any are."""
-        return dict(collect_custom_response_headers_attributes(headers))
+        return _clean(collect_custom_response_headers_attributes(headers))
 
     def _shared_of(self, environ: Mapping[str, Any], route: str | None) -> Shared:
         get = environ.get
@@ -133,7 +133,7 @@ class ServerConventions:
         if scheme := get("wsgi.url_scheme"):
             found["url.scheme"] = scheme
         if host := get("HTTP_HOST"):
-            found["server.address"] = host
+            found["server.address"] = redaction.text(host)
         if port := get("SERVER_PORT"):
             with contextlib.suppress(
                 ValueError
@@ -147,15 +147,23 @@ class ServerConventions:
 
 @functools.lru_cache(maxsize=_REMEMBERED)
 def _path(path: str) -> bytes:
+    """Raises ValueError as `_query`."""
+    if redaction.suspicious(path):
+        raise ValueError("to be redacted")
     return otlp.text_attribute("url.path", path)
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)
 def _query(query: str) -> bytes:
     """Raises ValueError for what may hold a secret, which shall not be remembered."""
-    if redaction.suspicious(query):
+    if redaction.suspicious_query(query):
         raise ValueError("to be redacted")
     return otlp.text_attribute("url.query", query)
+
+
+def _clean(captured: Mapping[str, Any]) -> dict[str, Any]:
+    """Headers that are captured, secrets hidden."""
+    return {name: redaction.attribute(name, given) for name, given in captured.items()}
 
 
 class Outcome(NamedTuple):
@@ -206,7 +214,7 @@ def _client(get: Callable[..., Any], found: dict[str, Any]) -> None:
     if address := get("REMOTE_HOST") or get("REMOTE_ADDR"):
         found["client.address"] = address
     if agent := normalize_user_agent(get("HTTP_USER_AGENT")):
-        found["user_agent.original"] = agent
+        found["user_agent.original"] = redaction.text(agent)
         if kind := detect_synthetic_user_agent(agent):
             found["user_agent.synthetic.type"] = kind
     protocol = get("SERVER_PROTOCOL", "")

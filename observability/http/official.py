@@ -57,10 +57,13 @@ def _name_span(span: trace.Span, environ: Mapping[str, Any]) -> None:
 
 
 def _hide_secrets(span: trace.Span, status: str, headers: list[tuple[str, str]]) -> None:
-    """Hide what looks like a credential in the query, which is recorded as it came."""
-    query = (getattr(span, "attributes", None) or {}).get("url.query")
-    if isinstance(query, str) and (clean := redaction.text(query)) != query:
-        span.set_attribute("url.query", clean)
+    """Hide what looks like a credential in what the client sent, which is recorded as it came."""
+    recorded = getattr(span, "attributes", None) or {}
+    for name in ("url.path", "url.query", "user_agent.original", "server.address"):
+        given = recorded.get(name)
+        hide = redaction.query if name == "url.query" else redaction.text
+        if isinstance(given, str) and (clean := hide(given)) != given:
+            span.set_attribute(name, clean)
 
 
 def stable_conventions() -> None:

@@ -182,6 +182,8 @@ class RecordedSpan(sdk.Span):
         longest, most = limits.max_span_attribute_length, limits.max_span_attributes
         for key, value in given.items():
             kind = type(value)
+            if kind not in _PLAIN:
+                value = redaction.attribute(key, value)
             plain = (kind is str and (longest is None or len(value) <= longest)) or kind in _PLAIN
             if not plain or type(key) is not str or not key:
                 cleaned = BoundedAttributes(1, {key: value}, max_value_len=longest)
@@ -198,6 +200,10 @@ class RecordedSpan(sdk.Span):
             mine[key] = value
 
     # -- events, links, exceptions -------------------------------------------------------------------
+
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
+        clean = {key: redaction.attribute(key, value) for key, value in (attributes or {}).items()}
+        super().add_event(name, clean, timestamp)
 
     def _add_event(self, event: sdk.EventBase) -> None:
         if self._events == ():

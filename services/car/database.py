@@ -55,6 +55,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=timeout,
+            hide_parameters=True,  # an error's text goes to spans and log lines
             pool_pre_ping=not self._sqlite,
             connect_args=_connect_args(self._sqlite, timeout),
         )
