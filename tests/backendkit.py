@@ -101,7 +101,7 @@ def add_span(
         end_time_unix_nano=begin + round(duration * 1e9),
     )
     if error:
-        made.status.code = 2
+        made.status.code = 2  # type: ignore[assignment]
     made.attributes.extend(pairs(attributes or {}))
     return made
 

@@ -17,7 +17,7 @@ from flask import (
     request,
     stream_with_context,
 )
-from flask_restful import Api, Resource
+from flask_restful import Api, Resource  # type: ignore[import-untyped]
 from opentelemetry import baggage, trace
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

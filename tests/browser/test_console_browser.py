@@ -14,11 +14,11 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import pytest
+from local.conftest import RunningStack, running
 from playwright.sync_api import Page, expect
+from polling import until
 
 from services.car import VERSION
-from tests.local.conftest import RunningStack, running
-from tests.polling import until
 
 NewPage = Callable[..., Page]
 Check = Callable[[Page], None]
@@ -336,7 +336,7 @@ def test_markup_in_telemetry_is_shown_as_text_and_never_runs(stack: RunningStack
     trace = send_span(stack, SCRIPT, f"{SCRIPT} {IMAGE}", note=SCRIPT, image=IMAGE)
     page = new_page()
     dialogs: list[str] = []
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))  # type: ignore[call-overload, func-returns-value]
     paths = [
         "/",
         f"/search?service={quote(SCRIPT)}",

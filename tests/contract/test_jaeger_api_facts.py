@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from tests.backendkit import START, TRACE, Request, Store, add_span
+from backendkit import START, TRACE, Request, Store, add_span
 
 SHORT = bytes(8) + bytes.fromhex("1123456789abcdef")
 SKEWED = b"\xaa" * 16

@@ -10,6 +10,7 @@ from contextlib import closing
 import grpc
 import httpx
 import pytest
+from backendkit import Request, add_span
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
@@ -25,13 +26,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, SpanKind, StatusCode
 from opentelemetry.trace import Status as SpanStatus
+from polling import typical_seconds, until
 
 from dashcam.store import sqlite_file
 from dashcam.store.query import create_app
 from dashcam.store.receiver import Receiver
 from dashcam.store.settings import LocalSettings
-from tests.backendkit import Request, add_span
-from tests.polling import typical_seconds, until
 
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 

@@ -12,6 +12,7 @@ from contextlib import closing
 
 import httpx
 import pytest
+from backendkit import TRACE, Request, add_span
 from google.protobuf.json_format import MessageToJson
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -25,7 +26,6 @@ from dashcam.store import sqlite_file
 from dashcam.store.receiver import Receiver
 from dashcam.store.settings import LocalSettings
 from observability.settings import SettingError, from_environ
-from tests.backendkit import TRACE, Request, add_span
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 JSON = {"Content-Type": "application/json"}

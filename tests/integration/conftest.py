@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from local.conftest import RunningStack, running
 from realprograms import record_collector, record_jaeger
 from verifying import Recorder
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
-
-from tests.local.conftest import RunningStack, running
 
 
 @pytest.fixture(scope="session")

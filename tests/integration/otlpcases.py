@@ -13,11 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from backendkit import pairs
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
-
-from tests.backendkit import pairs
 
 SECOND = 1_000_000_000
 KEYS = ("http.route", "n", "größe", "a b", "x.y", "error.type", "peer.service", "<b>")

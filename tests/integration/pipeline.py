@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import yaml
+from k8s.rendering import rendered
 from polling import until
 from prometheus_client.parser import text_string_to_metric_families
 from watchdog import Watchdog
@@ -23,7 +24,6 @@ from watchdog import Watchdog
 from dashcam.stack import jaeger, tools
 from dashcam.stack.ports import choose_free
 from dashcam.stack.settings import Settings, read
-from tests.k8s.rendering import rendered
 
 Page = dict[str, Any]
 Change = Callable[[Page], None]

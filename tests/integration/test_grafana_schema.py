@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest
 import yaml
+from integration import npm
 from ruleset import GENERATED, ROOT
 from verifying import Recorder
-
-from tests.integration import npm
 
 FOLDER = Path(__file__).parent / "grafana_schema"
 RAW = "./node_modules/@grafana/schema/dist/types/raw/composable/{}/panelcfg/x/types.gen"

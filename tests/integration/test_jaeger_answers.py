@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from integration import answers
+from integration.otlpcases import Made, batches
+from integration.twobackends import Both, both
 from realprograms import record_jaeger
 from verifying import Recorder
 
 from dashcam.store import values
-from tests.integration import answers
-from tests.integration.otlpcases import Made, batches
-from tests.integration.twobackends import Both, both
 
 pytestmark = [
     pytest.mark.takes(40),
@@ -191,7 +191,7 @@ DRAW = """
 import hashlib
 {loaded}
 from hypothesis import given, settings, strategies as st
-from tests.integration.test_jaeger_answers import ANY, batches
+from integration.test_jaeger_answers import ANY, batches
 drawn = hashlib.sha256()
 @settings(max_examples=5, **ANY)
 @given(data=st.data())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from local.conftest import running
 from realprograms import record_jaeger
 from verifying import Recorder
 
@@ -12,7 +13,6 @@ from dashcam.lab.command import bench_of
 from dashcam.lab.injection import Bench
 from dashcam.lab.scenario import load
 from dashcam.lab.verify import verify
-from tests.local.conftest import running
 
 pytestmark = [
     pytest.mark.takes(110),

@@ -12,11 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
+from local.conftest import RunningStack
 from local.test_end_to_end import *  # noqa: F403 - the tests themselves
 from local.test_end_to_end import Sent, complete_trace
 from polling import until
-
-from tests.local.conftest import RunningStack
 
 pytestmark = [
     pytest.mark.takes(55),

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from polling import until
 
 from benchmarks.loss import Reader, Service, Sink, _made
-from tests.polling import until
 
 SECONDS = 5.0
 CLIENTS = 6

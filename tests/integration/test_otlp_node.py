@@ -9,12 +9,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from integration import npm
 from verifying import Recorder
 
 from dashcam.store.query import create_app
 from dashcam.store.receiver import Receiver
 from dashcam.store.settings import LocalSettings
-from tests.integration import npm
 
 PEER = Path(__file__).parent / "otlp_node"
 

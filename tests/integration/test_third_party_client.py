@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from backendkit import START, Request, add_span
+from integration.twobackends import Both, both
 from realprograms import record_jaeger
 from verifying import Recorder
 
 from dashcam.sources import Jaeger, TraceQuery
 from dashcam.sources.transport import HttpTransport, WsgiTransport
 from dashcam.store.http_server import HttpServer
-from tests.backendkit import START, Request, add_span
-from tests.integration.twobackends import Both, both
 
 CLIENT = "jaeger-mcp"
 LOCK = Path(__file__).parent / "jaeger_client" / "requirements.txt"

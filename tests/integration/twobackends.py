@@ -13,12 +13,12 @@ from urllib.parse import urlencode
 import httpx
 import yaml
 from flask import Flask
+from integration.pipeline import Running
 
 from dashcam.stack.ports import free_ports
 from dashcam.store.query import create_app
 from dashcam.store.receiver import Receiver
 from dashcam.store.settings import LocalSettings
-from tests.integration.pipeline import Running
 
 Answer = tuple[int, Any]
 """The status, and the JSON of the body, or its text where it is none."""

@@ -125,7 +125,7 @@ def test_the_recording_rules_hold_what_was_sent(services: Services, tmp_path: Pa
             failures = server.value(f"slo:failures:increase1h{car}")
             ratio = server.value(f"slo:failures:ratio1h{car}")
             close = (pytest.approx(50, rel=0.1), pytest.approx(10, rel=0.1), pytest.approx(0.2, rel=0.03))
-            return (events, failures, ratio) == close
+            return (events, failures, ratio) == close  # type: ignore[comparison-overlap]
 
         until(settled, lambda: f"50, 10, 0.2: {server.query(car)}", within=60, every=0.5)
         until(

@@ -28,7 +28,7 @@ from dashcam.sources import SourceSettings, connect
 from observability.settings import from_environ
 
 if TYPE_CHECKING:
-    from conftest import RunningStack
+    from local.conftest import RunningStack
 
 BOARDS = [
     json.loads(path.read_text()) for path in sorted((GENERATED / "grafana" / "dashboards").glob("*.json"))

@@ -17,7 +17,7 @@ import pytest
 from polling import typical_seconds, until
 
 if TYPE_CHECKING:
-    from conftest import RunningStack
+    from local.conftest import RunningStack
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from local.conftest import running
 from polling import until
 
 from dashcam.lab.command import bench_of
@@ -27,7 +28,6 @@ from dashcam.lab.injection import Bench
 from dashcam.lab.scenario import load
 from dashcam.lab.verify import BASELINE, Result, verify
 from dashcam.sources import TraceQuery
-from tests.local.conftest import running
 
 pytestmark = pytest.mark.takes(100)
 
@@ -82,7 +82,7 @@ def _asked(bench: Bench, status: int, *options: str) -> Any:
     """The JSON that `dashcam diagnose` answers about the bench's stack."""
     command = [DASHCAM, "diagnose", *options, "--json"]
     environ = {**os.environ, **bench.settings.as_environ()}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)  # type: ignore[arg-type]
     assert done.returncode == status, done.stdout + done.stderr
     return json.loads(done.stdout)
 

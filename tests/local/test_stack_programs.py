@@ -177,7 +177,7 @@ def test_an_interrupted_up_leaves_nothing(tmp_path: Path, stack: Any) -> None:
     ports = {variable: "0" for variable in stack.environ if variable.endswith("_PORT")}
     environ = {**os.environ, **ports, "DASHCAM_STATE_DIR": str(tmp_path / "state")}
     command = [Path(sys.executable).with_name("dashcam"), "up"]
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as starting:
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as starting:  # type: ignore[arg-type]
         assert starting.stdout is not None
         assert "ready after" in starting.stdout.readline()
 

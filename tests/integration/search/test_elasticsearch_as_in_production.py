@@ -15,11 +15,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import urllib3
+from integration.search.conftest import bootstrap_script, password, record, run_bootstrap
 from search_server.certificates import secret
 from search_server.server import Elasticsearch
 from verifying import Recorder
-
-from tests.integration.search.conftest import bootstrap_script, password, record, run_bootstrap
 
 pytestmark = [
     pytest.mark.takes(150),

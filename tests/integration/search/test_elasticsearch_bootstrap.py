@@ -7,9 +7,8 @@ import os
 import subprocess
 
 import pytest
+from integration.search.conftest import BASE, STREAM, USERS, bootstrap_script, password
 from polling import until
-
-from tests.integration.search.conftest import BASE, STREAM, USERS, bootstrap_script, password
 
 
 def role(user: str) -> dict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from integration.search.conftest import password
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -15,7 +16,6 @@ from realprograms import record_jaeger
 from search_server.jaeger import ROLLOVER, JaegerOnElasticsearch, make_indices
 
 from dashcam.stack.build_tools import provide
-from tests.integration.search.conftest import password
 
 OURS = {"jaeger-span": "jaeger-span-000001", "jaeger-service": "jaeger-service-000001"}
 

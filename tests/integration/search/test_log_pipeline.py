@@ -9,11 +9,11 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from integration.search.conftest import BASE, STREAM, deliver, password, through_fluent_bit
 from search_server.fluent_bit import FluentBit
 from search_server.services import Written
 
 from observability import schema
-from tests.integration.search.conftest import BASE, STREAM, deliver, password, through_fluent_bit
 
 COMPONENT = "Elasticsearch"
 TYPES = {

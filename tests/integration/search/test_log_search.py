@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from integration.search.conftest import deliver, password, through_fluent_bit
+from integration.search.test_log_pipeline import REFUSED
 from polling import until
 from search_server.server import authorization
 from search_server.services import Written
@@ -19,8 +21,6 @@ from search_server.services import Written
 from dashcam.console import ConsoleSettings, create_app
 from dashcam.model.logs import SEVERITIES, LogLine
 from dashcam.sources import LogQuery, connect
-from tests.integration.search.conftest import deliver, password, through_fluent_bit
-from tests.integration.search.test_log_pipeline import REFUSED
 
 COMPONENT = "Elasticsearch"
 MOST = 5000

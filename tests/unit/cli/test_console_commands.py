@@ -12,16 +12,16 @@ from typing import Any
 
 import httpx
 import pytest
+import recorded
 from click.testing import CliRunner, Result
+from polling import until
+from recorded import OTHER, TRACE
 
 from dashcam.cli.main import COMMANDS, main
 from dashcam.cli.metrics import sparkline
 from dashcam.cli.session import one_line
 from dashcam.model.text import plain
 from dashcam.stack.ports import free_port
-from tests import recorded
-from tests.polling import until
-from tests.recorded import OTHER, TRACE
 
 Run = Callable[..., Result]
 QUERIES = ("alerts", "logs", "metrics", "services", "trace", "traces")

@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+import recorded
 from flask.testing import FlaskClient
 
 from dashcam.console import ConsoleSettings, create_app
-from tests import recorded
 
 Open = Callable[..., FlaskClient]
 

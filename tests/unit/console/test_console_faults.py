@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import recorded
 from flask.testing import FlaskClient
+from unit.console.conftest import Markup
 from werkzeug.test import TestResponse
 
 from dashcam.console import ConsoleSettings, create_app
 from dashcam.console.pages.faults import COOKIE
-from dashcam.sources.switches import Switches
-from services.faults.points import FaultSettings
-from tests import recorded
-from tests.unit.console.conftest import Markup
+from dashcam.sources.switches import Switches, SwitchSettings
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def page(file: Path) -> FlaskClient:
-    return create_app(ConsoleSettings(), recorded.sources(), FaultSettings(str(file))).test_client()
+    return create_app(ConsoleSettings(), recorded.sources(), SwitchSettings(str(file))).test_client()
 
 
 def on(file: Path) -> set[str]:
@@ -92,7 +91,7 @@ def test_a_form_without_the_cookie_switches_nothing(page: FlaskClient, file: Pat
 
 def test_under_a_name_that_is_not_this_machines_nothing_is_switched(file: Path) -> None:
     settings = ConsoleSettings(allowed_hosts=("rebound.example",))
-    page = create_app(settings, recorded.sources(), FaultSettings(str(file))).test_client()
+    page = create_app(settings, recorded.sources(), SwitchSettings(str(file))).test_client()
     there = {"base_url": "http://rebound.example:16686"}
     token = re.search(r'name="token" value="([^"]+)"', page.get("/faults", **there).text)
     assert token
@@ -123,7 +122,7 @@ def test_a_broken_file_is_told_and_kept(page: FlaskClient, file: Path) -> None:
 
 
 def test_where_no_file_is_set_nothing_can_be_switched_and_no_page_links_there() -> None:
-    closed = create_app(ConsoleSettings(), recorded.sources(), FaultSettings(None)).test_client()
+    closed = create_app(ConsoleSettings(), recorded.sources(), SwitchSettings(None)).test_client()
     assert closed.get("/faults").status_code == 404
     assert closed.post("/faults", data={"name": "minus-slow", "to": "on"}).status_code == 403
     assert "/faults" not in closed.get("/diagnose").text

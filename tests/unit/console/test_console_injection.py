@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from tests import recorded
-from tests.recorded import OTHER, SCRIPT, START, Recorded
+import recorded
+from recorded import OTHER, SCRIPT, START, Recorded
 
 
 def hostile_sources() -> dict[str, Recorded]:

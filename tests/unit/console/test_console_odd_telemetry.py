@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import recorded
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from recorded import TRACE, Recorded
 
 from dashcam.console import ConsoleSettings, create_app
-from tests import recorded
-from tests.recorded import TRACE, Recorded
 
 SETTINGS = settings(
     deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -67,7 +67,7 @@ def played() -> tuple[FlaskClient, dict[str, Recorded]]:
         "logs": Recorded(recorded.log_answers()),
         "prometheus": Recorded(recorded.prometheus_answers()),
     }
-    return create_app(ConsoleSettings(), recorded.sources(**sources)).test_client(), sources
+    return create_app(ConsoleSettings(), recorded.sources(**sources)).test_client(), sources  # type: ignore[arg-type]
 
 
 Played = tuple[FlaskClient, dict[str, Recorded]]

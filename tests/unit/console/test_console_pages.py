@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import recorded
 from flask import Flask
 from flask.testing import FlaskClient
+from recorded import OTHER, START, TRACE, Recorded
 
 from dashcam.console import ConsoleSettings, register
 from dashcam.console.app import CONTENT_SECURITY_POLICY
 from dashcam.sources.elasticsearch import ElasticsearchLogs
-from tests import recorded
-from tests.recorded import OTHER, START, TRACE, Recorded
 
 PAGES = (
     "/",
@@ -135,7 +135,7 @@ def test_a_bad_parameter_is_named_with_its_value(console: FlaskClient, query: st
 def test_a_trace_shows_its_spans_their_details_and_log_lines_in_place(console: FlaskClient) -> None:
     page = console.get(f"/trace/{TRACE}").text
     rows = re.split(r'<li class="wf-row', page)[1:]
-    assert [re.search(r'id="span-(\w+)"', row)[1] for row in rows] == ["a1", "a2", "b1", "b2", "b3", "c1"]
+    assert [re.search(r'id="span-(\w+)"', row)[1] for row in rows] == ["a1", "a2", "b1", "b2", "b3", "c1"]  # type: ignore[index]
     failing = text_of(rows[-1])
     assert "ZeroDivisionError division by zero" in failing
     assert "host.name laptop" in failing
@@ -169,7 +169,7 @@ def test_an_unknown_trace_is_a_404_that_says_why_and_shows_its_lines(console: Fl
 
 def test_downloads_are_jaegers_and_otlps_own_bytes(console: FlaskClient) -> None:
     jaeger = console.get(f"/trace/{TRACE}/download/jaeger")
-    assert jaeger.json["data"][0]["traceID"] == TRACE
+    assert jaeger.json["data"][0]["traceID"] == TRACE  # type: ignore[index]
     assert f"{TRACE}-jaeger.json" in jaeger.headers["Content-Disposition"]
     assert console.get(f"/trace/{TRACE}/download/otlp").json == {"resourceSpans": []}
     assert console.get(f"/trace/{TRACE}/download/csv").status_code == 400
@@ -222,7 +222,7 @@ def test_logs_are_asked_with_every_field_of_the_form(open_console: Any) -> None:
 
 def test_a_number_of_lines_that_was_estimated_is_called_so(open_console: Any) -> None:
     answers = recorded.log_answers()
-    answers["/api/logs"] |= {"total": 90, "total_relation": "gte"}
+    answers["/api/logs"] |= {"total": 90, "total_relation": "gte"}  # type: ignore[operator]
     bucket = {"start": START, "counts": {"INFO": 123_456}}
     answers["/api/logs/histogram"] = {"width": 1, "total_relation": "about", "buckets": [bucket]}
     page = text_of(open_console(logs=Recorded(answers)).get("/logs?q=cars").text)

@@ -7,8 +7,7 @@ import time
 from typing import Any
 
 import pytest
-
-from tests.recorded import TRACE, Away, Recorded
+from recorded import TRACE, Away, Recorded
 
 ADDRESS = "http://127.0.0.1:1"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+import recorded
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,6 @@ from dashcam.console.parameters import BadParameter
 from dashcam.console.servicemap import draw
 from dashcam.model.logs import LogBucket
 from dashcam.sources import Exemplar, Series, Trace
-from tests import recorded
 
 
 @pytest.mark.parametrize(

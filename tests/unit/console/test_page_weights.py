@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import recorded
 from flask.testing import FlaskClient
-
-from tests import recorded
-from tests.recorded import START, TRACE, Recorded
+from recorded import START, TRACE, Recorded
 
 STACK = '  File "/app/x.py", line 3, in <module>\n    return "a" & b\n' * 80
 MANY = 15 * [None]
@@ -68,7 +67,7 @@ def heavy(open_console: Any) -> Any:
 @pytest.mark.parametrize("spans", [3, 60, 600])
 def test_lines_with_stack_traces_are_cut_to_what_a_page_holds(heavy: Any, path: str, spans: int) -> None:
     lines = big_lines(100, exception__stacktrace=STACK, **{f"field{n}": '"' * 40 for n, _ in enumerate(MANY)})
-    trace = big_trace(spans, **{f"attribute__{n}": "a value " * 5 for n, _ in enumerate(MANY)})
+    trace = big_trace(spans, **{f"attribute__{n}": "a value " * 5 for n, _ in enumerate(MANY)})  # type: ignore[arg-type]
     answer = heavy(trace, lines).get(path)
     assert len(answer.data) < 300_000
     assert "more characters" in answer.text or "Its fields</a>" in answer.text

@@ -5,15 +5,15 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import recorded
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded import START, TRACE
 
 from dashcam.console.comparison import compare
 from dashcam.console.spent import spent
 from dashcam.model.tree import Tree, critical_path, self_times
 from dashcam.sources import Trace
-from tests import recorded
-from tests.recorded import START, TRACE
 
 
 def trace_of(*spans: tuple[str, str | None, int, int]) -> Trace:

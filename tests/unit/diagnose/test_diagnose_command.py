@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import recorded
 from click.testing import CliRunner
 
 from dashcam.cli import diagnose as command
@@ -13,7 +14,6 @@ from dashcam.cli.diagnose import diagnose
 from dashcam.diagnose import report, single_trace, verdict
 from dashcam.diagnose.findings import HARM, Cause, Diagnosis, Evidence, Step, Symptom
 from dashcam.diagnose.selection import narrowed
-from tests import recorded
 
 AWAY = ("--jaeger-url", "http://127.0.0.1:9", "--prometheus-url", "http://127.0.0.1:9")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import recorded
 from flask.testing import FlaskClient
+from unit.diagnose.test_recorded import RECORDED
 
 from dashcam.console import ConsoleSettings, create_app
 from dashcam.diagnose import recording, verdict
-from tests import recorded
-from tests.unit.diagnose.test_recorded import RECORDED
 
 
 @pytest.fixture

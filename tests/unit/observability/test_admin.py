@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from opentelemetry import trace
+from polling import until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
@@ -22,7 +23,6 @@ from observability.health import Readiness
 from observability.metrics.meters import Families
 from observability.settings import SettingError
 from observability.testing import capture
-from tests.polling import until
 
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0, text/plain;q=0.5"}
 

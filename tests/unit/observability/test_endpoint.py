@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from flask import Flask
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from polling import until
 
 from observability.testing import capture
-from tests.polling import until
 
 REQUESTS = 60
 BOUND = 1.0

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
+from polling import until
 
 from observability.logs.output import LineWriter
 from observability.metrics.meters import Families
-from tests.polling import until
 
 ROOT = Path(__file__).parents[3]
 LINE = b"x" * 999 + b"\n"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, SynchronousMultiSpanProcessor, TracerProvider, sampling
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from polling import until
 
 from observability.metrics.meters import Families
 from observability.traces.span_queue import SpanQueue
-from tests.polling import until
 
 
 class Exporter(SpanExporter):

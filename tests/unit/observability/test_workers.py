@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from polling import until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from dashcam.stack.ports import free_port
@@ -22,7 +23,6 @@ from observability.metrics.exposition import render
 from observability.metrics.meters import Families
 from observability.metrics.workers import WorkerGroup, private_folder
 from observability.settings import SettingError
-from tests.polling import until
 
 ROOT = Path(__file__).parents[3]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from served import Running
+from unit.server.served import Running
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def create_app(settings: Settings) -> Flask:
 
     telemetry = instrument(app, service="program", version="1")
     if "HANG" in os.environ:
-        telemetry.shutdown = lambda: time.sleep(60)  # type: ignore[method-assign]
+        telemetry.shutdown = lambda: time.sleep(60)  # type: ignore[assignment, misc]
     return app
 
 

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 from polling import until
-from served import Running
+from unit.server.served import Running
 
 from dashcam.stack.ports import free_port
 from observability.server.serve import MainProcess, ServerSettings
@@ -281,7 +281,7 @@ def test_several_workers_share_the_port(launch: Launch) -> None:
     running = launch(WEB_CONCURRENCY="3", OTEL_EXPORTER_PROMETHEUS_PORT="none").ready()
 
     seen = set()
-    until(lambda: seen.add(running.get("/pid")) or len(seen) == 3, "answers of three workers")
+    until(lambda: seen.add(running.get("/pid")) or len(seen) == 3, "answers of three workers")  # type: ignore[func-returns-value]
 
     running.signal()
     assert running.end() == 0

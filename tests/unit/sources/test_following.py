@@ -70,14 +70,14 @@ class Store:
 
 
 def embedded(store: Store, query: LogQuery, page: int) -> Follower:
-    follower = EmbeddedLogs(store, "http://logs.test").follow(query)
+    follower = EmbeddedLogs(store, "http://logs.test").follow(query)  # type: ignore[arg-type]
     follower._query = LogQuery(start=query.start, limit=page)
     return follower
 
 
 def overlapping(store: Store, query: LogQuery, page: int) -> Follower:
-    follower = ElasticsearchLogs(store, "http://es.test", "logs").follow(query)
-    follower.PAGE = page  # type: ignore[misc]
+    follower = ElasticsearchLogs(store, "http://es.test", "logs").follow(query)  # type: ignore[arg-type]
+    follower.PAGE = page
     follower._query = LogQuery(start=query.start, limit=page)
     return follower
 

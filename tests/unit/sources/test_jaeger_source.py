@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import recorded
+from recorded import START, TRACE, Recorded
 
 from dashcam.sources import Jaeger, SourceRefused, SourceUnreadable, Trace, TraceQuery
-from tests import recorded
-from tests.recorded import START, TRACE, Recorded
 
 
-def jaeger(answers: dict | None = None) -> tuple[Jaeger, Recorded]:
+def jaeger(answers: dict | None = None) -> tuple[Jaeger, Recorded]:  # type: ignore[type-arg]
     transport = Recorded(recorded.jaeger_answers() if answers is None else answers)
     return Jaeger(transport, "http://jaeger.test"), transport
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import recorded
+from recorded import TRACE, Recorded
 
 from dashcam.model.logs import microseconds
 from dashcam.sources import LogLine, LogQuery, SourceUnreadable
 from dashcam.sources.elasticsearch import ElasticsearchLogs
 from dashcam.sources.embedded_logs import EmbeddedLogs
-from tests import recorded
-from tests.recorded import TRACE, Recorded
 
 QUERY = LogQuery("car", TRACE, "b1", "WARN", "two words", {"http.route": "/cars"}, 1_000, 9_000, 5)
 
@@ -157,7 +157,7 @@ def test_elasticsearch_is_asked_again_for_the_last_minute_because_lines_come_in_
     transport = Recorded({"/logs/_search": {"hits": hits}})
     asked: list[Any] = []
     send = transport.send
-    transport.send = lambda *args: asked.append(args[3]) or send(*args)  # type: ignore[method-assign]
+    transport.send = lambda *args: asked.append(args[3]) or send(*args)  # type: ignore[func-returns-value, method-assign]
     client = ElasticsearchLogs(transport, "http://es.test", "logs")
     place = client.search(LogQuery()).place
     assert place == "1790000000000001"

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 import pytest
+from recorded import Recorded
 
 from dashcam.sources import Prometheus, SourceRefused, SourceUnreadable
-from tests.recorded import Recorded
 
 
 def prometheus(path: str, answer: Any) -> Prometheus:

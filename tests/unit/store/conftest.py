@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from tests.backendkit import Store
+from backendkit import Store
 
 
 @pytest.fixture

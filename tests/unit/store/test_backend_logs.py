@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from backendkit import START
 
 from dashcam.store import blocks, log_histogram
-from tests.backendkit import START
 
 EPOCH = START // 1000
 

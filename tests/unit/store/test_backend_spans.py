@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
+from backendkit import START, TRACE, Request, add_span
 
 from dashcam.store import blocks
-from tests.backendkit import START, TRACE, Request, add_span
 
 WINDOW = {"start": START // 1000 - 1_000_000, "end": START // 1000 + 100_000_000}
 

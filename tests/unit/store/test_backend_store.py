@@ -13,14 +13,14 @@ from contextlib import closing
 
 import httpx
 import pytest
+from backendkit import START, TRACE, Request, Store, add_span
+from polling import until
 
 from dashcam.store import sqlite_file
 from dashcam.store.otlp import decode_traces
 from dashcam.store.records import Batch
 from dashcam.store.sqlite_file import StoreError
 from dashcam.store.writer import Full, Unavailable
-from tests.backendkit import START, TRACE, Request, Store, add_span
-from tests.polling import until
 
 
 def request_of(count: int, first: int = 0, **attributes) -> Request:

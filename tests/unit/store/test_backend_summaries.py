@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 
+from backendkit import START, Request, add_span
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from tests.backendkit import START, Request, add_span
 
 RANGE = {"query.startTimeMin": "2026-11-22T00:00:00Z", "query.startTimeMax": "2026-11-23T00:00:00Z"}
 NUMBERS = itertools.count(1)

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+from polling import until
 
 from dashcam.store.tail import CHUNK, HEAD, MAX_LINE, Tailer
-from tests.polling import until
 
 
 class Follower:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from backendkit import pairs, value
 
 from dashcam.store import values
 from dashcam.store.tokens import candidates, seed, token
-from tests.backendkit import pairs, value
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+from backendkit import pairs
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -13,7 +14,6 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from dashcam.store.metrics_page import page
 from dashcam.store.prometheus_names import label_name, labels_of, metric_name
 from dashcam.store.pushed_metrics import PushedMetrics, Refusals
-from tests.backendkit import pairs
 
 DELTA, CUMULATIVE = 1, 2
 SECOND = 1_000_000_000

@@ -132,6 +132,6 @@ def test_a_failure_of_car_marks_the_trace_and_the_log(app: Flask, fake: FakeCar)
     fake.failure = CAR_ERRORS[0]
     with capture() as got:
         app.test_client().get("/cars").get_data()
-    assert got.span("GET /cars").attributes["http.response.status_code"] == 503
+    assert got.span("GET /cars").attributes["http.response.status_code"] == 503  # type: ignore[index]
     written = got.lines(logger="services.web.errors")
     assert [(line["severity"], line["trace_id"]) for line in written] == [("WARN", got.trace_id())]

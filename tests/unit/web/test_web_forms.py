@@ -86,7 +86,7 @@ def test_a_slip_is_named_once_beside_its_field_with_the_remedy(field: str, text:
     assert not filled.validate()
     assert list(filled.errors) == [field]
     assert len(filled.errors[field]) == 1
-    assert said in filled.errors[field][0]
+    assert said in filled.errors[field][0]  # type: ignore[index]
 
 
 def test_what_was_typed_comes_back_as_it_was_typed() -> None:
@@ -141,7 +141,7 @@ def test_filters_reach_car_in_its_spelling() -> None:
 def test_a_filter_that_cannot_be_used_is_named(field: str, text: str) -> None:
     filled = FilterForm(MultiDict({field: text}))
     assert not filled.validate()
-    assert f"“{text}”" in filled.errors[field][0]
+    assert f"“{text}”" in filled.errors[field][0]  # type: ignore[index]
 
 
 def test_the_chosen_maker_stays_offered_when_it_has_no_car_left() -> None:
