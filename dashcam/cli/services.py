@@ -46,6 +46,8 @@ def services(session: Session, window: parameters.Window) -> None:
     else:
         rows = [["service", "state", "rate", "errors", "p50", "p95", "p99", "saturation", "up", "version"]]
         table([*rows, *(_row(service) for service in found)], right=frozenset(range(2, 9)))
+        if read := [one_line(service.name, 30) for service in found if service.from_spans]:
+            click.echo(f"\nRead from their newest spans, for want of metrics: {', '.join(read)}.")
     if any(service.state == "down" for service in found):
         sys.exit(NOTHING)
 
@@ -89,7 +91,9 @@ def alerts(session: Session, firing: bool) -> None:
 
 
 def _row(service: Service) -> list[str]:
-    colour = {"down": "red", "firing": "red", "failing": "yellow"}.get(service.state, "green")
+    colour = {"down": "red", "firing": "red", "failing": "yellow", "unknown": "yellow"}.get(
+        service.state, "green"
+    )
     figure = service.figure
     up = f"{filters.number(figure('up'))}/{filters.number(figure('instances'))}"
     return [
@@ -114,5 +118,6 @@ def _as_json(service: Service) -> dict[str, object]:
         "state": service.state,
         **figures,
         "version": service.version,
+        "from_spans": service.from_spans,
         "alerts": alerts,
     }

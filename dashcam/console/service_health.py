@@ -3,41 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from dashcam.console import parameters, queries
+from dashcam.console import parameters, queries, span_figures
 from dashcam.console.gather import Gatherer, Outcome
+from dashcam.model.logs import LogQuery
 from dashcam.sources import Alert, Prometheus, Sample, Series, SourceError, Sources
 from observability import schema
 
 FIGURES = ("rate", "errors", "p50", "p95", "p99", "saturation", "up", "instances", "budget")
+PROGRAM = "dashcam.program"
+"""The field of the lines by which `dashcam run` tells of a program's start and end."""
+
+_LOOK_BACK = 24 * 3600 * 1_000_000
 FAILING = 0.01
 """The share of errors above which a service is called failing."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """One service. A figure is missing where nothing was measured; durations are in seconds."""
+    """One service. A figure is missing where nothing was measured; durations are in seconds.
+
+    `from_spans` is true where rate, errors and durations are read from its newest spans, for want of metrics.
+    """
 
     name: str
     figures: Mapping[str, float]
     version: str
     alerts: Sequence[Alert]
     spark: str
+    from_spans: bool = False
 
     def figure(self, name: str) -> float | None:
         return self.figures.get(name)
 
     @property
     def state(self) -> str:
-        """`down` where no instance answers a scrape, `firing`, `failing` above 1% of errors, or `ok`."""
+        """`down` where no instance answers a scrape, `firing`, `failing` above 1% of errors, or `ok`.
+
+        `unknown` where there is neither a scrape nor a figure to judge it by.
+        """
         if self.figures.get("up") == 0:
             return "down"
         if any(alert.state == "firing" for alert in self.alerts):
             return "firing"
-        return "failing" if self.figures.get("errors", 0.0) > FAILING else "ok"
+        if self.figures.get("errors", 0.0) > FAILING:
+            return "failing"
+        return "ok" if self.figures.keys() & {"up", "errors", "rate"} else "unknown"
 
 
 def serious(alert: Alert) -> bool:
@@ -58,7 +72,20 @@ def questions(sources: Sources, window: parameters.Window) -> dict[str, Callable
         "info": partial(metrics.instant, schema.TARGET.sample),
         "alerts": metrics.alerts,
         "traced": sources.traces.services,
+        "programs": partial(_programs, sources, window),
     }
+
+
+def _programs(sources: Sources, window: parameters.Window) -> list[str]:
+    """The programs that `dashcam run` started and that have not ended, which may have sent nothing yet."""
+    last: dict[str, str] = {}
+    times: dict[str, int] = {}
+    for state in ("started", "ended"):
+        query = LogQuery(fields={PROGRAM: state}, start=window.end - _LOOK_BACK, end=window.end, limit=200)
+        for line in sources.logs.search(query).lines:
+            if line.time >= times.get(line.service, 0):
+                times[line.service], last[line.service] = line.time, state
+    return [name for name, state in last.items() if state == "started"]
 
 
 def gather_services(
@@ -66,7 +93,24 @@ def gather_services(
 ) -> tuple[list[Service], list[SourceError]]:
     """Every service, and the errors of the sources that did not answer."""
     asked = gatherer.ask(**questions(sources, window))
-    return services_of(asked, window), [one.error for one in asked.values() if one.error]
+    found = with_spans(services_of(asked, window), sources, gatherer, window)
+    # A log search that is away takes only the programs away that have sent nothing yet.
+    return found, [one.error for name, one in asked.items() if one.error and name != "programs"]
+
+
+def with_spans(
+    services: Sequence[Service], sources: Sources, gatherer: Gatherer, window: parameters.Window
+) -> list[Service]:
+    """The services, those without metrics of their requests with figures that are read from their spans."""
+    without = [service.name for service in services if service.figure("rate") is None]
+    read = span_figures.ask(without, sources, gatherer, window)
+    found = [
+        replace(service, figures={**read[service.name], **service.figures}, from_spans=True)
+        if service.name in read
+        else service
+        for service in services
+    ]
+    return sorted(found, key=lambda service: (-(service.figure("rate") or 0.0), service.name))
 
 
 def services_of(asked: Mapping[str, Outcome], window: parameters.Window) -> list[Service]:
@@ -78,7 +122,8 @@ def services_of(asked: Mapping[str, Outcome], window: parameters.Window) -> list
     }
     alerts: list[Alert] = [alert for alert in asked["alerts"].or_else([]) if serious(alert)]
     sparks = {series.labels.get("job", ""): _spark(series, window) for series in asked["spark"].or_else([])}
-    names = set(versions) | set(figures["rate"]) | set(asked["traced"].or_else([]))
+    names = set(versions) | set(figures["rate"])
+    names |= set(asked["traced"].or_else([])) | set(asked["programs"].or_else([]))
     found = [
         Service(
             name=name,

@@ -18,7 +18,7 @@ EAGER_SECONDS, CALM_SECONDS = 0.5, 5.0
 
 EAGER_LOOKS = 60
 ATTEMPTS = 3
-"""How often a port is asked before it counts as one without metrics: it may listen before it can answer."""
+"""How often a port is asked that does not answer: it may listen before it can, or speak no HTTP."""
 
 PROBE_SECONDS = 2.0
 _PAGE_BYTES = 65536
@@ -36,8 +36,8 @@ def listening(pid: int) -> set[int]:
     return found
 
 
-def serves_metrics(port: int) -> bool:
-    """Whether `/metrics` of a port of this machine is a page that Prometheus can read."""
+def serves_metrics(port: int) -> bool | None:
+    """Whether `/metrics` of a port of this machine is a page that Prometheus can read; None for no answer."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PROBE_SECONDS)
     try:
         connection.request("GET", "/metrics", headers={"Accept": "text/plain"})
@@ -45,7 +45,7 @@ def serves_metrics(port: int) -> bool:
         kind = response.headers.get("Content-Type", "")
         page = response.read(_PAGE_BYTES)
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
     readable = kind.startswith(("text/plain", "application/openmetrics-text"))
@@ -92,7 +92,10 @@ class MetricsFinder:
         wanted = {self._told} & ports if self._told else ports
         for port in sorted(port for port in wanted - self._scraped if self._asked.get(port, 0) < ATTEMPTS):
             self._asked[port] = self._asked.get(port, 0) + 1
-            if serves_metrics(port):
+            answer = serves_metrics(port)
+            if answer is False:
+                self._asked[port] = ATTEMPTS
+            elif answer:
                 self._scraped.add(port)
                 addresses = [f"{LOOPBACK}:{one}" for one in sorted(self._scraped)]
                 self._target = scrape_targets.write(

@@ -28,7 +28,7 @@ _USUAL = {
     "OTEL_LOGS_EXPORTER": "none",
     "OTEL_TRACES_SAMPLER": "parentbased_always_on",
     # Milliseconds: what one has just done is to be seen now.
-    "OTEL_METRIC_EXPORT_INTERVAL": "5000",
+    "OTEL_METRIC_EXPORT_INTERVAL": "2000",
     "OTEL_BSP_SCHEDULE_DELAY": "1000",
     "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",
     # The stock Python instrumentation writes the trace's id into plain lines.

@@ -50,10 +50,22 @@ class Series:
     bounds: tuple[float, ...] = ()
     monotonic: bool = True
     seen: float = 0.0
+    fresh: bool = False
     exemplars: dict[int, Exemplar] = field(default_factory=dict)
     _base: dict[Hashable, float] = field(default_factory=dict)
     _streams: dict[int, tuple[int, Values]] = field(default_factory=dict)
     _deltas: deque[Span] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    def scraped(self) -> dict[Hashable, float]:
+        """The values for a scrape: zeros for the first one of a counter that began just now.
+
+        What a counter has counted before its first sample is in no rate; so it begins where it did begin.
+        """
+        total = self.total()
+        if self.fresh:
+            self.fresh = False
+            return dict.fromkeys(total, 0.0)
+        return total
 
     def total(self) -> dict[Hashable, float]:
         """The values of the series."""
@@ -94,6 +106,11 @@ class Series:
         self._deltas.append(span)
         _add(self._base, values)
         return True
+
+    @property
+    def known(self) -> bool:
+        """Whether a point was ever taken."""
+        return bool(self._streams or self._base)
 
     def rebounded(self, bounds: tuple[float, ...]) -> None:
         """Begin anew with other buckets: the old ones cannot be added to the new."""

@@ -35,7 +35,7 @@ def _family(family: Family) -> Iterator[str]:
 
 def _single(family: Family, labels: Labels, series: Series) -> Iterator[str]:
     exemplar = series.exemplars.get(0) if family.kind == "counter" else None
-    value = series.total().get(VALUE, 0.0)
+    value = series.scraped().get(VALUE, 0.0)
     yield f"{family.name}{_labels(labels)} {_number(value)}{_exemplar(exemplar)}"
 
 
@@ -49,7 +49,7 @@ def _summary(family: Family, labels: Labels, series: Series) -> Iterator[str]:
 
 
 def _histogram(family: Family, labels: Labels, series: Series) -> Iterator[str]:
-    total = series.total()
+    total = series.scraped()
     below = 0.0
     used = [key for key in total if isinstance(key, int)]
     # Of exponential bounds, those from the first to the last that hold something; of explicit ones, all.

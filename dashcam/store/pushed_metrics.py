@@ -25,6 +25,9 @@ _IDENTITY = frozenset({"service.name", "service.namespace", "service.instance.id
 _NO_VALUE = otlp.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 _DELTA, _CUMULATIVE = otlp.AGGREGATION_TEMPORALITY_DELTA, otlp.AGGREGATION_TEMPORALITY_CUMULATIVE
 _SWEEP_SECONDS = 10.0
+_JUST_BEGUN = 60_000_000_000
+"""Nanoseconds that the first point of a series covers at most where it has begun just now."""
+
 _READ: Mapping[str, Callable[..., Point]] = {
     "gauge": metric_points.number,
     "sum": metric_points.number,
@@ -178,6 +181,11 @@ class PushedMetrics:
             return (
                 f"{self._max} series are held, the bound (OTLP_METRICS_MAX_SERIES): "
                 f"new ones of {family.name} are refused"
+            )
+        if not series.known and family.kind in ("counter", "histogram"):
+            covered = point.time_unix_nano - point.start_time_unix_nano
+            series.fresh = temporality == _DELTA or (
+                0 < covered < _JUST_BEGUN and point.start_time_unix_nano > 0
             )
         series.rebounded(read.bounds)
         series.monotonic = family.kind != "gauge"

@@ -35,7 +35,9 @@ def overview() -> str:
         **service_health.questions(sources, window),
         calls=lambda: sources.traces.dependencies(window.end, window.end - window.start),
     )
-    services = service_health.services_of(asked, window)
+    services = service_health.with_spans(
+        service_health.services_of(asked, window), sources, console().gatherer, window
+    )
     traces, error = _sample(sources.traces, asked["traced"], window)
     rates = {(one.parent, one.child): one.calls / window.seconds for one in asked["calls"].or_else([])}
     drawing = draw(traces, asked["traced"].or_else([]), rates)

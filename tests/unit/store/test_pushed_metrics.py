@@ -41,6 +41,11 @@ class Pushed:
         return self.store.take(request)
 
     def text(self) -> str:
+        """The page as it is from the second scrape on."""
+        self.scrape()
+        return self.scrape()
+
+    def scrape(self) -> str:
         return page(self.store.families()).decode()
 
     def families(self) -> dict[str, Any]:
@@ -285,6 +290,17 @@ def test_workers_of_one_identity_are_added_up_in_any_order_of_their_exports(push
     pushed.push(counter(8, start=1, at=15))
     pushed.push(counter(2, start=12, at=18))
     assert pushed.value("orders_placed_total") == 10
+
+
+def test_a_counter_that_has_just_begun_begins_at_zero_so_that_its_first_requests_are_in_a_rate(pushed):
+    pushed.push(counter(7, start=1, at=10), gauge(7), histogram([1, 0, 0], start=1, at=10))
+    first = pushed.scrape()
+    assert 'orders_placed_total{instance="i1",job="orders"} 0.0' in first
+    assert 'wait_seconds_count{instance="i1",job="orders"} 0.0' in first
+    assert 'queue_length{instance="i1",job="orders"} 7.0' in first
+    assert 'orders_placed_total{instance="i1",job="orders"} 7.0' in pushed.scrape()
+    pushed.push(counter(9, start=1, at=3600, name="long.known"))  # the receiver is what has just begun
+    assert 'long_known_total{instance="i1",job="orders"} 9.0' in pushed.scrape()
 
 
 def test_what_can_fall_leaves_a_process_out_that_ended_before_another_began(pushed):
