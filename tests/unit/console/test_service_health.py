@@ -38,7 +38,7 @@ def sources(traces: dict[str, list[Trace]], lines: list[dict[str, Any]] = ()) ->
         if hasattr(query, "fields"):
             found = [LogLine(line) for line in lines if query.fields.items() <= line.items()]
             return LogPage(found, len(found))
-        return traces[query.service]
+        return traces.get(query.service, [])
 
     return SimpleNamespace(
         traces=SimpleNamespace(search=search, services=lambda: sorted(traces)),
