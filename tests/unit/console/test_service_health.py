@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,7 +34,7 @@ class Away:
         raise AssertionError("not to be asked")
 
 
-def sources(traces: dict[str, list[Trace]], lines: list[dict[str, Any]] = ()) -> Any:
+def sources(traces: dict[str, list[Trace]], lines: Sequence[dict[str, Any]] = ()) -> Any:
     def search(query: Any) -> Any:
         if hasattr(query, "fields"):
             found = [LogLine(line) for line in lines if query.fields.items() <= line.items()]
@@ -66,11 +67,11 @@ def gathered(given: Any) -> dict[str, Service]:
         ({"errors": 0.5}, "failing"),
     ],
 )
-def test_a_service_is_ok_only_where_something_says_so(figures, state):
+def test_a_service_is_ok_only_where_something_says_so(figures: dict[str, float], state: str) -> None:
     assert Service("shop", figures, "", [], "").state == state
 
 
-def test_a_service_without_metrics_is_judged_by_its_spans_and_it_is_said():
+def test_a_service_without_metrics_is_judged_by_its_spans_and_it_is_said() -> None:
     whole = [
         trace(span(1, ms=100)),
         trace(span(2, ms=300, error=True)),
@@ -84,7 +85,7 @@ def test_a_service_without_metrics_is_judged_by_its_spans_and_it_is_said():
     assert (shop.figure("p50"), shop.figure("p99")) == (0.2, 0.3)
 
 
-def test_a_service_whose_every_span_fails_is_never_ok():
+def test_a_service_whose_every_span_fails_is_never_ok() -> None:
     assert gathered(sources({"shop": [trace(span(1, error=True))]}))["shop"].state == "failing"
 
 
@@ -98,19 +99,19 @@ def test_a_service_whose_every_span_fails_is_never_ok():
         {"span__kind": "client", "db__system": "redis"},
     ],
 )
-def test_what_enters_a_service_counts_whatever_it_is(entry):
+def test_what_enters_a_service_counts_whatever_it_is(entry: dict[str, Any]) -> None:
     caller = span(1, service="other", ms=900)
     made = trace(caller, span(2, parent=1, **entry), span(3, parent=2, span__kind="client"))
     assert [one.span_id for one in span_figures.entries(made, "shop")] == ["2"]
 
 
-def test_the_rate_of_many_traces_is_that_of_the_time_they_cover(monkeypatch):
+def test_the_rate_of_many_traces_is_that_of_the_time_they_cover(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(span_figures, "TRACES", 2)
     found = span_figures.figures("shop", [trace(span(1)), trace(span(2))], WINDOW)
     assert found["rate"] == pytest.approx(2 / 50)
 
 
-def test_a_program_that_was_just_started_is_shown_until_it_ends():
+def test_a_program_that_was_just_started_is_shown_until_it_ends() -> None:
     lines = [
         {"service": "orders", "dashcam.program": "started", "timestamp": "1970-01-01T00:00:10Z"},
         {"service": "gone", "dashcam.program": "started", "timestamp": "1970-01-01T00:00:10Z"},
@@ -123,8 +124,7 @@ def test_a_program_that_was_just_started_is_shown_until_it_ends():
     assert found["orders"].state == "unknown"
 
 
-def test_services_with_metrics_are_not_asked_for_their_spans():
+def test_services_with_metrics_are_not_asked_for_their_spans() -> None:
+    away: Any = SimpleNamespace(traces=Away())
     measured = Service("shop", {"rate": 2.0}, "", [], "")
-    assert service_health.with_spans([measured], SimpleNamespace(traces=Away()), Gatherer(30.0), WINDOW) == [
-        measured
-    ]
+    assert service_health.with_spans([measured], away, Gatherer(30.0), WINDOW) == [measured]
