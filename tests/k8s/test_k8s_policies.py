@@ -59,7 +59,7 @@ DEFECTS: list[tuple[str, str, Mutation]] = [
     (
         "images_are_pinned_and_the_version_label_says_so",
         "another version",
-        lambda o: car(o).update(image="dashcam/car:0.2.0"),
+        lambda o: car(o).update(image="dashcam/car:9.9.9"),
     ),
     (
         "long_running_containers_have_all_three_probes",
