@@ -189,6 +189,7 @@ include benchmarks/bench.mk
 include benchmarks/loss.mk
 include tests/integration/tools.mk
 include tests/search_server/tools.mk
+include tests/log_agents/tools.mk
 
 include dashboards/recordings.mk
 include docs/docs.mk

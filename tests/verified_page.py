@@ -21,6 +21,7 @@ RUNNERS = {
     "tests/apiserver": "make test-apiserver",
     "tests/cluster": "make test-cluster",
     "tests/images": "make test-images",
+    "tests/log_agents": "make test-log-agent",
 }
 """What runs the tests of a folder."""
 

@@ -118,6 +118,8 @@ def _follow(tool: Tool, folder: Path, out: Path) -> None:
         case Collected():
             _go(tool, ["install", "-v", recipe.builder], folder, {"GOBIN": str(folder)})
             config = (ROOT / recipe.config).read_text().replace(".tools/collector", str(folder / "collector"))
+            if recipe.modules:
+                config = config.replace(f"=> {recipe.modules}", f"=> {ROOT / recipe.modules}")
             (folder / "build.yaml").write_text(config)
             # The builder writes the sources; Go compiles them here, so that one sees how far it is.
             _run(tool, [str(folder / "builder"), "--skip-compilation", "--config", "build.yaml"], folder, {})

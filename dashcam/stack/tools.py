@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dashcam.stack.settings import ROOT
@@ -54,13 +54,19 @@ class Copied:
 
 @dataclass(frozen=True)
 class Collected:
-    """A Collector of the components that `config` names, by the Collector's own builder."""
+    """A Collector of the components that `config` names, by the Collector's own builder.
+
+    `modules` is the folder of what it names by `replaces` as a path of this checkout.
+    """
 
     builder: str
     config: str
+    modules: str = field(default="", repr=False)
 
     def inputs(self) -> list[bytes]:
-        return [repr(self).encode(), (ROOT / self.config).read_bytes()]
+        beside = sorted((ROOT / self.modules).rglob("*.*")) if self.modules else []
+        files = [ROOT / self.config, *(path for path in beside if path.is_file())]
+        return [repr(self).encode(), *(path.read_bytes() for path in files)]
 
 
 @dataclass(frozen=True)
@@ -169,6 +175,21 @@ COLLECTOR = Tool(
     effort="about 15 minutes on two cores",
     elsewhere="put the released `otelcol-contrib` (0.159 or newer) on PATH",
 )
+COLLECTOR_AGENT = Tool(
+    "otelcol-agent",
+    "0.159.0",
+    "reads the log files of a node and keeps their lines on disk until Elasticsearch has them",
+    Collected(
+        "go.opentelemetry.io/collector/cmd/builder@v0.159.0",
+        "k8s/log-agent-build.yaml",
+        modules="tests/log_agents/build/profiler",
+    ),
+    variable="COLLECTOR_AGENT_BINARY",
+    on_path=("otelcol-contrib",),
+    effort="about 5 minutes on two cores",
+    elsewhere="put the released `otelcol-contrib` (0.159 or newer) on PATH",
+    on_demand=True,
+)
 KUSTOMIZE = Tool(
     "kustomize",
     "5.8.1",
@@ -270,7 +291,7 @@ ELASTICSEARCH_EXPORTER = _exporter(
 TOOLS = {
     tool.name: tool
     for tool in (
-        *(JAEGER, COLLECTOR, KUSTOMIZE, PODSECURITY),
+        *(JAEGER, COLLECTOR, COLLECTOR_AGENT, KUSTOMIZE, PODSECURITY),
         *(ETCD, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL),
         *(KUBELET, NODE_EXPORTER, KUBE_STATE_METRICS, ELASTICSEARCH_EXPORTER),
     )

@@ -23,8 +23,13 @@ from manifests import (
 
 Policy = Callable[[Manifests], Iterator[str]]
 POLICIES: dict[str, Policy] = {}
-NODE_AGENTS = {"fluent-bit": {"/var/log", "/var/lib/dashcam-fluent-bit"}, "node-exporter": {"/"}}
-"""The two that may mount host paths, and which."""
+LOG_AGENTS = {
+    "fluent-bit": {"/var/log", "/var/lib/dashcam-fluent-bit"},
+    "log-agent": {"/var/log", "/var/lib/dashcam-log-agent"},
+}
+"""Of which there is one: both run as root, for log files are root's."""
+NODE_AGENTS = {**LOG_AGENTS, "node-exporter": {"/"}}
+"""Those that may mount host paths, and which."""
 
 
 def policy(function: Policy) -> Policy:
@@ -135,7 +140,7 @@ def _restricted_pod(workload: Workload) -> Iterator[str]:
     context = workload.pod.get("securityContext", {})
     if context.get("seccompProfile") != {"type": "RuntimeDefault"}:
         yield f"{workload}: no seccomp profile"
-    if context.get("runAsNonRoot") is not True and workload.name != "fluent-bit":
+    if context.get("runAsNonRoot") is not True and workload.name not in LOG_AGENTS:
         yield f"{workload}: may run as root"
     for key in ("hostNetwork", "hostPID", "hostIPC"):
         if workload.pod.get(key):

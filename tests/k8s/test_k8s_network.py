@@ -87,6 +87,8 @@ ELK = {Flow("fluent-bit", "logstash", 8480), Flow("logstash", "elasticsearch", 9
 LEAVING = {Flow("elasticsearch", "elasticsearch", 9200)}
 """ECK's: a node that ends takes leave of the others."""
 DIRECT = {Flow("fluent-bit", "elasticsearch", 9200)}
+OF_FLUENT_BIT = DIRECT | {Flow("prometheus", "fluent-bit", 2020)}
+COLLECTOR_AGENT = {Flow("log-agent", "elasticsearch", 9200), Flow("prometheus", "log-agent", 8888)}
 
 NOT_CALLED = {("web", "http"), ("logstash", "api"), ("collector", "otlp-grpc"), ("collector", "otlp-http")}
 """Ports that no pod calls: web's is the Ingress' or a person's by port-forward, Logstash's api the kubelet's,
@@ -100,6 +102,11 @@ and of the Collector's two for OTLP each overlay uses one."""
         ("production", PRODUCTION),
         ("local+elk-logstash", (LOCAL - DIRECT) | ELK),
         ("local+splunk-hec", LOCAL - DIRECT),
+        ("local+log-agent-collector", (LOCAL - OF_FLUENT_BIT) | COLLECTOR_AGENT),
+        (
+            "production+log-agent-collector+log-agent-collector-tls",
+            (PRODUCTION - OF_FLUENT_BIT) | COLLECTOR_AGENT,
+        ),
         ("production+elk-logstash+elk-logstash-tls", (PRODUCTION - DIRECT) | ELK),
         ("production+prometheus-remote-write", PRODUCTION),
         ("production+eck", PRODUCTION | LEAVING),

@@ -22,6 +22,7 @@ from verifying import Recorder
 BASE = Path(__file__).parents[3] / "k8s" / "base" / "elasticsearch"
 USERS = ("fluent-bit", "grafana", "jaeger", "elasticsearch-exporter", "kibana_system")
 STREAM = "logs-dashcam-services"
+UID = "0f7c5a4e-0d55-4d5c-9c39-1d3a3f5f0a11"
 UNANSWERED = 28
 """curl's status for a request that nobody answered in time."""
 
@@ -34,6 +35,11 @@ class Shipped:
     documents: list[Document]
     answer: dict
     traces: dict[str, str]
+
+    @property
+    def by_id(self) -> dict[str, Document]:
+        """The documents by the ids that Elasticsearch gave them."""
+        return dict(zip(ids(self.answer), self.documents, strict=True))
 
 
 def password(user: str) -> str:
@@ -123,9 +129,14 @@ def through_fluent_bit(written: list[Written], pipeline: FluentBit | None = None
         for number, each in enumerate(each for each in written if each.service == service):
             moment = (began + timedelta(milliseconds=number)).strftime("%Y-%m-%dT%H:%M:%S.%f")
             rows += torn(each.text, f"{moment}{number % 1000:03d}Z", each.stream)
-        path = f"/var/log/containers/{service}-5d8f7c9b6-x2x4z_dashcam_app-{'0a' * 32}.log"
+        path = f"/var/log/pods/dashcam_{service}-5d8f7c9b6-x2x4z_{UID}/app/0.log"
         documents += pipeline.documents(path, rows)
     return documents
+
+
+def ids(answer: dict) -> list[str]:
+    """Which document of a bulk request became which."""
+    return [item["create"]["_id"] for item in answer["items"]]
 
 
 def deliver(node: Elasticsearch, documents: list[Document], stream: str = STREAM) -> dict:
