@@ -64,6 +64,7 @@ COMPONENTS = (
         otelcol_exporter_sent_spans_total otelcol_exporter_send_failed_spans_total
         otelcol_exporter_enqueue_failed_spans_total otelcol_exporter_queue_size
         otelcol_exporter_queue_capacity otelcol_process_memory_rss_bytes
+        otelcol_receiver_accepted_log_records_total otelcol_elasticsearch_docs_processed_total
         jaeger_storage_requests_total jaeger_storage_latency_seconds_sum
         jaeger_storage_latency_seconds_count""",
     ),
@@ -72,7 +73,9 @@ COMPONENTS = (
         "docs.fluentbit.io, Monitoring, /api/v2/metrics/prometheus",
         """fluentbit_input_records_total fluentbit_input_bytes_total fluentbit_output_proc_records_total
         fluentbit_output_errors_total fluentbit_output_retries_total fluentbit_output_retries_failed_total
-        fluentbit_output_dropped_records_total""",
+        fluentbit_output_dropped_records_total fluentbit_filter_drop_records_total
+        fluentbit_output_chunk_available_capacity_percent fluentbit_input_ingestion_paused
+        fluentbit_input_storage_overlimit""",
     ),
     _component(
         "elasticsearch_exporter",

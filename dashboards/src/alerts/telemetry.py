@@ -11,6 +11,11 @@ from observability import schema
 
 _PROCESSED = schema.SPANS_PROCESSED.sample
 _EXPORTED = schema.SPANS_EXPORTED.sample
+_REFUSED_LINES = (
+    'otelcol_elasticsearch_docs_processed_total{outcome="failed_client",'
+    'error_type!~"|version_conflict_engine_exception"}'
+)
+"""Not those that were stored by an earlier attempt, nor whole requests, which are made again."""
 
 
 def groups() -> list[Group]:
@@ -112,7 +117,58 @@ def _carriers() -> list[Alert]:
             expr=fluentbit,
             service="{{ $labels.job }}",
             summary="Fluent Bit gave up on {{ $value | humanize }} records or chunks in ten minutes.",
-            description="Elasticsearch refused them, or was away for longer than Fluent Bit's buffer lasts.",
+            description="Elasticsearch was away for longer than Fluent Bit's buffer on disk lasts.",
+        ),
+        Alert(
+            name="FluentBitRetrying",
+            severity="ticket",
+            expr=_any("fluentbit_output_retries_total", by="job, name"),
+            hold="30m",
+            service="{{ $labels.job }}",
+            summary="Fluent Bit has sent lines of {{ $labels.name }} again and again for half an hour.",
+            description=(
+                "Elasticsearch is away or refuses them, or one bulk that it never takes is tried for ever."
+            ),
+        ),
+        Alert(
+            name="FluentBitBufferFilling",
+            severity="ticket",
+            expr=(
+                "max by (job, name) (fluentbit_input_ingestion_paused) > 0\nor\n"
+                "max by (job, name) (fluentbit_input_storage_overlimit) > 0\nor\n"
+                "min by (job, name) (fluentbit_output_chunk_available_capacity_percent) < 50"
+            ),
+            hold="1m",
+            service="{{ $labels.job }}",
+            summary="Fluent Bit's buffer for {{ $labels.name }} is half full, or it reads no more.",
+            description=(
+                "Full, it drops its oldest lines; an input that pauses loses what the kubelet rotates away."
+            ),
+        ),
+        Alert(
+            name="LogAgentLosingLines",
+            severity="ticket",
+            expr=_any(_REFUSED_LINES),
+            service="{{ $labels.job }}",
+            summary="Elasticsearch refused {{ $value | humanize }} log lines of {{ $labels.job }} for good.",
+            description="Neither the index nor its failure store can hold them; they are not tried again.",
+        ),
+        Alert(
+            name="CollectorQueueFilling",
+            severity="ticket",
+            expr=(
+                "max by (job, exporter) (otelcol_exporter_queue_size)\n"
+                "/ max by (job, exporter) (otelcol_exporter_queue_capacity > 0) > 0.5"
+            ),
+            hold="1m",
+            service="{{ $labels.job }}",
+            summary=(
+                "The queue {{ $labels.exporter }} of {{ $labels.job }} is "
+                "{{ $value | humanizePercentage }} full."
+            ),
+            description=(
+                "What comes after it is slow or away. Full, a gateway drops spans, a log agent reads no more."
+            ),
         ),
         Alert(
             name="ElasticsearchRed",

@@ -83,9 +83,13 @@ def fluentbit() -> list[PanelBuilder]:
     return [
         graph(
             "Lines read and delivered",
-            "Read more than delivered for long: its buffer on disk fills.",
+            "Without rows of blanks, which are left out. Read more than delivered: its buffer fills.",
             "cps",
-            Query(per_second("name", "fluentbit_input_records_total"), "{{name}} read"),
+            Query(
+                f"sum(rate(fluentbit_input_records_total[{_R}])) "
+                f"- sum(rate(fluentbit_filter_drop_records_total[{_R}]))",
+                "read",
+            ),
             Query(per_second("name", "fluentbit_output_proc_records_total"), "{{name}} delivered"),
         ),
         graph(
@@ -97,10 +101,56 @@ def fluentbit() -> list[PanelBuilder]:
         ),
         graph(
             "Errors and retries",
-            "Retries alone lose nothing: Elasticsearch is slow or restarting.",
+            "Retries alone lose nothing: Elasticsearch is slow or restarting. For long: FluentBitRetrying.",
             "ops",
             Query(per_second("name", "fluentbit_output_errors_total"), "{{name}} errors"),
             Query(per_second("name", "fluentbit_output_retries_total"), "{{name}} retries"),
+        ),
+        graph(
+            "Buffer on disk: room left",
+            "Of its limit. At none the oldest lines are dropped; FluentBitBufferFilling comes at half.",
+            "percent",
+            Query(
+                "min by (name) (fluentbit_output_chunk_available_capacity_percent)",
+                "{{name}}",
+            ),
+            width=12,
+        ),
+        graph(
+            "Reading paused",
+            "1: an input waits, and what the kubelet rotates away meanwhile is lost.",
+            "none",
+            Query("max by (name) (fluentbit_input_ingestion_paused)", "{{name}} paused"),
+            Query("max by (name) (fluentbit_input_storage_overlimit)", "{{name}} over its limit"),
+            width=12,
+        ),
+    ]
+
+
+def log_agent() -> list[PanelBuilder]:
+    """The Collector as log agent, where it is in Fluent Bit's place. Its queues are among those above."""
+    return [
+        graph(
+            "Lines read",
+            "From files, by input.",
+            "cps",
+            Query(
+                per_second(
+                    "receiver", "otelcol_receiver_accepted_log_records_total", '{receiver=~"file_log.*"}'
+                ),
+                "{{receiver}}",
+            ),
+            width=12,
+        ),
+        graph(
+            "Lines stored, tried again, refused",
+            "A conflict is a line that an earlier attempt had stored.",
+            "cps",
+            Query(
+                per_second("outcome, error_type", "otelcol_elasticsearch_docs_processed_total"),
+                "{{outcome}} {{error_type}}",
+            ),
+            width=12,
         ),
     ]
 

@@ -42,6 +42,7 @@ def build() -> Dashboard:
         ("Embedded backend (laptop)", _embedded()),
         ("Collector and Jaeger (cluster)", carriers.collector()),
         ("Fluent Bit (cluster)", carriers.fluentbit()),
+        ("Collector as log agent (cluster)", carriers.log_agent()),
         ("Elasticsearch (cluster)", carriers.elasticsearch()),
         ("Prometheus and Alertmanager", _prometheus()),
     ):
