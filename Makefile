@@ -187,6 +187,7 @@ include services/images.mk
 include k8s/tools.mk
 include benchmarks/bench.mk
 include benchmarks/loss.mk
+include benchmarks/rca.mk
 include tests/integration/tools.mk
 include tests/search_server/tools.mk
 include tests/log_agents/tools.mk

@@ -23,7 +23,7 @@ LEAST = 5
 """Calls between two hosts that must have been seen."""
 SHARE = 0.3
 """The share of them that must show a difference."""
-APART = 0.005
+APART = 0.02
 """Seconds that a callee's span must lie outside of its caller's."""
 _DELTA = re.compile(r"(?:delta of|adjusted by) (-?)((?:\d+(?:\.\d+)?(?:h|ms|m|µs|us|ns|s))+)\b(?!.*delta of)")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|µs|us|ns|s)")

@@ -9,7 +9,7 @@ from dashcam.diagnose import evidence
 from dashcam.diagnose.findings import WASTE, Cause
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.places import Visit
-from dashcam.diagnose.trace_causes import Traced
+from dashcam.diagnose.traced import Traced
 
 LEAST_ROOTS, BROKEN = 8, 0.3
 """Calls that must have been seen; the rise of the share of cut ones that counts."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from dashcam.diagnose.places import Visit, ancestors
+from dashcam.diagnose.significance import LIKELY, more
 from dashcam.sources import Span
 
 LEAST_BAD = 4
@@ -22,7 +23,7 @@ CONTRAST = 3.0
 
 RESOURCE = ("service.version", "service.instance.id", "host.name", "k8s.pod.name", "k8s.node.name")
 REQUEST = ("http.request.method", "url.path", "user_agent.original")
-_PARAMETER = re.compile(r"[<{](?:\w+:)?(\w+)[>}]")
+_PARAMETER = re.compile(r"[<{](?:\w+:)?(\w+)[>}]|(?<=/):(\w+)")
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,9 @@ def features(visit: Visit) -> dict[str, str]:
 
 def _of_span(span: Span) -> dict[str, str]:
     route = str(span.attributes.get("http.route", ""))
-    found = _path_parameters(route, str(span.attributes.get("url.path", "")))
-    found.update(parse_qsl(str(span.attributes.get("url.query", ""))))
+    whole = urlsplit(str(span.attributes.get("url.full", "")))
+    found = _path_parameters(route, str(span.attributes.get("url.path") or whole.path))
+    found.update(parse_qsl(str(span.attributes.get("url.query") or whole.query)))
     found.update({name: str(span.attributes[name]) for name in REQUEST if name in span.attributes})
     if route:
         # Named by service: the route of the caller is not the route of the callee.
@@ -61,12 +63,12 @@ def _of_span(span: Span) -> dict[str, str]:
 
 def _path_parameters(route: str, path: str) -> dict[str, str]:
     """The values in a path of the parameters of its route's template, in any of the usual spellings."""
-    names = _PARAMETER.findall(route)
+    names = [one or other for one, other in _PARAMETER.findall(route)]
     if not names:
         return {}
     pattern = "".join(
         "([^/]+)" if index % 2 else re.escape(part)
-        for index, part in enumerate(re.split(r"([<{][^>}]+[>}])", route))
+        for index, part in enumerate(re.split(r"([<{][^>}]+[>}]|(?<=/):\w+)", route))
     )
     match = re.fullmatch(pattern, path)
     return dict(zip(names, match.groups(), strict=True)) if match else {}
@@ -77,15 +79,22 @@ def distinguish(bad: Sequence[Visit], good: Sequence[Visit]) -> Distinction | No
     if len(bad) < LEAST_BAD or not good:
         return None
     bads, goods = [features(visit) for visit in bad], [features(visit) for visit in good]
-    best: tuple[float, Distinction] | None = None
     # The nearest first: of two that tell as much, the callee's own parameter is the one to name.
-    for name in dict.fromkeys(name for each in bads for name in each):
-        values = [each.get(name) for each in bads], [each.get(name) for each in goods]
-        for one in (*_equals(name, *values), *_thresholds(name, *values)):
-            score = _score(one)
-            if score is not None and (best is None or score > best[0]):
-                best = score, one
-    return best[1] if best else None
+    tried = [
+        one
+        for name in dict.fromkeys(name for each in bads for name in each)
+        for one in _descriptions(name, [each.get(name) for each in bads], [each.get(name) for each in goods])
+    ]
+    scored = [(score, one) for one in tried if (score := _score(one)) is not None]
+    if not scored:
+        return None
+    best = max(scored, key=lambda pair: pair[0])[1]
+    chance = more(best.others, best.good, best.covered, best.bad) * len(tried)
+    return best if chance <= LIKELY else None
+
+
+def _descriptions(name: str, bads: Sequence[str | None], goods: Sequence[str | None]) -> list[Distinction]:
+    return [*_equals(name, bads, goods), *_thresholds(name, bads, goods)]
 
 
 def _score(one: Distinction) -> float | None:

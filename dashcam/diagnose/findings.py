@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from dashcam.diagnose.significance import SURE
+
 Signal = Literal["metrics", "traces", "logs"]
 
 HARM, WASTE = 1, 2
@@ -45,6 +47,10 @@ class Cause:
     scope: tuple[str, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
     evidence: tuple[Evidence, ...] = ()
+    chance: float = 0.0
+    """How likely so much or more is where nothing is wrong, over all places that were looked at."""
+    traces: frozenset[str] = frozenset()
+    """The traces that suffered from it, as far as it was found in traces."""
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -99,8 +105,10 @@ class Diagnosis:
         return not (self.telemetry or self.symptoms or self.causes or self.alerts)
 
     def confidence(self, cause: Cause) -> str:
-        """high, medium or low, by how many signals agree and whether the telemetry is whole."""
+        """high, medium or low: by how many signals agree, whether the telemetry is whole, and chance."""
         agreeing = len(cause.signals)
+        if cause.chance > SURE:
+            agreeing = min(agreeing, 2) - 1
         if self.notes or (self.telemetry and cause not in self.telemetry):
             agreeing -= 1
         return "high" if agreeing >= 2 else "medium" if agreeing == 1 else "low"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from statistics import median
@@ -24,10 +25,18 @@ from observability import schema
 MOST_POINTS = 240
 USUAL_INTERVAL = 15.0
 """Seconds between two scrapes where they cannot be told from the data."""
-TRACES_BEFORE, TRACES_DURING = 60, 90
-"""Traces asked for in each slice of the time before and since the fault, for each service."""
-SLICES = 4
+TRACES, SLICES = 90, 4
+"""Traces asked for in each slice of the time before the fault, and since, for each service that is asked."""
+LIVE = 60.0
+"""Seconds ago until which a time counts as reaching until now."""
+PROBE = 5
+"""Traces that tell in which other services' traces a service is."""
 LINES = 400
+"""Lines of warnings and worse that are asked for in each slice."""
+SAID, PAGE = 8000, 2000
+"""Lines of every level that are asked for on each side of the onset, at least, and on a page."""
+PAST, LEAST_PAST = 3.0, 300.0
+"""How much of the time before is asked for: so many times as long, and so many seconds at least."""
 RAMP = 3
 """Scrapes before the onset that count for neither side: a rate shows a change only as its window fills."""
 
@@ -47,30 +56,36 @@ def _rate(sample: str) -> str:
     return f"(rate({sample}[WINDOW]) and {sample} offset WINDOW or {new} or rate({sample}[WINDOW]))"
 
 
-QUERIES: Mapping[str, str] = {
-    "up": "up",
-    "answers": f"sum by ({_ROUTE}, http_response_status_code) {_rate(_COUNT)}",
-    "time": f"sum by ({_ROUTE}) {_rate(_SUM)}",
-    "calls": "sum by (job, server_address, server_port) "
-    f"(rate({schema.HTTP_CLIENT_DURATION.sample}[WINDOW]))",
-    "statements": "sum by (job, db_operation_name, db_collection_name) "
-    f"(rate({schema.DB_CLIENT_DURATION.sample}[WINDOW]))",
-    "lines": f"sum by (job, severity) (rate({schema.LOG_RECORDS.sample}[WINDOW]))",
-    "started": "process_start_time_seconds",
-    "memory": "process_resident_memory_bytes",
-    "cpu": "rate(process_cpu_seconds_total[WINDOW])",
-    "busy": f"sum by (job, instance) ({schema.HTTP_SERVER_ACTIVE.sample}) "
-    f"/ sum by (job, instance) ({schema.SERVER_THREADS.sample})",
-    "circuit": schema.CIRCUIT_OPEN.sample,
-    "dependency": schema.DEPENDENCY_UP.sample,
-    "exported": f"sum by (job, error_type) {_rate(schema.SPANS_EXPORTED.sample)}",
-    "dropped": "sum by (job) " + _rate(schema.SPANS_PROCESSED.sample + '{error_type!=""}'),
-    "lost": f"sum by (job, instance) {_rate(schema.LOG_RECORDS_LOST.sample)}",
-    "scrapes": "scrape_duration_seconds",
-    "samples": "scrape_samples_post_metric_relabeling",
-    "versions": schema.TARGET.sample,
-}
+def _queries(rate: Callable[[str], str]) -> dict[str, str]:
+    return {
+        "up": "up",
+        "answers": f"sum by ({_ROUTE}, http_response_status_code) {rate(_COUNT)}",
+        "time": f"sum by ({_ROUTE}) {rate(_SUM)}",
+        "calls": "sum by (job, server_address, server_port) "
+        f"(rate({schema.HTTP_CLIENT_DURATION.sample}[WINDOW]))",
+        "statements": "sum by (job, db_operation_name, db_collection_name) "
+        f"(rate({schema.DB_CLIENT_DURATION.sample}[WINDOW]))",
+        "lines": f"sum by (job, severity) (rate({schema.LOG_RECORDS.sample}[WINDOW]))",
+        "started": "process_start_time_seconds",
+        "memory": "process_resident_memory_bytes",
+        "cpu": "rate(process_cpu_seconds_total[WINDOW])",
+        "busy": f"sum by (job, instance) ({schema.HTTP_SERVER_ACTIVE.sample}) "
+        f"/ sum by (job, instance) ({schema.SERVER_THREADS.sample})",
+        "circuit": schema.CIRCUIT_OPEN.sample,
+        "dependency": schema.DEPENDENCY_UP.sample,
+        "exported": f"sum by (job, error_type) {rate(schema.SPANS_EXPORTED.sample)}",
+        "dropped": "sum by (job) " + rate(schema.SPANS_PROCESSED.sample + '{error_type!=""}'),
+        "lost": f"sum by (job, instance) {rate(schema.LOG_RECORDS_LOST.sample)}",
+        "scrapes": "scrape_duration_seconds",
+        "samples": "scrape_samples_post_metric_relabeling",
+        "versions": schema.TARGET.sample,
+    }
+
+
+QUERIES: Mapping[str, str] = _queries(_rate)
 """What is asked of Prometheus, by name; WINDOW becomes three scrapes, SECONDS their length in seconds."""
+SHORT: Mapping[str, str] = _queries(lambda sample: f"rate({sample}[WINDOW])")
+"""The same, short enough to type: it misses only what made a series."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +105,13 @@ class Observed:
     during: Sequence[Trace] = ()
     lines_before: Sequence[LogLine] = ()
     lines_during: Sequence[LogLine] = ()
+    past: Sequence[Trace] = ()
+    lines_past: Sequence[LogLine] = ()
+    """What the sources kept of the time before `start`, where the time itself is too short."""
+    said: Sequence[LogLine] = ()
+    """Lines of every level, of all times. The others are warnings and worse."""
+    unheard: Sequence[tuple[int, int]] = ()
+    """Stretches, in microseconds, of which not every line is known."""
     traced: Sequence[str] = ()
     heard: Mapping[str, float] = field(default_factory=dict)
     """When each traced service wrote its last log line; `start` where it wrote none, empty: not asked."""
@@ -99,6 +121,12 @@ class Observed:
     """Whether traces and lines were asked for already."""
     interval: float = 5.0
     """Seconds between two scrapes."""
+    live: bool = True
+    """Whether the time reaches until now: then what is asked again needs no moment."""
+
+    def wholly_heard(self, moment: int) -> bool:
+        """Whether every line of this time, in microseconds, is known."""
+        return not any(start <= moment < end for start, end in self.unheard)
 
     def named(self, query: str) -> Sequence[Series]:
         return self.series.get(query, ())
@@ -134,7 +162,13 @@ def metrics(sources: Sources, start: float, end: float, console: str = "") -> Ob
         away=away,
         console=console,
         interval=interval,
+        live=end > time.time() - LIVE,
     )
+
+
+def short(seen: Observed, query: str) -> str:
+    """A query as one would type it."""
+    return _asked(SHORT.get(query, query), max(1, round(3 * seen.interval)))
 
 
 def _asked(text: str, seconds: int) -> str:
@@ -166,68 +200,134 @@ def _interval(sources: Sources, end: float) -> float:
 
 
 def details(sources: Sources, seen: Observed, onset: float | None) -> Observed:
-    """`seen` with the traces and log lines before and since `onset`; without one, of the two halves."""
-    border = onset if onset is not None else (seen.start + seen.end) / 2
-    ramp, since = RAMP * seen.interval, border - seen.interval / 2
+    """`seen` with traces and log lines, before and since `onset`; without one, spread over the whole time."""
     away = dict(seen.away)
-    before: list[Trace] = []
-    during: list[Trace] = []
+    traces: list[Trace] = []
     traced: list[str] = []
+    times = _times(seen, onset)
     try:
         traced = sources.traces.services()
-        before = _traces(sources, traced, seen.start, border - ramp, TRACES_BEFORE)
-        during = _traces(sources, traced, since, seen.end, TRACES_DURING, ramp)
+        asked = _asked_for(sources, traced, seen.start, seen.end)
+        for start, end in times:
+            traces += _traces(sources, asked, traced, start, end)
     except SourceError as error:
         away[error.source] = str(error)
-    lines: dict[str, list[LogLine]] = {"before": [], "during": []}
+    lines: list[LogLine] = []
+    said: list[LogLine] = []
+    unheard: list[tuple[int, int]] = []
     heard: dict[str, float] = {}
     try:
-        lines["before"] = _lines(sources, seen.start, border - ramp)
-        lines["during"] = _lines(sources, since, seen.end)
+        for start, end in times:
+            lines += _warnings(sources, start, end)
+            part, unknown = _said(sources, start, end)
+            said, unheard = [*said, *part], [*unheard, *unknown]
         heard = {service: _last_line(sources, service, seen.start, seen.end) for service in traced}
     except SourceError as error:
         away[error.source] = str(error)
-    return replace(
+    unique = {trace.trace_id: trace for trace in traces}
+    seen = replace(
         seen,
-        onset=onset,
-        before=before,
-        during=during,
-        lines_before=lines["before"],
-        lines_during=lines["during"],
+        before=(),
+        during=sorted(unique.values(), key=lambda trace: trace.start),
+        lines_during=lines,
+        said=said,
+        unheard=unheard,
         traced=traced,
         heard=heard,
         away=away,
         detailed=True,
     )
+    return parted(seen, onset)
+
+
+def _times(seen: Observed, onset: float | None) -> list[tuple[float, float]]:
+    """The stretches that are asked for: each side of the onset by itself, so that the shorter is seen too."""
+    if onset is None:
+        middle = (seen.start + seen.end) / 2
+        return [(seen.start, middle), (middle, seen.end)]
+    border = max(seen.start, onset - RAMP * seen.interval)
+    return [each for each in ((seen.start, border), (border, seen.end)) if each[0] < each[1]]
+
+
+def parted(seen: Observed, onset: float | None) -> Observed:
+    """`seen` with its traces and lines before and since `onset`; without one, of the two halves."""
+    border = onset if onset is not None else (seen.start + seen.end) / 2
+    ramp, since = RAMP * seen.interval, border - seen.interval / 2
+    traces, lines = [*seen.before, *seen.during], [*seen.lines_before, *seen.lines_during]
+    # The first failures come before any rate shows them, and may be the only ones with a cause in sight. A
+    # client's mistake is none of them: it would only add good ones from before the fault.
+    return replace(
+        seen,
+        onset=onset,
+        before=[one for one in traces if one.start < (border - ramp) * 1e6],
+        during=[
+            one
+            for one in traces
+            if one.start >= since * 1e6 or (one.start >= (since - ramp) * 1e6 and _broke(one))
+        ],
+        lines_before=[line for line in lines if line.time < (border - ramp) * 1e6],
+        lines_during=[line for line in lines if line.time >= since * 1e6],
+    )
+
+
+def past(sources: Sources, seen: Observed) -> Observed:
+    """`seen` with what the sources kept of the time before it, for what is usual."""
+    start = seen.start - max(LEAST_PAST, PAST * (seen.end - seen.start))
+    try:
+        asked = _asked_for(sources, seen.traced, start, seen.start)
+        traces = _traces(sources, asked, seen.traced, start, seen.start)
+        lines = _warnings(sources, start, seen.start)
+        said, unheard = _said(sources, start, seen.start)
+        longer = {
+            name: sources.metrics.range(seen.queries[name], start, seen.end, seen.interval)
+            for name in ("cpu", "memory")
+            if name in seen.queries
+        }
+    except SourceError:
+        return seen  # which is told already, by what was asked first
+    return replace(
+        seen,
+        series={**seen.series, **longer},
+        past=traces,
+        lines_past=lines,
+        said=[*said, *seen.said],
+        unheard=[*unheard, *seen.unheard],
+    )
+
+
+def _asked_for(sources: Sources, services: Sequence[str], start: float, end: float) -> list[str]:
+    """The services whose traces hold those of all others: where traces begin, and who is in none of them."""
+    probes = [TraceQuery(one, int(start * 1e6), int(end * 1e6), limit=PROBE) for one in services]
+    with ThreadPoolExecutor(4) as pool:
+        found = [trace for traces in pool.map(sources.traces.search, probes) for trace in traces]
+    begin = {trace.root.service for trace in found if trace.root}
+    within = {service for trace in found if trace.root for service in trace.services}
+    return sorted(begin | (set(services) - within))
 
 
 def _traces(
-    sources: Sources, services: Sequence[str], start: float, end: float, limit: int, ramp: float = 0.0
+    sources: Sources, asked: Sequence[str], every: Sequence[str], start: float, end: float
 ) -> list[Trace]:
-    """Traces of each service spread over the time: the newest alone would show only its last seconds.
-
-    Failed ones are asked for once more, from `ramp` seconds earlier on: the first failures of all come before
-    any rate shows them, and may be the only ones with a cause in sight.
-    """
+    """Traces spread over the time, as the newest show only its last seconds; failed ones once more."""
     width = (end - start) / SLICES
     if width <= 0:
         return []
     queries = [
-        TraceQuery(service, int((start + n * width) * 1e6), int((start + (n + 1) * width) * 1e6), limit=limit)
-        for service in services
+        TraceQuery(
+            service, int((start + n * width) * 1e6), int((start + (n + 1) * width) * 1e6), limit=TRACES
+        )
+        for service in asked
         for n in range(SLICES)
     ]
     queries += [
-        TraceQuery(service, int((start - ramp) * 1e6), int(end * 1e6), tags={"error": "true"}, limit=limit)
-        for service in services
+        TraceQuery(service, int(start * 1e6), int(end * 1e6), tags={"error": "true"}, limit=TRACES)
+        for service in every
     ]
     with ThreadPoolExecutor(4) as pool:
         found = {
             trace.trace_id: trace for traces in pool.map(sources.traces.search, queries) for trace in traces
         }
-    # A client's mistake is no failure of the ramp's: it would only add good ones from before the fault.
-    kept = [one for one in found.values() if one.start >= start * 1e6 or _broke(one)]
-    return sorted(kept, key=lambda trace: trace.start)
+    return sorted(found.values(), key=lambda trace: trace.start)
 
 
 def _broke(trace: Trace) -> bool:
@@ -239,14 +339,38 @@ def _last_line(sources: Sources, service: str, start: float, end: float) -> floa
     return found[0].time / 1e6 if found else start
 
 
-def _lines(sources: Sources, start: float, end: float) -> list[LogLine]:
+def _warnings(sources: Sources, start: float, end: float) -> list[LogLine]:
     """The lines of warnings and worse, the newest of each quarter of the time."""
+    return [
+        line for query in _quarters(start, end, "WARN", LINES) for line in sources.logs.search(query).lines
+    ]
+
+
+def _said(sources: Sources, start: float, end: float) -> tuple[list[LogLine], list[tuple[int, int]]]:
+    """The newest lines of a time, of every level, and the stretch before them if there are too many."""
+    lines: list[LogLine] = []
+    begin, until = int(start * 1e6), int(end * 1e6)
+    while len(lines) < SAID:
+        page = sources.logs.search(LogQuery(start=begin, end=until, limit=PAGE))
+        lines += page.lines
+        if not page.lines or page.total <= len(page.lines):
+            return lines, []
+        # Of those with the very same time some may be on the next page: they come twice rather than never.
+        oldest = min(line.time for line in page.lines)
+        if oldest >= until:
+            break
+        until = oldest
+    return lines, [(begin, until)]
+
+
+def _quarters(start: float, end: float, level: str, limit: int) -> list[LogQuery]:
     width = (end - start) / SLICES
-    if width <= 0:
-        return []
-    found: list[LogLine] = []
-    for n in range(SLICES):
-        since, until = int((start + n * width) * 1e6), int((start + (n + 1) * width) * 1e6)
-        query = LogQuery(level="WARN", start=since, end=until, limit=LINES)
-        found += sources.logs.search(query).lines
-    return found
+    return [
+        LogQuery(
+            level=level,
+            start=int((start + n * width) * 1e6),
+            end=int((start + (n + 1) * width) * 1e6),
+            limit=limit,
+        )
+        for n in range(SLICES if width > 0 else 0)
+    ]

@@ -22,13 +22,18 @@ class Place:
 
 @dataclass(frozen=True)
 class Visit:
-    """One span at its place, with the seconds for which its trace waited for nothing else."""
+    """One span at its place, with the seconds for which its trace waited for nothing else.
+
+    `way` is the part of them between the caller's span and this one, which both are needed to know: it
+    belongs to the callee, or to what lies between.
+    """
 
     place: Place
     span: Span
     trace: Trace
     tree: Tree
     waited: float
+    way: float = 0.0
 
 
 def peer(span: Span) -> str:
@@ -57,9 +62,25 @@ def visits(traces: Iterable[Trace]) -> list[Visit]:
 def _visits(trace: Trace) -> Iterator[Visit]:
     tree = Tree(trace)
     path = critical_path(trace, tree)
+    own = {span_id: sum(end - start for start, end in path[span_id]) / 1e6 for span_id in path}
+    way: dict[str, float] = {}
     for span in trace.spans:
-        waited = sum(end - start for start, end in path.get(span.span_id, ())) / 1e6
-        yield Visit(place(span), span, trace, tree, waited)
+        answering = next((c for c in tree.children(span) if c.service != span.service), None)
+        if _may_call(span) and answering and _calls_only(span, tree):
+            way[answering.span_id] = own.pop(span.span_id, 0.0)
+    for span in trace.spans:
+        waited = own.get(span.span_id, 0.0) + way.get(span.span_id, 0.0)
+        yield Visit(place(span), span, trace, tree, waited, way.get(span.span_id, 0.0))
+
+
+def _may_call(span: Span) -> bool:
+    """Whether it is a call, or is of a kind that its recorder did not say."""
+    return span.kind == "client" or "span.kind" not in span.attributes
+
+
+def _calls_only(span: Span, tree: Tree) -> bool:
+    """Whether a span is nothing but a call of another service: what it waits for beside is on the way."""
+    return all(child.service != span.service for child in tree.children(span))
 
 
 def by_place(found: Sequence[Visit]) -> dict[Place, list[Visit]]:
@@ -106,7 +127,7 @@ def ancestors(trace: Trace, span: Span) -> Iterator[Span]:
 
 
 def title(where: Place, known: Mapping[str, str]) -> str:
-    """A place in words."""
+    """A place in evidence."""
     if where.statement:
         return f"the statement «{' '.join(where.statement.split())[:120]}»"
     if where.peer:

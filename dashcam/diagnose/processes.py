@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
+from statistics import mean
 
 from dashcam.diagnose import evidence
-from dashcam.diagnose.findings import HARM, STOPPED, WASTE, Cause
+from dashcam.diagnose.findings import HARM, STOPPED, WASTE, Cause, Step
 from dashcam.diagnose.observe import Observed
-from dashcam.diagnose.steps import slope, step
-from dashcam.diagnose.symptoms import grouped
+from dashcam.diagnose.steps import LEAST, slope, step
+from dashcam.diagnose.symptoms import grouped, total
 from dashcam.sources import Series
 
 RESTARTS = 2
@@ -19,6 +21,10 @@ GROWN = 0.2
 """The share by which the memory must have grown with it."""
 CPU = 0.3
 """Processor seconds a second more than usual that count."""
+SPARSE = 30.0
+"""Seconds between two points of processor use from which on one of them says something by itself."""
+ASKED = 0.7
+"""The part of the growth of processor use that more requests must explain for it to be theirs."""
 SATURATED = 0.8
 
 
@@ -29,8 +35,8 @@ def services(seen: Observed) -> set[str]:
 
 def causes(seen: Observed) -> list[Cause]:
     """Everything that these metrics alone give as a cause."""
-    mine = services(seen)
-    found = [*_down(seen), *_restarting(seen), *_leaking(seen), *_burning(seen), *_saturated(seen)]
+    mine = services(seen) | set(seen.traced)
+    found = [*_down(seen), *_restarting(seen), *_leaking(seen), *burning(seen), *_saturated(seen)]
     return [cause for cause in [*found, *_dependencies(seen)] if cause.service in mine]
 
 
@@ -143,11 +149,14 @@ def _monotone(points: Sequence[tuple[float, float]]) -> bool:
     return bool(rises) and sum(rise > 0 for rise in rises) >= 0.6 * len(rises)
 
 
-def _burning(seen: Observed) -> list[Cause]:
+def burning(seen: Observed) -> list[Cause]:
+    """Processes that compute more than usual, and more than by how much more they are asked."""
     found = []
+    asked = {job: total(series) for (job,), series in grouped(seen.named("answers"), "job").items()}
     for one in seen.named("cpu"):
-        if change := step(one.points, least=CPU, factor=2.0):
-            job = one.labels.get("job", "")
+        job = one.labels.get("job", "")
+        change = step(one.points, least=CPU, factor=2.0, fewest=1 if _sparse(one) else LEAST)
+        if change and not _asked_for(asked.get(job, ()), change):
             result = f"uses {change.during:.2f} processor seconds a second, {change.before:.2f} before"
             found.append(
                 Cause(
@@ -163,6 +172,21 @@ def _burning(seen: Observed) -> list[Cause]:
                 )
             )
     return found
+
+
+def _sparse(one: Series) -> bool:
+    """Whether each point is the average of so long a time that it is no moment's chance."""
+    return len(one.points) > 1 and one.points[-1][0] - one.points[-2][0] >= SPARSE
+
+
+def _asked_for(requests: Sequence[tuple[float, float]], change: Step) -> bool:
+    """Whether as many more requests as processor time came in this stretch."""
+    last = change.end or math.inf
+    during = [value for time, value in requests if change.start <= time < last]
+    before = [value for time, value in requests if not change.start <= time < last]
+    if not during or not before or not sum(before):
+        return False
+    return mean(during) / mean(before) >= ASKED * change.during / max(change.before, 1e-9)
 
 
 def _saturated(seen: Observed) -> list[Cause]:

@@ -20,6 +20,7 @@ RUNBOOKS = {
     "saturated": "ServerSaturated",
     "memory": "MemoryNearLimit",
     "log lines": "LogErrorsRising",
+    "new log line": "LogErrorsRising",
     "spans lost": "SpanExportFailing",
     "no spans": "SpanExportFailing",
     "lines lost": "LogLinesLost",
@@ -34,6 +35,8 @@ ADVICE = {
     "restarting": "Read the last lines before each end; undo the last change if it came with one.",
     "unanswered": "See whether it runs and is free to answer; restart it if it hangs.",
     "failing": "Read the exception below, undo the last change of this service if it came with one.",
+    "new log line": "Read the line below and look at the code that writes it, and what it was given.",
+    "missing log line": "See why the code does not get to this line: look for what ends it earlier.",
     "slow": "Look at what this operation waits for or computes; the trace below shows one.",
     "dependency": "See whether the dependency runs and answers; the exception below says what it lacks.",
     "saturated": "Find what holds its threads, then add capacity or shed load.",
@@ -55,6 +58,10 @@ ADVICE = {
     "source away": "Start it, or say where it is; until then nothing can be said about what it holds.",
 }
 """What to do about each kind, in a sentence."""
+
+
+MOST_TRACES = 20
+"""Traces of a cause that a program is told of."""
 
 
 def text(found: Diagnosis) -> str:
@@ -135,6 +142,7 @@ def document(found: Diagnosis) -> dict[str, Any]:
 
 def _as_json(found: Diagnosis, cause: Cause) -> dict[str, Any]:
     plain_fields = dataclasses.asdict(dataclasses.replace(cause, details=dict(cause.details)))
+    plain_fields["traces"] = sorted(cause.traces)[:MOST_TRACES]
     return {
         **plain_fields,
         "confidence": found.confidence(cause),

@@ -16,11 +16,12 @@ CLEAR = 3.0
 """How far apart the two means must be, in standard deviations of what is left within the two parts."""
 
 
-def step(points: Points, *, least: float, factor: float = 1.0) -> Step | None:
+def step(points: Points, *, least: float, factor: float = 1.0, fewest: int = LEAST) -> Step | None:
     """The stretch of `points` that lies highest above the rest, if it is a clear one.
 
     It is clear when its mean is at least `factor` times the rest's plus `least`, and far apart from it. The
-    rest must begin before it. A stretch that reaches the last point is still going on.
+    rest must begin before it. A stretch that reaches the last point is still going on, and has at least
+    `fewest` points: one is enough where each is an average of a long time.
     """
     known = [(time, value) for time, value in points if math.isfinite(value)]
     values = [value for _, value in known]
@@ -30,8 +31,8 @@ def step(points: Points, *, least: float, factor: float = 1.0) -> Step | None:
     sums = [0.0, *accumulate(values)]
     squares = [0.0, *accumulate(value * value for value in values)]
     count = len(known)
-    for first in range(LEAST, count - LEAST + 1):
-        for last in range(first + LEAST, count + 1):
+    for first in range(LEAST, count - fewest + 1):
+        for last in range(first + fewest, count + 1):
             size = last - first
             total = sums[last] - sums[first]
             high, low = total / size, (sums[count] - total) / (count - size)
@@ -42,7 +43,7 @@ def step(points: Points, *, least: float, factor: float = 1.0) -> Step | None:
             spread = math.sqrt(max(0.0, inner + outer) / count) + 1e-9
             score = (high - low) / spread * math.sqrt(size * (count - size) / count)
             clear = high - low >= spread * CLEAR / math.sqrt(size)
-            if score > best and clear and _several(known[first:last], (high + low) / 2):
+            if score > best and clear and _several(known[first:last], (high + low) / 2, fewest):
                 best, found = score, (first, last, low, high)
     if found is None:
         return None
@@ -51,9 +52,9 @@ def step(points: Points, *, least: float, factor: float = 1.0) -> Step | None:
     return Step(known[first][0], end, low, high)
 
 
-def _several(points: Points, middle: float) -> bool:
+def _several(points: Points, middle: float, fewest: int) -> bool:
     """Whether the stretch is more than one high point and its neighbours."""
-    return sum(value > middle for _, value in points) >= LEAST
+    return sum(value > middle for _, value in points) >= fewest
 
 
 def ratio(above: Points, below: Points, least: float) -> list[tuple[float, float]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from dashcam.diagnose import evidence
 from dashcam.diagnose.findings import STOPPED, WASTE, Cause, Evidence, Step
-from dashcam.diagnose.observe import SLICES, TRACES_BEFORE, TRACES_DURING, Observed
+from dashcam.diagnose.observe import RAMP, SLICES, TRACES, Observed
 from dashcam.diagnose.processes import services
 from dashcam.diagnose.steps import Points, amount, step
 from dashcam.diagnose.symptoms import BUSY, grouped, total
@@ -16,6 +16,11 @@ THIN, MANY = 0.1, 50.0
 """The share of requests with a trace below which that is said, where there were at least so MANY."""
 QUIET = 30.0
 """Seconds without any span of a busy service that count as missing."""
+
+
+def _quiet(seen: Observed) -> float:
+    """Seconds of silence that count as missing: a rate remembers requests for as long as its window."""
+    return max(QUIET, (RAMP + 1) * seen.interval)
 
 
 def gaps(seen: Observed) -> list[Cause]:
@@ -46,7 +51,7 @@ def thin(seen: Observed) -> list[str]:
         for span in trace.spans
         if span.kind == "server"
     )
-    asked = SLICES * (TRACES_BEFORE + TRACES_DURING)
+    asked = 2 * SLICES * TRACES
     said = []
     for (job,), series in grouped(seen.named("answers"), "job").items():
         points = total(series)
@@ -58,7 +63,8 @@ def thin(seen: Observed) -> list[str]:
 
 
 def _nothing(seen: Observed) -> list[Cause]:
-    if seen.series and not services(seen) and "Prometheus" not in seen.away:
+    known = {one.labels.get("job", "") for each in seen.series.values() for one in each}
+    if seen.series and not services(seen) and not known & set(seen.traced) and "Prometheus" not in seen.away:
         result = "no service exposes metrics in this time"
         shown = (evidence.metric(seen, "versions", result),)
         return [Cause("no metrics", "", "", result, STOPPED, 1.0, evidence=shown)]
@@ -130,7 +136,7 @@ def _silent(seen: Observed) -> list[Cause]:
         points = total(series)
         busy = [time for time, value in points if value >= BUSY]
         since = latest.get(job, seen.start)
-        if job not in _tracing(seen, latest) or len(busy) < 3 or busy[-1] - since < QUIET:
+        if job not in _tracing(seen, latest) or len(busy) < 3 or busy[-1] - since < _quiet(seen):
             continue
         result = f"no span of {job} arrives, though it answers requests"
         shown = (evidence.metric(seen, "answers", result),)
@@ -144,7 +150,7 @@ def _mute(seen: Observed) -> list[Cause]:
     for (job,), series in grouped(seen.named("lines"), "job").items():
         busy = [time for time, value in total(series) if value >= BUSY]
         since = seen.heard.get(job)
-        if since is None or len(busy) < 3 or busy[-1] - since < QUIET:
+        if since is None or len(busy) < 3 or busy[-1] - since < _quiet(seen):
             continue
         result = f"no log line of {job} arrives, though it writes them"
         shown = (evidence.metric(seen, "lines", result),)

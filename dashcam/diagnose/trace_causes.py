@@ -1,167 +1,34 @@
-"""Causes that traces show: places that became slow, and places where failures begin."""
+"""Causes that traces show: services that became slow, and places where failures begin."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean, median
 
-from dashcam.diagnose import evidence, symptoms
-from dashcam.diagnose.contention import contended
-from dashcam.diagnose.contrast import WIDEST, scope_of
+from dashcam.diagnose import evidence
+from dashcam.diagnose.contrast import scope_of
 from dashcam.diagnose.findings import HARM, STOPPED, Cause
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.ongoing import over
-from dashcam.diagnose.places import Place, Visit, by_place, callees, owners, title, visits
+from dashcam.diagnose.places import Place, Visit, title
 from dashcam.diagnose.processes import refusing
+from dashcam.diagnose.significance import LIKELY, more
+from dashcam.diagnose.slowness import slow
+from dashcam.diagnose.traced import Traced, names, rest
 from dashcam.sources import Span
 
-SLOWER, EXCESS = 3.0, 0.1
-"""A visit is slow from SLOWER times the usual 90th percentile on, and from EXCESS seconds above it."""
-LEAST_SLOW, SLOW_SHARE = 4, 0.03
-LASTS = 10.0
-"""Seconds over which slow visits must lie: where a machine stops for a moment, what is under way is late."""
-LEAST_FAILED = 3
+NAMELESS = frozenset({"Problem", "HTTPException", "Exception", "Error", "error", "errorString"})
+"""Names of errors that say no more than that there is one: a framework's, or a language's for any."""
+FEW = 3
+"""Failures of which it is said where they begin."""
 MATTERS = 0.15
-"""The share of all lost time, or of all failures, that a place must account for."""
-PREVAIL = {1: 0.5, 2: 0.7}
-"""On a machine that is short of time, where a little is lost everywhere: how much of it one place, or two of
-about the same weight, must account for."""
-CERTAIN = 8
-"""Slow visits that have something in common and need no metric to confirm them."""
-
-
-@dataclass(frozen=True)
-class Traced:
-    """The spans before and since the fault, at their places, and who answers where."""
-
-    before: Sequence[Visit]
-    during: Sequence[Visit]
-    known: Mapping[str, str]
-
-
-def traced(seen: Observed) -> Traced:
-    """Lay out the traces of `seen` by place."""
-    before, during = visits(seen.before), visits(seen.during)
-    return Traced(before, during, owners([*before, *during]))
+"""The share of all failures that an error must account for."""
 
 
 def causes(seen: Observed, found: Traced) -> list[Cause]:
     """Everything that the traces alone give as a cause."""
     return [*slow(seen, found), *failing(seen, found)]
-
-
-# -- slow ------------------------------------------------------------------------------------------
-
-
-def slow(seen: Observed, found: Traced) -> list[Cause]:
-    """Places whose own time on the critical path has grown, by the time they cost."""
-    usual, now = by_place(found.before), by_place(found.during)
-    lost: dict[Place, tuple[float, list[Visit], list[Visit]]] = {}
-    for place, here in now.items():
-        earlier = [visit.waited for visit in usual.get(place, ())]
-        limit = _limit(earlier)
-        # What failed in the end, has waited in vain: that is told as a failure, with its own place.
-        late = [visit for visit in here if visit.waited > limit and not visit.span.failed]
-        if len(late) < LEAST_SLOW or len(late) < SLOW_SHARE * len(here) or _lasted(late) < LASTS:
-            continue
-        if sum(value > limit for value in earlier) * len(here) * 2 > len(late) * max(1, len(earlier)):
-            continue
-        cost = sum(visit.waited for visit in late) - len(late) * (median(earlier) if earlier else 0.0)
-        lost[place] = cost, late, [visit for visit in here if visit.waited <= limit]
-    total = sum(cost for cost, _, _ in lost.values())
-    matters = _prevailing([cost for cost, _, _ in lost.values()]) if contended(seen) else MATTERS
-    causes = [
-        (_slow_cause(seen, found, place, late, fast, usual.get(place, ()), cost / total), len(late))
-        for place, (cost, late, fast) in lost.items()
-        if cost / total >= matters
-    ]
-    return [cause for cause, late in causes if _confirmed(seen, found, cause, late)]
-
-
-def _prevailing(costs: Sequence[float]) -> float:
-    """The share from which on a place stands out from what is lost everywhere; above 1 where none does."""
-    largest = [cost for cost in costs if cost >= max(costs) / 2]
-    if not largest or sum(largest) < PREVAIL.get(len(largest), math.inf) * sum(costs):
-        return math.inf
-    return min(largest) / sum(costs)
-
-
-def _lasted(late: Sequence[Visit]) -> float:
-    starts = [visit.span.start for visit in late]
-    return (max(starts) - min(starts)) / 1e6
-
-
-def _confirmed(seen: Observed, found: Traced, cause: Cause, late: int) -> bool:
-    """Whether more than a few traces say so: traces are a choice, and each has its slow moments.
-
-    Metrics count every request. Where no route of the service or of its callers is slower by them, only what
-    hits a part of the requests can be: those then have something in common.
-    """
-    if not seen.named("time") or (cause.scope and late >= CERTAIN):
-        return True
-    calls = callees([*found.before, *found.during])
-    suffering = {symptom.service for symptom in symptoms.symptoms(seen)}
-    return any(one == cause.service or cause.service in calls.get(one, ()) for one in suffering)
-
-
-def _raised(found: Traced, late: Sequence[Visit]) -> tuple[list[Visit], list[Visit]]:
-    """The parents of `late`, and their likes without: where all visits are late, asking why they happen."""
-    parents = {(visit.trace.trace_id, visit.span.parent_id) for visit in late}
-    bad = [visit for visit in found.during if (visit.trace.trace_id, visit.span.span_id) in parents]
-    places = {visit.place for visit in bad}
-    ids = {id(visit) for visit in bad}
-    return bad, [visit for visit in found.during if visit.place in places and id(visit) not in ids]
-
-
-def _limit(earlier: Sequence[float]) -> float:
-    if not earlier:
-        return EXCESS
-    ordered = sorted(earlier)
-    high = ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))]
-    return max(SLOWER * high, high + EXCESS)
-
-
-def _slow_cause(
-    seen: Observed,
-    found: Traced,
-    place: Place,
-    late: list[Visit],
-    fast: list[Visit],
-    usual: Sequence[Visit],
-    share: float,
-) -> Cause:
-    # A trace of which parts have not arrived yet can have one that seems to have kept nobody waiting.
-    nearly_all = len(late) >= WIDEST * (len(late) + len(fast))
-    scope, figures = scope_of(*_raised(found, late)) if nearly_all else scope_of(late, fast)
-    before = median(visit.waited for visit in usual) if usual else 0.0
-    during = mean(visit.waited for visit in late)
-    worst = max(late, key=lambda visit: visit.waited)
-    where = title(place, found.known)
-    result = (
-        f"{len(late)} of {len(late) + len(fast)} times {where} of {place.service} itself took "
-        f"{evidence.seconds(during)}; before it was {evidence.seconds(before)}"
-    )
-    only = f", where {scope[0]}" if scope else ""
-    return Cause(
-        "slow",
-        place.service,
-        place.operation,
-        f"{place.service} is slow: {where} takes {evidence.seconds(during)} instead of "
-        f"{evidence.seconds(before)}{only}",
-        HARM,
-        share,
-        since=min(visit.span.start for visit in late) / 1e6,
-        until=over(late, fast, seen.end),
-        scope=scope,
-        details={**_names(place), **figures},
-        evidence=(evidence.trace(seen, worst.trace, result + _rest(figures)),),
-    )
-
-
-# -- failing ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -172,23 +39,29 @@ class Origin:
     error: str
     silent: bool
 
+    @property
+    def error_of(self) -> tuple[str, str, bool]:
+        """Whose error it is, wherever in the service it shows."""
+        return self.place.service, self.error, self.silent
+
 
 def failing(seen: Observed, found: Traced) -> list[Cause]:
-    """Places where failures begin: failed spans below which nothing failed."""
-    usual = Counter(origin for origin, _ in origins(found.before, found.known))
-    now: dict[Origin, list[Visit]] = {}
+    """Where failures begin: failed spans below which nothing failed, by service and error."""
+    usual = Counter(origin.error_of for origin, _ in origins(found.usual, found.known))
+    now: dict[tuple[str, str, bool], list[tuple[Origin, Visit]]] = {}
     for origin, visit in origins(found.during, found.known):
-        now.setdefault(origin, []).append(visit)
-    ratio = max(1, len(found.during)) / max(1, len(found.before))
-    total = sum(len(each) for origin, each in now.items() if not _refused(seen, origin)) or 1
-    places = by_place(found.during)
-    return [
-        _failing_cause(seen, found, origin, bad, places, min(1.0, len(bad) / total))
-        for origin, bad in now.items()
-        if len(bad) >= LEAST_FAILED
-        and len(bad) > 3 * ratio * usual[origin]
-        and len(bad) >= min(MATTERS * total, 10)
-    ]
+        now.setdefault(origin.error_of, []).append((origin, visit))
+    before, during = max(1, len(found.usual)), max(1, len(found.during))
+    total = sum(len(each) for each in now.values() if not _refused(seen, each[0][0])) or 1
+    causes = []
+    for error, each in now.items():
+        chance = more(usual[error], before, len(each), during) * len(now)
+        rare = chance <= LIKELY or not usual[error]  # what never was before is told, with little confidence
+        if len(each) >= FEW and rare and len(each) >= min(MATTERS * total, 10):
+            origin = Counter(origin for origin, _ in each).most_common(1)[0][0]
+            bad = [visit for _, visit in each]
+            causes.append(_failing_cause(seen, found, origin, bad, min(1.0, len(bad) / total), chance))
+    return causes
 
 
 def _refused(seen: Observed, origin: Origin) -> bool:
@@ -200,12 +73,22 @@ def origins(all_visits: Sequence[Visit], known: Mapping[str, str]) -> Iterator[t
     """Each failed span below which nothing failed, with the place that is to blame."""
     for visit in all_visits:
         span = visit.span
-        if not _server_fault(span) or any(_server_fault(child) for child in visit.tree.children(span)):
+        below = visit.tree.children(span)
+        if _echo(span, visit.trace.by_id.get(span.parent_id or "")) or not _server_fault(span):
+            continue
+        if any(_server_fault(child) and not _echo(child, span) for child in below):
             continue
         if span.kind == "client" and not visit.place.statement:
             yield _unanswered(visit, known), visit
         else:
             yield Origin(visit.place, _error(span), False), visit
+
+
+def _echo(span: Span, above: Span | None) -> bool:
+    """Whether a failed step of a framework says less of a failure than the span above it."""
+    if above is None or span.service != above.service or span.kind != "internal":
+        return False
+    return bool(above.exceptions) and not span.exceptions
 
 
 def _server_fault(span: Span) -> bool:
@@ -240,23 +123,23 @@ def _failing_cause(
     found: Traced,
     origin: Origin,
     bad: list[Visit],
-    places: Mapping[Place, list[Visit]],
     share: float,
+    chance: float,
 ) -> Cause:
     ids = {visit.span.span_id for visit in bad}
     here = {visit.place for visit in bad}
-    others = [visit for place in here for visit in places[place] if visit.span.span_id not in ids]
+    others = [v for v in found.during if v.place in here and v.span.span_id not in ids]
     good = [visit for visit in others if not _server_fault(visit.span)]
     scope, figures = scope_of(bad, good)
     only = f", where {scope[0]}" if scope else ""
     where = title(origin.place, found.known)
+    message = _message(bad[-1].span)
     if origin.silent:
         summary = f"{origin.place.service} does not answer ({origin.error}){only}"
     else:
-        summary = f"{origin.place.service} fails: {where} ends in {origin.error}{only}"
+        summary = f"{origin.place.service} fails: {where} ends in {_told(origin.error, message)}{only}"
     mostly = len(bad) > len(good)
-    message = _message(bad[-1].span)
-    result = f"{len(bad)} failures begin there, of {len(bad) + len(good)} times{_rest(figures)}"
+    result = f"{len(bad)} failures begin there, of {len(bad) + len(good)} times{rest(figures)}"
     return Cause(
         "unanswered" if origin.silent else "failing",
         origin.place.service,
@@ -268,29 +151,25 @@ def _failing_cause(
         until=over(bad, others, seen.end),
         scope=scope,
         details={
-            **_names(origin.place),
+            **names(origin.place),
             "error": origin.error,
             **message,
             **figures,
         },
         evidence=(evidence.trace(seen, bad[-1].trace, result),),
+        chance=chance,
+        traces=frozenset(visit.trace.trace_id for visit in bad),
     )
+
+
+def _told(error: str, message: Mapping[str, str]) -> str:
+    """What a failure is called: its exception's name, unless that says nothing that its message does not."""
+    if message and (error in NAMELESS or error.isdecimal()):
+        return f"«{message['message'][:100]}»"
+    return error
 
 
 def _message(span: Span) -> dict[str, str]:
     texts = [str(event.attributes.get("exception.message") or "") for event in span.exceptions]
     text = next((text for text in [*texts, span.status_message] if text), "")
     return {"message": text[:300]} if text else {}
-
-
-def _names(place: Place) -> dict[str, str]:
-    named = {
-        "operation": place.operation,
-        "statement": " ".join(place.statement.split())[:300],
-        "peer": place.peer,
-    }
-    return {name: value for name, value in named.items() if value}
-
-
-def _rest(figures: Mapping[str, str]) -> str:
-    return f"; {figures['scope']}" if "scope" in figures else ""

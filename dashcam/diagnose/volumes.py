@@ -45,7 +45,7 @@ def _statements(seen: Observed) -> list[Cause]:
     ).items():
         each = ratio(total(series), requests.get(job, []), BUSY)
         if change := step(each, least=LEAST_MORE, factor=MORE):
-            name = f"{verb} {table}".strip()
+            name = f"{verb} {table}".strip() or "a statement"
             result = f"{change.during:.1f} times {name} for each request, {change.before:.1f} before"
             found.append(
                 Cause(

@@ -9,6 +9,7 @@ from made import series, span, trace
 from dashcam.diagnose import changes, contention, processes, telemetry_gaps, trace_causes, verdict, volumes
 from dashcam.diagnose.findings import HARM, WASTE, Cause, Evidence, Step, Symptom
 from dashcam.diagnose.observe import Observed
+from dashcam.diagnose.traced import traced
 from dashcam.sources import Series, Trace
 
 START, END = 0.0, 120.0
@@ -99,7 +100,7 @@ CALM = [series([0.2] * 24, labels={"job": "shop", "http_route": "/items/{id}", "
 
 def slow(during: list[Trace], **more: list[Series]) -> list[Cause]:
     seen = dataclasses.replace(observed(answers=CALM, time=CALM, **more), before=BEFORE, during=during)
-    return trace_causes.slow(seen, trace_causes.traced(seen))
+    return trace_causes.slow(seen, traced(seen))
 
 
 def test_a_few_slow_traces_that_no_metric_confirms_and_nothing_unites_are_no_cause() -> None:
@@ -120,33 +121,30 @@ def test_slowness_that_metrics_confirm_at_the_caller_is_a_cause() -> None:
     took = [*CALM, series([0.01] * 12 + [0.5] * 12, labels=labels)]
     during = [request(60 + n, callee=0.5, item=str(n)) for n in range(20)]
     seen = dataclasses.replace(observed(answers=counted, time=took), before=BEFORE, during=during)
-    assert [cause.service for cause in trace_causes.slow(seen, trace_causes.traced(seen))] == ["shop"]
+    assert [cause.service for cause in trace_causes.slow(seen, traced(seen))] == ["shop"]
 
 
 def test_what_was_under_way_when_everything_stood_still_is_no_cause() -> None:
     during = [request(60 + n, callee=0.5 if n < 9 else 0.01, item=str(n)) for n in range(40)]
     seen = dataclasses.replace(observed(), before=BEFORE, during=during)
-    assert trace_causes.slow(seen, trace_causes.traced(seen)) == []
+    assert trace_causes.slow(seen, traced(seen)) == []
 
 
 def on_a_busy_machine(*during: tuple[str, float]) -> set[str]:
-    """The operations that are named where each of these takes so long, and a millisecond is usual."""
-    before = [trace(span("shop", name, n, 0.001)) for n in range(30) for name, _ in during]
-    now = [trace(span("shop", name, 60 + n, seconds)) for n in range(30) for name, seconds in during]
-    labels = {"job": "shop", "http_route": "/items", "http_request_method": "GET"}
-    took = [series([0.001] * 12 + [0.5] * 12, labels=labels)]
-    seen = observed(answers=[series([1.0] * 24, labels=labels)], time=took, scrapes=scrapes(0.6))
-    seen = dataclasses.replace(seen, before=before, during=now)
-    return {cause.subject for cause in trace_causes.slow(seen, trace_causes.traced(seen))}
+    """The services that are named where each of these takes so long, and a millisecond is usual."""
+    before = [trace(span(name, "GET /", n, 0.001)) for n in range(30) for name, _ in during]
+    now = [trace(span(name, "GET /", 60 + n, seconds)) for n in range(30) for name, seconds in during]
+    seen = dataclasses.replace(observed(scrapes=scrapes(0.6)), before=before, during=now)
+    return {cause.service for cause in trace_causes.slow(seen, traced(seen))}
 
 
-def test_on_a_busy_machine_what_stands_out_is_named_be_it_one_place_or_two() -> None:
-    assert on_a_busy_machine(("GET /a", 0.9), ("GET /b", 0.2), ("GET /c", 0.2)) == {"GET /a"}
-    assert on_a_busy_machine(("GET /a", 0.6), ("GET /b", 0.4), ("GET /c", 0.15)) == {"GET /a", "GET /b"}
+def test_on_a_busy_machine_what_stands_out_is_named_be_it_one_service_or_two() -> None:
+    assert on_a_busy_machine(("a", 0.9), ("b", 0.2), ("c", 0.2)) == {"a"}
+    assert on_a_busy_machine(("a", 0.6), ("b", 0.4), ("c", 0.15)) == {"a", "b"}
 
 
-def test_on_a_busy_machine_no_place_of_many_is_to_blame() -> None:
-    assert on_a_busy_machine(("GET /a", 0.4), ("GET /b", 0.3), ("GET /c", 0.3), ("GET /d", 0.2)) == set()
+def test_on_a_busy_machine_no_service_of_many_is_to_blame() -> None:
+    assert on_a_busy_machine(("a", 0.4), ("b", 0.3), ("c", 0.3), ("d", 0.2)) == set()
 
 
 # -- lines -----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from made import span, trace
 
 from dashcam.diagnose import clocks, trace_causes
 from dashcam.diagnose.observe import Observed
+from dashcam.diagnose.traced import traced
 from dashcam.sources import Trace
 
 
@@ -65,7 +66,7 @@ def test_the_host_that_agrees_with_nobody_is_named_where_it_is_called() -> None:
 def test_spans_of_a_wrong_clock_are_compared_at_their_right_times() -> None:
     during = [request(100 + n, "a", "off", 7.0, seconds=0.5) for n in range(12)]
     right, _ = clocks.put_right(seen(USUAL, [*during, *(request(100 + n, "a", "b") for n in range(12))]))
-    (cause,) = trace_causes.slow(right, trace_causes.traced(right))
+    (cause,) = trace_causes.slow(right, traced(right))
     assert (cause.service, cause.subject) == ("shop", "GET /items")
 
 

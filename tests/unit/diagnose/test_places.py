@@ -11,6 +11,7 @@ from dashcam.diagnose.contrast import features, scope_of
 from dashcam.diagnose.findings import STOPPED, Cause
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.places import owners, visits
+from dashcam.diagnose.traced import traced as laid_out
 from dashcam.sources import Span, Trace
 
 CALL = "http://shop:80/items"
@@ -41,7 +42,7 @@ def seen(before: list[Trace], during: list[Trace]) -> Observed:
 
 def found(before: list[Trace], during: list[Trace]) -> list[Cause]:
     observed = seen(before, during)
-    traced = trace_causes.traced(observed)
+    traced = laid_out(observed)
     return [*trace_causes.causes(observed, traced), *continuity.broken(observed, traced)]
 
 
@@ -212,7 +213,7 @@ def test_what_is_over_says_until_when_and_ranks_below_what_lasts() -> None:
 def test_failures_that_come_now_and_then_are_not_over_in_a_pause() -> None:
     often = [request(100 + n, error="ValueError" if n % 12 == 0 else "") for n in range(60)]
     observed = dataclasses.replace(seen(USUAL, often), end=180.0)  # the last one was at 148
-    (cause,) = trace_causes.causes(observed, trace_causes.traced(observed))
+    (cause,) = trace_causes.causes(observed, laid_out(observed))
     assert cause.until is None
 
 

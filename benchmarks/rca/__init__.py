@@ -1,0 +1,1 @@
+"""The diagnosis on recorded faults of other systems, beside trivial rules. See docs/diagnosis.md."""

@@ -1,0 +1,75 @@
+"""Sources that answer from a case, as Jaeger, Prometheus and the log search would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.rca.case import Case
+from dashcam.diagnose.observe import QUERIES
+from dashcam.model.logs import SEVERITIES
+from dashcam.sources import Alert, LogLine, LogPage, LogQuery, Series, Sources, Trace, TraceQuery
+
+
+class Traces:
+    """The traces of a case, newest first."""
+
+    def __init__(self, traces: Sequence[Trace]) -> None:
+        self._traces = sorted(traces, key=lambda one: -one.start)
+
+    def services(self) -> list[str]:
+        return sorted({service for one in self._traces for service in one.services})
+
+    def search(self, query: TraceQuery) -> list[Trace]:
+        found = (
+            one
+            for one in self._traces
+            if query.start <= one.start < query.end and query.service in one.services
+        )
+        if query.tags:
+            found = (one for one in found if any(span.failed for span in one.spans))
+        return list(found)[: query.limit]
+
+
+class Logs:
+    """The lines of a case, newest first."""
+
+    def __init__(self, lines: Sequence[LogLine]) -> None:
+        self._lines = sorted(lines, key=lambda one: -one.time)
+
+    def search(self, query: LogQuery) -> LogPage:
+        least = SEVERITIES.index(query.level) if query.level else -1
+        found = [
+            line
+            for line in self._lines
+            if (query.start or 0) <= line.time < (query.end or 2**63)
+            and query.service in ("", line.service)
+            and (SEVERITIES.index(line.severity) if line.severity in SEVERITIES else -1) >= least
+        ]
+        return LogPage(found[: query.limit], len(found))
+
+
+class Metrics:
+    """The series of a case, by the diagnosis' own queries."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+
+    def range(self, promql: str, start: float, end: float, step: float) -> list[Series]:
+        del step  # as often as they were recorded
+        begins = {name: text.split("WINDOW")[0] for name, text in QUERIES.items()}
+        name = max(
+            (n for n in begins if promql.startswith(begins[n])), key=lambda n: len(begins[n]), default=""
+        )
+        cut = (
+            Series(one.labels, tuple(point for point in one.points if start <= point[0] <= end))
+            for one in self._case.series.get(name, ())
+        )
+        return [one for one in cut if one.points]
+
+    def alerts(self) -> list[Alert]:
+        return []
+
+
+def sources(case: Case) -> Sources:
+    """A case's telemetry behind the interfaces that the diagnosis asks."""
+    return Sources(Traces(case.traces), Metrics(case), Logs(case.lines))  # type: ignore[arg-type]

@@ -1,0 +1,104 @@
+"""Log statements that came or went, on recordings made by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+
+from dashcam.diagnose import log_changes
+from dashcam.diagnose.findings import Cause
+from dashcam.diagnose.observe import Observed
+from dashcam.diagnose.traced import traced
+from dashcam.sources import LogLine, Trace
+from tests.unit.diagnose.made import span, trace
+
+FAULT = 100.0
+
+
+def request(at: float, *, called: bool = True, caller: str = "front") -> Trace:
+    inner = span("shop", "GET /items", at + 0.01, 0.02)
+    call = span(caller, "call", at, 0.05, *inner, kind="client") if called else ()
+    return trace(span(caller, "GET /", at, 0.1, *call))
+
+
+def line(one: Trace, service: str, severity: str, message: str) -> LogLine:
+    where = next(each for each in one.spans if each.service == service and each.kind == "server")
+    moment = datetime.fromtimestamp(where.start / 1e6, UTC).isoformat()
+    return LogLine(
+        {
+            "timestamp": moment,
+            "severity": severity,
+            "message": message,
+            "service": service,
+            "trace_id": one.trace_id,
+            "span_id": where.span_id,
+        }
+    )
+
+
+def found(before: list[Trace], during: list[Trace], said: list[LogLine], **more: object) -> list[Cause]:
+    seen = Observed(0.0, 200.0, onset=FAULT, before=before, during=during, said=said)
+    seen = dataclasses.replace(seen, **more)  # type: ignore[arg-type]
+    return log_changes.causes(seen, traced(seen).requests)
+
+
+BEFORE = [request(n) for n in range(30)]
+DURING = [request(FAULT + n) for n in range(30)]
+USUAL = [line(one, "shop", "INFO", f"item {n} priced") for n, one in enumerate(BEFORE)]
+
+
+def test_an_error_that_no_request_wrote_before_is_a_cause() -> None:
+    said = [*USUAL, *(line(one, "shop", "ERROR", f"no price of {n}") for n, one in enumerate(DURING))]
+    (cause,) = found(BEFORE, DURING, said)
+    assert (cause.kind, cause.service) == ("new log line", "shop")
+    assert "30 of 30 times, 0 of 30 before" in cause.evidence[0].result
+    assert cause.traces == {one.trace_id for one in DURING}
+
+
+def test_a_line_that_every_request_wrote_and_none_does_now_is_a_cause() -> None:
+    (cause,) = found(BEFORE, DURING, USUAL)
+    assert (cause.kind, cause.service) == ("missing log line", "shop")
+
+
+def test_errors_that_were_always_there_are_none() -> None:
+    said = [line(one, "shop", "ERROR", "no stock") for one in [*BEFORE[::3], *DURING[::3]]]
+    assert found(BEFORE, DURING, said) == []
+
+
+def test_a_recovery_is_none() -> None:
+    failing = [line(one, "shop", "ERROR", "no stock") for one in BEFORE]
+    well = [line(one, "shop", "INFO", "priced") for one in DURING]
+    assert found(BEFORE, DURING, [*failing, *well]) == []
+
+
+def test_a_line_that_only_some_requests_wrote_is_not_missed() -> None:
+    assert found(BEFORE, DURING, USUAL[::2]) == []
+
+
+def test_lines_that_were_not_asked_for_are_not_missed() -> None:
+    since = int(FAULT * 1e6)
+    assert found(BEFORE, DURING, USUAL, unheard=[(since, since + 10**9)]) == []
+
+
+def test_another_mix_of_callers_is_no_cause() -> None:
+    """The shop says it for one of its two callers only, who begins to ask where the other did."""
+    both = [request(n, caller="front" if n % 10 else "back") for n in range(30)]
+    later = [request(FAULT + n, caller="back" if n % 10 else "front") for n in range(30)]
+    said = [line(one, "shop", "ERROR", "old client") for one in [*both, *later] if "back" in one.services]
+    assert found(both, later, said) == []
+
+
+def test_an_error_that_names_who_is_not_reached_any_more_blames_that_one() -> None:
+    alone = [request(FAULT + n, called=False) for n in range(30)]
+    said = [line(one, "front", "ERROR", "No instances available for shop") for one in alone]
+    (cause,) = found(BEFORE, alone, said)
+    assert (cause.kind, cause.service) == ("unanswered", "shop")
+
+
+def test_a_statement_is_known_by_its_place_in_the_code_whatever_it_says() -> None:
+    one = BEFORE[0]
+    java = [line(one, "shop", "INFO", f"16:48:4{n} INFO o.s.Prices#46 [{n}:{'ab'[n]}]") for n in range(2)]
+    python = [line(one, "shop", "INFO", f"shop/prices.py:46 {word} is cheap") for word in ("tea", "milk")]
+    assert len({log_changes.statement(each) for each in java}) == 1
+    assert len({log_changes.statement(each) for each in python}) == 1
+    assert log_changes.statement(java[0]) != log_changes.statement(python[0])

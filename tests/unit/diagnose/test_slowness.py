@@ -1,0 +1,82 @@
+"""Who keeps requests waiting: the way between two services, a network, many operations, chance."""
+
+from __future__ import annotations
+
+from dashcam.diagnose.findings import Cause
+from dashcam.diagnose.observe import Observed
+from dashcam.diagnose.significance import SURE
+from dashcam.diagnose.slowness import slow
+from dashcam.diagnose.traced import traced
+from dashcam.sources import Trace
+from tests.unit.diagnose.made import series, span, trace
+
+FAULT = 100.0
+
+
+def request(
+    at: float, *, ways: dict[str, float] | None = None, back: float = 0.001, operation: str = "GET /"
+) -> Trace:
+    """front asks shop and stock one after the other; `ways` are seconds between a call and its answering."""
+    moment, calls = at + 0.001, []
+    for callee in ("shop", "stock"):
+        way = (ways or {}).get(callee, 0.001)
+        answer = span(callee, f"{operation} in {callee}", moment + way, 0.005)
+        calls.append(span("front", f"call {callee}", moment, way + 0.005 + back, *answer, kind="client"))
+        moment += way + 0.005 + back
+    return trace(span("front", operation, at, moment - at + 0.001, *calls[0], *calls[1]))
+
+
+def found(before: list[Trace], during: list[Trace], **more: object) -> list[Cause]:
+    seen = Observed(0.0, 200.0, onset=FAULT, before=before, during=during, **more)  # type: ignore[arg-type]
+    return slow(seen, traced(seen))
+
+
+BEFORE = [request(n) for n in range(30)]
+
+
+def test_a_long_way_to_a_callee_is_the_callees_and_its_edge_is_named() -> None:
+    (cause,) = found(BEFORE, [request(FAULT + n, ways={"shop": 0.2}) for n in range(20)])
+    assert cause.service == "shop"
+    assert cause.details["edge"] == "front to shop"
+    assert "the way to" in cause.summary
+
+
+def test_a_caller_of_whom_every_call_is_slow_on_its_way_is_blamed_itself() -> None:
+    """Others reach the same callees as ever: the network of the one that calls is slow."""
+    ways = {"shop": 0.2, "stock": 0.2}
+    others = [trace(span("back", "GET /", FAULT + n, 0.02, *_asks("shop", FAULT + n))) for n in range(20)]
+    early = [trace(span("back", "GET /", n, 0.02, *_asks("shop", n))) for n in range(20)]
+    during = [request(FAULT + n, ways=ways) for n in range(20)]
+    (cause,) = found([*BEFORE, *early], [*during, *others])
+    assert cause.service == "front"
+
+
+def _asks(callee: str, at: float) -> list:  # type: ignore[type-arg]
+    return span(
+        "back", f"call {callee}", at, 0.01, *span(callee, "GET / in shop", at + 0.001, 0.005), kind="client"
+    )
+
+
+def test_slowness_that_is_spread_over_many_operations_is_seen() -> None:
+    """Each operation is asked for twice only: too seldom for itself, and together enough."""
+    before = [request(n, operation=f"GET /{n % 10}") for n in range(20)]
+    during = [request(FAULT + n, operation=f"GET /{n % 10}", ways={"shop": 0.3}) for n in range(20)]
+    assert [cause.service for cause in found(before, during)] == ["shop"]
+
+
+def test_one_late_request_in_ten_that_was_there_before_is_no_cause() -> None:
+    def some(at: float) -> Trace:
+        return request(at, ways={"shop": 0.3 if at % 10 == 0 else 0.001})
+
+    assert found([some(n) for n in range(60)], [some(FAULT + n) for n in range(60)]) == []
+
+
+def test_three_late_requests_are_never_sure() -> None:
+    during = [request(FAULT + 3 * n, ways={"shop": 0.3 if n > 16 else 0.001}) for n in range(20)]
+    assert all(cause.chance > SURE for cause in found(BEFORE, during))
+
+
+def test_a_service_without_metrics_is_named_where_others_have_some() -> None:
+    others = [series([0.1] * 40, labels={"job": "elsewhere", "http_route": "/"})]
+    during = [request(FAULT + n, ways={"shop": 0.2}) for n in range(20)]
+    assert [cause.service for cause in found(BEFORE, during, series={"time": others})] == ["shop"]
