@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
 
 from dashcam.sources import LogLine, Series, Trace
 
@@ -28,15 +26,3 @@ class Case:
     traces: Sequence[Trace]
     lines: Sequence[LogLine]
     series: Mapping[str, Sequence[Series]] = field(default_factory=dict)
-
-
-class Importer(Protocol):
-    """Reads one kind of data set."""
-
-    def fits(self, folder: Path) -> bool:
-        """Whether the folder holds such a data set."""
-        ...
-
-    def cases(self, folder: Path) -> Iterator[Case]:
-        """Its windows with a fault, and those without."""
-        ...

@@ -84,7 +84,7 @@ def _queries(rate: Callable[[str], str]) -> dict[str, str]:
 
 QUERIES: Mapping[str, str] = _queries(_rate)
 """What is asked of Prometheus, by name; WINDOW becomes three scrapes, SECONDS their length in seconds."""
-SHORT: Mapping[str, str] = _queries(lambda sample: f"rate({sample}[WINDOW])")
+SHORT: Mapping[str, str] = _queries(lambda sample: f"(rate({sample}[WINDOW]))")
 """The same, short enough to type: it misses only what made a series."""
 
 

@@ -227,7 +227,14 @@ def _costliest(here: Sequence[_Waits], slowed: _Slowed) -> _Costliest:
         before, since = parted(place)
         return sum(seconds for seconds, _ in since) - len(since) * (mean(before) if before else 0.0)
 
-    place = max(spent, key=cost)
+    def lasting(place: Place) -> bool:
+        before, since = parted(place)
+        limit = Usual.of(before).late
+        starts = [visit.span.start for seconds, visit in since if seconds > limit]
+        return bool(starts) and max(starts) - min(starts) >= LASTS * 1e6
+
+    # Where a machine stops for a moment, everything is late at once: what is late for longer comes first.
+    place = max(spent, key=lambda each: (lasting(each), cost(each)))
     before, since = parted(place)
     limit = Usual.of(before).late
     late = [each for each in since if each[0] > limit]

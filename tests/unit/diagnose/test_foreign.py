@@ -1,4 +1,4 @@
-"""Recorded faults of a system that is not ours: a share of what `make bench-rca` measures, small enough to keep."""
+"""Recorded faults of a system that is not ours: a small share of what `make bench-rca` measures."""
 
 from __future__ import annotations
 
