@@ -11,6 +11,7 @@ import importlib
 import click
 
 COMMANDS = {
+    "add": "dashcam.cli.add:add",
     "up": "dashcam.cli.stack:up",
     "down": "dashcam.cli.stack:down",
     "status": "dashcam.cli.stack:status",

@@ -9,12 +9,14 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 import click
 
 from dashcam.stack import lifecycle
 from dashcam.stack.lifecycle import Part, StackError, Status
+from dashcam.stack.own_file import BadFile
 from dashcam.stack.programs import MissingProgram
 from dashcam.stack.settings import read
 from dashcam.stack.supervision import SupervisorError
@@ -23,7 +25,13 @@ from observability.settings import SettingError
 
 
 @click.command()
-def up() -> None:
+@click.option(
+    "-f",
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A dashcam.toml of your own programs, targets and log files to take along [DASHCAM_FILE].",
+)
+def up(file: Path | None) -> None:
     """Start the stack in the background and wait until every part is ready.
 
     Parts that are up are left alone. Ports, folder and traffic are set by environment variables; see
@@ -32,8 +40,10 @@ def up() -> None:
     signal.signal(signal.SIGTERM, _interrupted)
     began = time.monotonic()
     with failures_told():
-        asked = read()
-        explicit = frozenset(name for name in asked.as_environ() if os.environ.get(name))
+        asked = read(own_file=file) if file else read()
+        explicit = frozenset(("DASHCAM_FILE",) if file else ()) | frozenset(
+            name for name in asked.as_environ() if os.environ.get(name)
+        )
         settings = lifecycle.up(asked, click.echo, explicit=explicit - {"DASHCAM_STATE_DIR"})
         shown = lifecycle.status(settings)
     click.echo(f"\nEverything is ready after {time.monotonic() - began:.1f} s.\n")
@@ -124,7 +134,7 @@ def failures_told() -> Iterator[None]:
     """A failure that the user can do something about is a message, not a traceback."""
     try:
         yield
-    except (SettingError, StackError, SupervisorError, MissingProgram, MissingTool) as error:
+    except (SettingError, StackError, BadFile, SupervisorError, MissingProgram, MissingTool) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -69,7 +69,7 @@ class LogFile:
 class Stream:
     """One of a program's two outputs, cut into records of one line or of a whole stack trace."""
 
-    def __init__(self, keep: Callable[[bytes], None], show: IO[bytes]) -> None:
+    def __init__(self, keep: Callable[[bytes], None], show: IO[bytes] | None) -> None:
         self._keep = keep
         self._show = show
         self._rest = b""
@@ -78,8 +78,9 @@ class Stream:
 
     def take(self, data: bytes) -> None:
         """Show what came and keep the records that it completes."""
-        self._show.write(data)
-        self._show.flush()
+        if self._show:
+            self._show.write(data)
+            self._show.flush()
         self._last = time.monotonic()
         *lines, self._rest = (self._rest + _COLOURS.sub(b"", data)).split(b"\n")
         if len(self._rest) > MAX_LINE:
@@ -107,7 +108,7 @@ class Stream:
 class Output:
     """Both outputs of a program called `name`."""
 
-    def __init__(self, folder: Path, name: str, show: Mapping[str, IO[bytes]]) -> None:
+    def __init__(self, folder: Path, name: str, show: Mapping[str, IO[bytes] | None]) -> None:
         self._name = name
         self._file = LogFile(folder, name)
         self.streams = {stream: Stream(self._keep, out) for stream, out in show.items()}

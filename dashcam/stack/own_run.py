@@ -36,14 +36,17 @@ class NotStarted(RuntimeError):
 class Run:
     """One `dashcam run`. Must be used in the main thread, because signals are."""
 
-    def __init__(self, program: OwnProgram, settings: Settings, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, program: OwnProgram, settings: Settings, say: Callable[[str], None], *, show: bool = True
+    ) -> None:
         self._program = program
         self._settings = settings
         self._say = say
         self._child: subprocess.Popen[bytes] | None = None
         self._told: int | None = None
-        show = {"stdout": sys.stdout.buffer, "stderr": sys.stderr.buffer}
-        self._output = Output(settings.state_dir / "logs", program.name, show)
+        streams = {"stdout": sys.stdout.buffer, "stderr": sys.stderr.buffer}
+        shown = {name: stream if show else None for name, stream in streams.items()}
+        self._output = Output(settings.state_dir / "logs", program.name, shown)
 
     def to_its_end(self, metrics_port: int | None = None, watched: Watched | None = None) -> int:
         """Run until the program ends; its exit status, 128 and the signal's number where one ended it.

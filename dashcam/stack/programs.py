@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
-from dashcam.stack import jaeger, scrape_targets, tools
+from dashcam.stack import jaeger, own_file, scrape_targets, tools
 from dashcam.stack.prerequisites import ALERTMANAGER, PROMETHEUS, Need
 from dashcam.stack.settings import JAEGER, ROOT, Settings
 from observability.server.serve import ServerSettings
@@ -53,13 +53,16 @@ class Program:
 def programs(settings: Settings) -> list[Program]:
     """Everything that `make up` starts under `settings`, in the order it is shown."""
     parts = [*_services(settings), *_backend(settings), *_metrics(settings)]
+    parts += _own(settings, {part.name for part in parts})
     return [*parts, _traffic(settings, parts)] if settings.traffic else parts
 
 
 def common_environ(settings: Settings) -> dict[str, str]:
     """What every program finds in its environment beside its own: where the others are."""
+    followed = own_file.read_file(settings.own_file).logs if settings.own_file else ()
     return {
         **settings.as_environ(),
+        "DASHCAM_LOG_FILES": ";".join(f"{service}={pattern}" for service, pattern in followed),
         "HOST": LOOPBACK,
         "OTEL_EXPORTER_PROMETHEUS_HOST": LOOPBACK,
         "OTEL_EXPORTER_OTLP_ENDPOINT": url(settings.otlp_http_port),
@@ -94,6 +97,9 @@ def write_configurations(settings: Settings) -> None:
     )
     _write(settings.state_dir / "prometheus" / "prometheus.yml", filled)
     scrape_targets.prepare(settings.state_dir)
+    if settings.own_file:
+        targets = own_file.read_file(settings.own_file).targets
+        scrape_targets.write(settings.state_dir, "dashcam-toml", targets)
     generated = ROOT / "dashboards" / "generated" / "alertmanager.yml"
     routing = generated if generated.exists() else HERE / "alertmanager.yml"
     _write(settings.state_dir / "alertmanager" / "alertmanager.yml", routing.read_text())
@@ -147,6 +153,29 @@ def _service(settings: Settings, name: str, about: str, path: str = "") -> Progr
         # Longer than the service itself promises to take: killing it is for one that hangs.
         stop_seconds=math.ceil(from_environ(ServerSettings).bound) + 3,
     )
+
+
+def _own(settings: Settings, taken: set[str]) -> list[Program]:
+    """The programs of a person's dashcam.toml. Raises BadFile."""
+    if settings.own_file is None:
+        return []
+    found = own_file.read_file(settings.own_file).programs
+    if clash := sorted(program.name for program in found if program.name in taken):
+        raise own_file.BadFile(
+            f"{settings.own_file}: {clash[0]!r} is a part of the stack: rename the program"
+        )
+    module = "dashcam.stack.own_service"
+    return [
+        Program(
+            program.name,
+            SERVICES,
+            (sys.executable, "-m", module, str(settings.own_file), program.name),
+            listens=(program.port,) if program.port else (),
+            address=url(program.port) if program.port else "",
+            about=f"of {settings.own_file.name}",
+        )
+        for program in found
+    ]
 
 
 def _backend(settings: Settings) -> list[Program]:

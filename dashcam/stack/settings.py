@@ -112,6 +112,12 @@ class Settings:
         check=_SIZE,
         help="Size at which Prometheus deletes its oldest data.",
     )
+    own_file: Path | None = setting(  # noqa: RUF009 - as above
+        "DASHCAM_FILE",
+        None,
+        parse=Path,
+        help="A dashcam.toml of programs, targets and log files to take along; `dashcam up -f` sets it.",
+    )
     start_timeout: float = setting(
         "STACK_START_TIMEOUT",
         120.0,
@@ -162,6 +168,8 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         port = getattr(settings, f"{service}_port")
         if getattr(settings, f"{service}_admin_port") is None:
             filled[f"{service}_admin_port"] = _default_admin_port(service, port)
+    if settings.own_file:
+        filled["own_file"] = settings.own_file.expanduser().resolve()
     settings = dataclasses.replace(settings, **filled)
     if complaint := _check_folder(settings.state_dir):
         raise SettingError(f"DASHCAM_STATE_DIR={str(settings.state_dir)!r} cannot be used: {complaint}")

@@ -40,7 +40,7 @@ class TailThread:
     """Polls a Tailer and hands its lines to the writer."""
 
     def __init__(self, settings: LocalSettings, writer: Writer, metrics: ReceiverMetrics) -> None:
-        self._tailer = Tailer(settings.log_dir, writer.tail_states())
+        self._tailer = Tailer(settings.log_dir, writer.tail_states(), settings.log_files)
         self._writer = writer
         self._metrics = metrics
         self._seconds = settings.tail_seconds

@@ -22,6 +22,13 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
+def _log_files(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [part.partition("=") for part in text.split(";") if part]
+    if not all(service and pattern for service, _, pattern in pairs):
+        raise ValueError("give SERVICE=PATTERN, separated by `;`")
+    return tuple((service, pattern) for service, _, pattern in pairs)
+
+
 def _origins(origins: tuple[str, ...]) -> str | None:
     good = all(re.fullmatch(r"https?://[^/\s*]+", origin) for origin in origins)
     return None if good else "give origins like http://localhost:5000, without a path and without *"
@@ -118,6 +125,12 @@ class LocalSettings:
         parse=words,
         check=_origins,
         help="Origins of pages, separated by commas, whose browsers may send OTLP/HTTP. None by default.",
+    )
+    log_files: tuple[tuple[str, str], ...] = setting(
+        "DASHCAM_LOG_FILES",
+        (),
+        parse=_log_files,
+        help="Further log files to follow, as SERVICE=PATTERN separated by `;`. A dashcam.toml sets it.",
     )
     query_threads: int = setting(
         "DASHCAM_QUERY_THREADS",

@@ -11,9 +11,10 @@ what follows the last newline of a rotated file is the beginning of the next fil
 
 from __future__ import annotations
 
+import glob
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -48,6 +49,13 @@ class Followed:
     head: bytes = b""
     position: int = 0
     skipping: bool = False
+    alone: bool = False
+    """Whether its name says nothing of the files that came before it."""
+
+    @property
+    def chain(self) -> str:
+        """What names the file and those it was rotated to."""
+        return f"{self.service}\0{self.key}" if self.alone else self.service
 
     @property
     def size(self) -> int:
@@ -72,10 +80,19 @@ class Piece:
 
 
 class Tailer:
-    """Reads new lines from a folder's `*.log` files. Not thread-safe; one thread polls it."""
+    """Reads new lines from a folder's `*.log` files. Not thread-safe; one thread polls it.
 
-    def __init__(self, folder: Path, states: Iterable[tuple[int, int, bytes, int, int]]) -> None:
+    `further` are files elsewhere, as (service, pattern); each of them is followed by itself.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        states: Iterable[tuple[int, int, bytes, int, int]],
+        further: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self._folder = folder
+        self._further = further
         self._stored = {
             (device, inode): TailState(device, inode, head, position, bool(skipping))
             for device, inode, head, position, skipping in states
@@ -101,6 +118,9 @@ class Tailer:
         """
         for path, service, age in self._listing():
             self._see(path, service, age)
+        for service, pattern in self._further:
+            for name in glob.glob(pattern, recursive=True):
+                self._see(Path(name), service, 0, alone=True)
         gone = [
             followed
             for followed in self._files.values()
@@ -112,16 +132,16 @@ class Tailer:
         return [followed.state._replace(position=-1) for followed in gone]
 
     def services(self) -> list[str]:
-        """The services that have a file."""
-        return sorted({followed.service for followed in self._files.values()})
+        """What :meth:`read` reads: a service with its rotated files, or a file that is followed by itself."""
+        return sorted({followed.chain for followed in self._files.values()})
 
-    def read(self, service: str, now: int) -> Piece | None:
-        """The next lines of a service, oldest file first, or None. `now` is in microseconds.
+    def read(self, chain: str, now: int) -> Piece | None:
+        """The next lines of one of :meth:`services`, oldest file first, or None. `now` is in microseconds.
 
         Reading goes on behind them only after advance(), so a failed transaction reads them again.
         """
         files = sorted(
-            (f for f in self._files.values() if f.service == service), key=lambda f: (not f.deleted, -f.age)
+            (f for f in self._files.values() if f.chain == chain), key=lambda f: (not f.deleted, -f.age)
         )
         carried: list[Followed] = []
         prefix = b""
@@ -157,7 +177,7 @@ class Tailer:
                 found.append((self._folder / name, match["service"], int(match["number"] or 0)))
         return found
 
-    def _see(self, path: Path, service: str, age: int) -> None:
+    def _see(self, path: Path, service: str, age: int, *, alone: bool = False) -> None:
         try:
             status = os.stat(path)
             followed = self._files.get((status.st_dev, status.st_ino))
@@ -173,7 +193,7 @@ class Tailer:
                     self._resume(followed)
         except (FileNotFoundError, PermissionError, IsADirectoryError):
             return
-        followed.service, followed.age = service, age
+        followed.service, followed.age, followed.alone = service, age, alone
 
     def _resume(self, followed: Followed) -> None:
         stored = self._stored.pop(followed.key, None)

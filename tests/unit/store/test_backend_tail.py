@@ -354,3 +354,19 @@ def stored_messages(folder: Path, expected: int) -> list[str]:
     finally:
         receiver.stop()
         reader.close()
+
+
+def test_files_elsewhere_are_followed_by_pattern_each_by_itself(tmp_path):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "a.txt").write_bytes(b"one\nan unfinished")
+    made = Follower(tmp_path / "own")
+    made.tailer = Tailer(tmp_path / "own", (), [("shop", str(folder / "*.txt"))])
+    assert made.poll() == ["one"]
+    (folder / "b.txt").write_bytes(b"two\n")
+    assert made.poll() == ["two"]
+    assert {line["service"] for line in made.lines} == {"shop"}
+    with (folder / "a.txt").open("ab") as file:
+        file.write(b" line\n")
+    assert made.poll() == ["an unfinished line"]
+    made.close()

@@ -1,0 +1,222 @@
+"""`dashcam.toml`: programs of one's own, what Prometheus is to scrape and which log files to follow.
+
+A mistake names the file, the line, the value and what to give instead. The JSON schema beside this module, made
+by `python -m dashcam.stack.own_file`, is of the same declaration, for completion in editors.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+NAME = "dashcam.toml"
+SCHEMA = Path(__file__).with_name("dashcam.schema.json")
+
+_NAMES = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_ADDRESS = r"[^/\s]+:\d{1,5}"
+_PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
+_WORDS = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
+_TABLES: Mapping[str, Mapping[str, Any]] = {
+    "programs": {
+        "required": ("name", "command"),
+        "name": {"type": "string", "pattern": f"^{_NAMES}$", "description": "The service's name."},
+        "command": {"type": ["string", "array"], "items": {"type": "string"}, "description": "What to run."},
+        "folder": {"type": "string", "description": "Where it runs, relative to this file."},
+        "port": {**_PORT, "description": "Port it serves on; it is ready once that takes connections."},
+        "metrics_port": {**_PORT, "description": "Port of its /metrics; found by itself where left out."},
+        "instrument": {"type": "boolean", "description": "Whether opentelemetry-instrument runs it."},
+        "environment": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+    "targets": {
+        "required": ("job", "addresses"),
+        "job": {"type": "string", "pattern": f"^{_NAMES}$", "description": "The service's name."},
+        "addresses": {**_WORDS, "items": {"type": "string", "pattern": f"^{_ADDRESS}$"}},
+    },
+    "logs": {
+        "required": ("service", "files"),
+        "service": {"type": "string", "pattern": f"^{_NAMES}$", "description": "The service's name."},
+        "files": {**_WORDS, "description": "Files and patterns such as /var/log/shop/*.log."},
+    },
+}
+_TYPES = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
+
+
+class BadFile(ValueError):
+    """The file cannot be used; the message says where, why and what to give."""
+
+
+@dataclass(frozen=True)
+class OwnService:
+    """A program that the stack starts."""
+
+    name: str
+    command: tuple[str, ...]
+    folder: Path
+    port: int | None = None
+    metrics_port: int | None = None
+    instrument: bool | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OwnFile:
+    """What the file lists; `logs` are (service, pattern) with absolute patterns."""
+
+    programs: tuple[OwnService, ...] = ()
+    targets: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    logs: tuple[tuple[str, str], ...] = ()
+
+
+def read_file(path: Path) -> OwnFile:
+    """Read and check the file. Raises BadFile."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
+    except OSError as error:
+        raise BadFile(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadFile(f"{path}: not TOML: {error}") from error
+    _check(document, _Places(path, text))
+    here = path.resolve().parent
+    programs = tuple(_program(table, here) for table in document.get("programs", ()))
+    return OwnFile(
+        programs,
+        tuple((table["job"], tuple(table["addresses"])) for table in document.get("targets", ())),
+        tuple(
+            (table["service"], str(here / file))
+            for table in document.get("logs", ())
+            for file in table["files"]
+        ),
+    )
+
+
+def _program(table: Mapping[str, Any], here: Path) -> OwnService:
+    command = table["command"]
+    return OwnService(
+        table["name"],
+        tuple(shlex.split(command) if isinstance(command, str) else command),
+        here / table.get("folder", "."),
+        table.get("port"),
+        table.get("metrics_port"),
+        table.get("instrument"),
+        table.get("environment", {}),
+    )
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where in the text a table and its key are, since the parser does not say."""
+
+    path: Path
+    text: str
+
+    def bad(self, table: str, number: int, key: str, complaint: str) -> BadFile:
+        lines = self.text.splitlines()
+        heads = [n for n, line in enumerate(lines) if re.match(rf"\s*\[\[\s*{table}\s*\]\]", line)]
+        at = heads[number] if number < len(heads) else 0
+        for place in range(at + 1, len(lines)):
+            if lines[place].lstrip().startswith("[["):
+                break
+            if key and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", lines[place]):
+                at = place
+                break
+        return BadFile(f"{self.path}:{at + 1}: {complaint}")
+
+
+def _check(document: Mapping[str, Any], places: _Places) -> None:
+    for table, rows in document.items():
+        if table not in _TABLES or not isinstance(rows, list):
+            known = ", ".join(f"[[{name}]]" for name in _TABLES)
+            line = next((n for n, text in enumerate(places.text.splitlines(), 1) if table in text), 1)
+            raise BadFile(f"{places.path}:{line}: {table!r} is not known here: use {known}")
+        for number, row in enumerate(rows):
+            _row(table, number, row, places)
+    names = [row["name"] for row in document.get("programs", ())]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise places.bad("programs", number, "name", f"two programs are called {name!r}: rename one")
+
+
+def _row(table: str, number: int, row: Mapping[str, Any], places: _Places) -> None:
+    declared = _TABLES[table]
+    for key in declared["required"]:
+        if key not in row:
+            raise places.bad(table, number, "", f"[[{table}]] needs {key!r}")
+    for key, value in row.items():
+        if key not in declared or key == "required":
+            known = ", ".join(name for name in declared if name != "required")
+            raise places.bad(table, number, key, f"{key!r} is no key of [[{table}]]: use {known}")
+        if complaint := _complaint(declared[key], value):
+            raise places.bad(table, number, key, f"{key} = {value!r}: {complaint}")
+
+
+def _complaint(rule: Mapping[str, Any], value: Any) -> str | None:
+    """What is wrong with a value by its part of the schema, as what to give; None for nothing."""
+    kinds = [rule["type"]] if isinstance(rule["type"], str) else rule["type"]
+    if not any(type(value) is _TYPES[kind] for kind in kinds):
+        return f"give {' or '.join(f'{_article(kind)} {kind}' for kind in kinds)}"
+    if isinstance(value, int) and not rule.get("minimum", value) <= value <= rule.get("maximum", value):
+        return f"give a number from {rule['minimum']} to {rule['maximum']}"
+    if isinstance(value, str) and "pattern" in rule and not re.search(rule["pattern"], value):
+        return "give HOST:PORT" if _ADDRESS in rule["pattern"] else "give letters, digits, '.', '_' and '-'"
+    if isinstance(value, str | list) and not value:
+        return "give something, not nothing"
+    if isinstance(value, list):
+        return next((found for item in value if (found := _complaint(rule["items"], item))), None)
+    if isinstance(value, dict):
+        inner = rule["additionalProperties"]
+        return next((found for item in value.values() if (found := _complaint(inner, item))), None)
+    return None
+
+
+def _article(kind: str) -> str:
+    return "an" if kind[0] in "aeio" else "a"
+
+
+def schema() -> dict[str, Any]:
+    """The file's JSON schema."""
+    tables = {
+        name: {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": list(declared["required"]),
+                "properties": {key: rule for key, rule in declared.items() if key != "required"},
+                "additionalProperties": False,
+            },
+        }
+        for name, declared in _TABLES.items()
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": NAME,
+        "type": "object",
+        "properties": tables,
+        "additionalProperties": False,
+    }
+
+
+def append(path: Path, table: str, row: Mapping[str, str | list[str]]) -> None:
+    """Add a table to the end of the file, which is made where there is none; nothing else of it changes.
+
+    Raises BadFile, with the file as it was, where the result could not be read.
+    """
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in row.items()]
+    gap = "\n" if before and not before.endswith("\n\n") else ""
+    path.write_text(f"{before}{gap}[[{table}]]\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    try:
+        read_file(path)
+    except BadFile:
+        path.write_text(before, encoding="utf-8") if before else path.unlink()
+        raise
+
+
+if __name__ == "__main__":
+    SCHEMA.write_text(json.dumps(schema(), indent=2) + "\n", encoding="utf-8")
