@@ -1,7 +1,8 @@
 """`dashcam.toml`: programs of one's own, what Prometheus is to scrape and which log files to follow.
 
-A mistake names the file, the line, the value and what to give instead. The JSON schema beside this module, made
-by `python -m dashcam.stack.own_file`, is of the same declaration, for completion in editors.
+A mistake names the file, the line, the value and what to give instead. The JSON schema beside this
+module, made by `python -m dashcam.stack.own_file`, is of the same declaration, for completion in
+editors.
 """
 
 from __future__ import annotations
