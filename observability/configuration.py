@@ -156,6 +156,11 @@ class TelemetrySettings:
         check=between(0.0, 3600.0),
         help="Seconds from which a request is slow, and kept.",
     )
+    trust_incoming: bool = setting(
+        "DASHCAM_TRUST_INCOMING",
+        True,
+        help="Whether the trace context and baggage of callers are believed; off at the edge of a system.",
+    )
     propagators: tuple[str, ...] = setting(
         "OTEL_PROPAGATORS",
         ("tracecontext", "baggage"),

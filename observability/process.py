@@ -62,7 +62,8 @@ class _Process:
         telemetry = self.active[-1]
         undo = self._wiring.callback
         undo(logs.install(telemetry.service, telemetry.settings, telemetry.families, telemetry.logger_names))
-        undo(propagate.set_global_textmap, propagation.install(telemetry.settings.propagators))
+        chosen = telemetry.settings
+        undo(propagate.set_global_textmap, propagation.install(chosen.propagators, chosen.trust_incoming))
         self._tracers.target = telemetry.tracers
         self._meters.target = telemetry.meters
         undo(clients.install(telemetry.tracers, telemetry.meters))

@@ -41,7 +41,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from observability.http import conventions, exceptions, incoming
 from observability.logs import handler as logs
-from observability.traces import otlp, propagation, spans
+from observability.traces import b3, otlp, propagation, spans
 from observability.traces import provider as tracing
 from observability.http.access_line import MAX_AGENT, MAX_PATH, logger
 from observability.http.access_line import REMEMBERED as _REMEMBERED
@@ -78,6 +78,7 @@ if type(contexts._RUNTIME_CONTEXT) is ContextVarsRuntimeContext:
 cdef object CONTEXT = flask.globals._cv_request
 cdef tuple ANYTHING = (KEY,)
 """Headers of a propagator that is not one of ours: there is always one of them."""
+cdef str DECISION = b3.DECISION
 cdef object DROP = Decision.DROP
 cdef dict PROPAGATE = propagate.__dict__, PROPAGATORS = propagators.__dict__, LOGGING = logging.__dict__, SYS = sys.__dict__
 """What these modules hold may be replaced at any time."""
@@ -658,6 +659,8 @@ cdef class Way:
         for header in lane.read(PROPAGATE["_HTTP_TEXT_FORMAT"]):
             if header in self._environ:
                 context = propagation.extract(self._environ)
+                if DECISION in context:
+                    return False
                 break
         if rule is not None:
             self._rule = self._route = rule.rule

@@ -11,40 +11,50 @@ from collections.abc import Sequence
 from typing import Any
 
 from opentelemetry import propagate, trace
-from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.wsgi import wsgi_getter
 from opentelemetry.propagators.b3 import B3MultiFormat, B3SingleFormat
 from opentelemetry.propagators.composite import CompositePropagator
-from opentelemetry.propagators.textmap import TextMapPropagator
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.propagators.textmap import TextMapPropagator, default_getter
 
+from observability.traces.b3 import B3Multi, B3Single
 from observability.traces.local_trace import promised
+from observability.traces.w3c import Baggage, TraceContext
 
 TRACE_RESPONSE = "traceresponse"
 
 
-def propagator(names: Sequence[str]) -> TextMapPropagator:
-    """The propagator of the `OTEL_PROPAGATORS` names; `none` passes nothing on."""
+def propagator(names: Sequence[str], trusting: bool = True) -> TextMapPropagator:
+    """The propagator of the `OTEL_PROPAGATORS` names; `none` passes nothing on.
+
+    One that is not `trusting` reads nothing of what comes in: the edge of a system, where any caller could
+    force sampling and join the traces of others.
+    """
     known: dict[str, type[TextMapPropagator]] = {
-        "tracecontext": TraceContextTextMapPropagator,
-        "baggage": W3CBaggagePropagator,
-        "b3": B3SingleFormat,
-        "b3multi": B3MultiFormat,
+        "tracecontext": TraceContext,
+        "baggage": Baggage,
+        "b3": B3Single,
+        "b3multi": B3Multi,
     }
     chosen = [known[name]() for name in names if name != "none"]
-    return Chosen(chosen) if chosen else _Nothing()
+    return Chosen(chosen, trusting) if chosen else _Nothing()
 
 
 class Chosen(CompositePropagator):
     """The chosen propagators, and the headers that they read as a WSGI server names them."""
 
-    def __init__(self, chosen: Sequence[TextMapPropagator]) -> None:
+    def __init__(self, chosen: Sequence[TextMapPropagator], trusting: bool = True) -> None:
         super().__init__(chosen)
-        names = set(self.fields)
-        if any(isinstance(one, B3MultiFormat) for one in chosen):  # each of the two reads both
-            names |= B3MultiFormat().fields | B3SingleFormat().fields
+        self.trusting = trusting
+        names = set(self.fields) if trusting else set()
+        if trusting and any(isinstance(one, B3MultiFormat) for one in chosen):  # each of the two reads both
+            names |= B3MultiFormat().fields | B3SingleFormat().fields | {B3MultiFormat.FLAGS_KEY}
         self.headers = tuple("HTTP_" + name.upper().replace("-", "_") for name in sorted(names))
+
+    def extract(self, carrier: Any, context: Context | None = None, getter: Any = default_getter) -> Context:
+        if not self.trusting:
+            return Context() if context is None else context
+        return super().extract(carrier, context, getter)
 
 
 class _Nothing(TextMapPropagator):
@@ -61,10 +71,10 @@ class _Nothing(TextMapPropagator):
         return set()
 
 
-def install(names: Sequence[str]) -> TextMapPropagator:
+def install(names: Sequence[str], trusting: bool = True) -> TextMapPropagator:
     """Make the named propagators the process's own; answers what was there before."""
     before = propagate.get_global_textmap()
-    propagate.set_global_textmap(propagator(names))
+    propagate.set_global_textmap(propagator(names, trusting))
     return before
 
 

@@ -15,6 +15,8 @@ from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult, 
 from opentelemetry.trace import SpanContext, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
+from observability.traces.b3 import DECISION, Decided
+
 _LOW = TraceIdRatioBased.TRACE_ID_LIMIT
 
 
@@ -31,11 +33,15 @@ class HeadSampler(Sampler):
         self._follows_parent = follows_parent
         self._left_out = Decision.RECORD_ONLY if records_all else Decision.DROP
 
-    def decide(self, parent: SpanContext | None, trace_id: int) -> Decision:
-        """The decision for a span of the trace `trace_id`; `parent` is valid, or None."""
-        if parent is not None and self._follows_parent:
-            sampled = parent.trace_flags & 1
-        else:
+    def decide(self, parent: SpanContext | None, trace_id: int, said: Decided | None = None) -> Decision:
+        """The decision for a span of the trace `trace_id`; `parent` is valid, or None.
+
+        `said` is what came beside a parent's flag, or without a parent, and goes before it.
+        """
+        sampled: int | bool | None = parent.trace_flags & 1 if parent is not None else None
+        if said is not None:
+            sampled = said.sampled
+        if sampled is None or not self._follows_parent:
             sampled = trace_id & _LOW < self._bound
         return Decision.RECORD_AND_SAMPLE if sampled else self._left_out
 
@@ -55,7 +61,12 @@ class HeadSampler(Sampler):
     ) -> SamplingResult:
         """See `Sampler`: the same decision, for the SDK's own tracer."""
         parent = trace.get_current_span(parent_context).get_span_context()
-        decision = self.decide(parent if parent.is_valid else None, trace_id)
+        said = (
+            parent_context.get(DECISION)
+            if parent_context and (not parent.is_valid or parent.is_remote)
+            else None
+        )
+        decision = self.decide(parent if parent.is_valid else None, trace_id, said)  # type: ignore[arg-type]
         kept = None if decision is Decision.DROP else attributes
         return SamplingResult(decision, kept, parent.trace_state if parent.is_valid else None)
 

@@ -15,6 +15,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from opentelemetry.util.types import Attributes
 
+from observability.traces.b3 import DECISION
 from observability.traces.sampling import HeadSampler
 from observability.traces.spans import ENOUGH, LONGEST, Later, RecordedSpan
 
@@ -67,7 +68,8 @@ class SpanTracer(sdk.Tracer):
         else:
             trace_id, random, state = parent.trace_id, parent.trace_flags & 2, parent.trace_state
         if self._head is not None:
-            decision = self._head.decide(parent, trace_id)
+            said = context.get(DECISION) if context and (parent is None or parent.is_remote) else None
+            decision = self._head.decide(parent, trace_id, said)  # type: ignore[arg-type]
         else:
             result = self.sampler.should_sample(context, trace_id, name, kind, attributes, links or ())
             decision, attributes, state = result.decision, result.attributes, result.trace_state

@@ -137,9 +137,93 @@ def test_baggage_and_tracestate_travel_along(app: Flask, instrumented: Any) -> N
     assert answer["baggage"] == {"tenant": "acme", "tier": "gold plus"}
     assert answer["state"] == "vendor=value,other=1"
     assert answer["out"]["tracestate"] == "vendor=value,other=1"
-    assert set(answer["out"]["baggage"].split(",")) == {"tenant=acme", "tier=gold+plus"}
+    assert set(answer["out"]["baggage"].split(",")) == {"tenant=acme", "tier=gold%20plus"}
 
 
 def test_a_later_version_of_traceparent_is_understood(app: Flask, instrumented: Any) -> None:
     _, span = relay(app, instrumented, {"traceparent": f"cc-{TRACE}-{SPAN}-01-what-the-future-brings"})
     assert f"{span.context.trace_id:032x}" == TRACE
+
+
+@pytest.mark.parametrize(
+    ("headers", "sampled"),
+    [
+        ({"b3": "0"}, False),
+        ({"b3": "1"}, True),
+        ({"b3": "d"}, True),
+        ({"X-B3-Sampled": "0"}, False),
+        ({"X-B3-Sampled": "true"}, True),
+        ({"X-B3-Flags": "1"}, True),
+        # A decision that is left to the service is its own.
+        ({"b3": f"{TRACE}-{SPAN}"}, None),
+        ({"X-B3-TraceId": TRACE, "X-B3-SpanId": SPAN}, None),
+    ],
+)
+@pytest.mark.parametrize("form", ["dashcam", "python", "official"])
+@pytest.mark.parametrize("own", [False, True])
+def test_a_decision_of_b3_is_kept_and_one_that_is_deferred_is_ours(
+    app: Flask, instrumented: Any, headers: dict[str, str], sampled: bool | None, form: str, own: bool
+) -> None:
+    more = {"sampler": "parentbased_traceidratio", "sampler_ratio": float(own), "instrumentation": form}
+    answer, _ = relay(app, instrumented, headers, "b3", "b3multi", **more)
+    expected = own if sampled is None else sampled
+    assert answer["out"]["b3"].split("-")[2] in ("1d" if expected else "0")
+
+
+@pytest.mark.parametrize("headers", [{"b3": f"{TRACE}-{SPAN}-d"}, {"b3": "d"}, {"X-B3-Flags": "1"}])
+def test_debug_goes_on_as_debug(app: Flask, instrumented: Any, headers: dict[str, str]) -> None:
+    answer, span = relay(app, instrumented, headers, "b3", "b3multi")
+    assert span.context.trace_flags & 1
+    assert answer["out"]["b3"].endswith("-d")
+    assert {name.lower(): value for name, value in answer["out"].items()}["x-b3-flags"] == "1"
+    assert "x-b3-sampled" not in {name.lower() for name in answer["out"]}
+
+
+@pytest.mark.parametrize(
+    "text", ["a=a%20b", "a=1;secure;ttl=5", "a=x+y", "a=%C3%BC , b=2;p", "a=", "a=b=c", "k%20=v"]
+)
+def test_a_baggage_leaves_as_it_came(app: Flask, instrumented: Any, text: str) -> None:
+    answer, _ = relay(app, instrumented, {"baggage": text})
+    assert answer["out"]["baggage"] == ",".join(entry.strip() for entry in text.split(","))
+
+
+def test_a_baggage_that_is_changed_is_encoded_by_the_specification(app: Flask, instrumented: Any) -> None:
+    @app.get("/changed")
+    def changed() -> dict[str, str]:
+        carrier: dict[str, str] = {}
+        context = baggage.set_baggage("new", "a b,ü;", baggage.set_baggage("old", "2"))
+        propagate.inject(carrier, baggage.remove_baggage("gone", context))
+        return carrier
+
+    with capture(instrumented(app, propagators=("tracecontext", "baggage"))):
+        headers = {"baggage": "old=1;p=q,gone=1,kept=%41"}
+        answer = app.test_client().get("/changed", headers=headers).get_json()
+    assert answer["baggage"] == "old=2,kept=%41,new=a%20b%2C%C3%BC%3B"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "hello-world!!"},
+        {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "a=" + "x" * 3000},
+        {"baggage": "hello world,=1,a=" + "x" * 9000},
+        {"baggage": "hello world,=1,,a=b c"},
+    ],
+)
+def test_what_is_malformed_costs_no_line_with_the_senders_text(
+    app: Flask, instrumented: Any, headers: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    answer, _ = relay(app, instrumented, headers)
+    assert {"tracestate", "baggage"}.isdisjoint(answer["out"])
+    assert [record for record in caplog.records if record.levelname not in ("INFO", "DEBUG")] == []
+
+
+@pytest.mark.parametrize("form", ["dashcam", "python", "official"])
+def test_at_the_edge_nothing_of_a_caller_is_believed(app: Flask, instrumented: Any, form: str) -> None:
+    headers = {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "a=1", "baggage": "who=eve", "b3": "1"}
+    more = {"trust_incoming": False, "sampler_ratio": 0.0, "sampler": "parentbased_traceidratio"}
+    names = ("tracecontext", "baggage", "b3")
+    answer, _ = relay(app, instrumented, headers, *names, instrumentation=form, **more)
+    assert TRACE not in str(answer["out"])
+    assert answer["out"]["traceparent"][-1] in "02"
+    assert (answer["baggage"], answer["state"]) == ({}, "")
