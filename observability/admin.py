@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from observability.health import Readiness
-from observability.metrics.exposition import Source, content_type, render
+from observability.metrics.exposition import Source, render
+from observability.metrics.negotiation import content_type, gzip_accepted
 from observability.settings import SettingError
 
 SOCKET_TIMEOUT = 10.0
@@ -112,7 +113,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _metrics(self) -> None:
         self.server.readiness.outcomes()  # so that dashcam_dependency_up is true at every scrape
-        kind, openmetrics = content_type(self.headers.get("Accept", ""))
+        kind, openmetrics = content_type(*self.headers.get_all("Accept", ()))
         self._answer(200, kind, render(self.server.metrics.snapshot(), openmetrics))
 
     def _ready(self) -> None:
@@ -124,10 +125,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, status: int, content_type: str, body: bytes) -> None:
         self.send_response(status)
-        if len(body) >= GZIP_FROM and "gzip" in self.headers.get("Accept-Encoding", ""):
+        if len(body) >= GZIP_FROM and gzip_accepted(*self.headers.get_all("Accept-Encoding", ())):
             body = gzip.compress(body, compresslevel=1)
             self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Type", content_type)
+        self.send_header("Vary", "Accept, Accept-Encoding")
         self.send_header("Cache-Control", "no-store")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

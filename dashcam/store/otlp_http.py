@@ -16,13 +16,13 @@ from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 from google.rpc.status_pb2 import Status
-from prometheus_client.exposition import choose_encoder
 from werkzeug.wrappers import Request, Response
 
 from dashcam.store import metrics_page
 from dashcam.store.intake import RETRY_SECONDS, SIGNALS, Intake, Refused
 from dashcam.store.otlp import Malformed
 from dashcam.store.own_metrics import ReceiverMetrics
+from dashcam.store.own_page import own_page
 from dashcam.store.pushed_metrics import PushedMetrics
 
 PROTOBUF = "application/x-protobuf"
@@ -81,8 +81,7 @@ class OtlpHttp:
         return _plain(complaint or "ok", 503 if complaint else 200)
 
     def _metrics_page(self, request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return Response(encode(self._metrics.registry), content_type=content_type)
+        return own_page(self._metrics.registry, request)
 
     def _pushed_page(self, request: Request) -> Response:
         body = metrics_page.page(self._pushed.families())

@@ -11,13 +11,14 @@ import time
 
 import orjson
 from flask import Flask, Response, g, request
-from prometheus_client.exposition import choose_encoder
+from werkzeug.wrappers import Response as WsgiResponse
 
 from dashcam.host_guard import HostGuard
 from dashcam.store.api_jaeger import JaegerApi
 from dashcam.store.api_logs import LogsApi
 from dashcam.store.api_v3 import ApiV3
 from dashcam.store.own_metrics import QueryMetrics
+from dashcam.store.own_page import own_page
 from dashcam.store.pass_on import PassOn
 from dashcam.store.reader import Reader
 from dashcam.store.settings import LocalSettings
@@ -86,6 +87,5 @@ def _health(app: Flask, reader: Reader, metrics: QueryMetrics) -> None:
         return Response("ok\n", content_type="text/plain; charset=utf-8")
 
     @app.get("/metrics")
-    def metrics_page() -> Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return Response(encode(metrics.registry), content_type=content_type)
+    def metrics_of_queries() -> WsgiResponse:
+        return own_page(metrics.registry, request)

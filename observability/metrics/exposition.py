@@ -39,12 +39,6 @@ class OwnMetrics:
             return self._reader.read()
 
 
-def content_type(accept: str) -> tuple[str, bool]:
-    """The content type to answer an Accept header with, and whether it is OpenMetrics."""
-    chosen = exposition.choose_encoder(accept)[1]
-    return chosen, chosen.startswith("application/openmetrics-text")
-
-
 def render(snapshot: Snapshot, openmetrics: bool) -> bytes:
     """The text of `snapshot`, made in slices, so that requests go on meanwhile."""
     slices = Slices()

@@ -15,8 +15,9 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 
 from observability import schema
 from observability.metrics import handover, merging, slices
-from observability.metrics.exposition import OwnMetrics, content_type, render
+from observability.metrics.exposition import OwnMetrics, render
 from observability.metrics.meters import Families
+from observability.metrics.negotiation import content_type
 from observability.metrics.registry_reader import RegistryReader
 from observability.metrics.slices import Slices
 from observability.metrics.snapshot import decode, encode
