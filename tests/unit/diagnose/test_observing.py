@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any, cast
 
-from dashcam.diagnose import observe
+from dashcam.diagnose import evidence, observe
 from dashcam.sources import LogQuery, Series, Sources, TraceQuery
 
 START, END, ONSET = 10_000.0, 10_600.0, 10_300.0
@@ -66,3 +67,18 @@ def test_failures_are_looked_for_from_where_no_rate_could_show_them_yet() -> Non
     seen(asked)
     first = (ONSET - 15 / 2 - 45) * 1e6
     assert any(one.start <= first < one.end for one in asked.traces if one.tags)
+
+
+def test_a_command_for_a_past_time_names_it_and_one_for_now_does_not() -> None:
+    then = seen(Asked(15))
+    assert not then.live
+    command = evidence.metric(then, "answers", "more").command
+    assert command.endswith("--range 10m --at 1970-01-01T02:56:40")
+    now = dataclasses.replace(then, live=True)
+    assert evidence.metric(now, "answers", "more").command.endswith("--range 10m")
+
+
+def test_a_command_is_short_enough_to_type() -> None:
+    command = evidence.metric(seen(Asked(15)), "answers", "more").command
+    assert len(command) < 220
+    assert " offset " not in command

@@ -221,3 +221,36 @@ def test_where_nobody_asks_any_more_nothing_is_over() -> None:
     during = [request(100 + number, error="ValueError") for number in range(10)]
     (cause,) = found(USUAL, during)
     assert cause.until is None
+
+
+# -- other spellings and frameworks ----------------------------------------------------------------
+
+
+def test_parameters_of_other_frameworks_are_read() -> None:
+    express = trace(span("shop", "GET /items/:id", 0, 0.1, http_route="/items/:id", url_path="/items/7"))
+    asgi = trace(span("shop", "GET /items", 0, 0.1, url_full="http://shop/items?customer=12"))
+    assert features(visits([express])[0])["id"] == "7"
+    assert features(visits([asgi])[0])["customer"] == "12"
+
+
+def test_a_failure_is_called_by_the_exception_and_not_by_a_frameworks_step_below_it() -> None:
+    def refused(at: float) -> Trace:
+        step = span("shop", "GET /items http send", at + 0.01, 0.001, kind="internal")
+        step[0] = dataclasses.replace(step[0], attributes={**step[0].attributes, "error": True})
+        return trace(span("shop", "GET /items", at, 0.1, *step, error="PoolTimeout"))
+
+    (cause,) = found(USUAL, [refused(100 + n) for n in range(10)])
+    assert cause.details["error"] == "PoolTimeout"
+
+
+def test_an_error_whose_name_says_nothing_is_told_by_its_message() -> None:
+    def refused(at: float) -> Trace:
+        spans = span("shop", "GET /items", at, 0.1, error="errorString")
+        event = dataclasses.replace(
+            spans[0].events[0],
+            attributes={"exception.type": "*errors.errorString", "exception.message": "no space left"},
+        )
+        return trace([dataclasses.replace(spans[0], events=(event,))])
+
+    (cause,) = found(USUAL, [refused(100 + n) for n in range(10)])
+    assert "ends in «no space left»" in cause.summary
