@@ -1,4 +1,4 @@
-"""`make verified`: docs/verified.md, from the tests' markers, their last runs and verified-not-run.yaml."""
+"""`make verified`: docs/verified.md, from the tests' markers, their last runs and verified-*.yaml."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from verifying import RECORDS, Row, read
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "verified.md"
 NOT_RUN = Path(__file__).parent / "verified-not-run.yaml"
+BY_HAND = Path(__file__).parent / "verified-by-hand.yaml"
 RUNNERS = {
     "tests/integration": "make test-integration",
     "tests/k8s_programs": "make test-integration",
@@ -78,7 +79,7 @@ def page() -> str:
     files = sorted(RECORDS.glob("*.json")) if RECORDS.exists() else []
     rows = [row for path in files for row in read(path)]
     stated = sorted(dict.fromkeys(claims()), key=lambda each: (each.component.lower(), each.module))
-    return HEAD + "".join(_line(claim, _of(claim, rows)) for claim in stated) + _not_run()
+    return HEAD + "".join(_line(claim, _of(claim, rows)) for claim in stated) + _not_run() + _by_hand()
 
 
 def _of(claim: Claim, rows: list[Row]) -> list[Row]:
@@ -121,6 +122,15 @@ def _not_run() -> str:
     lines = ["\n## Not run for real\n\n| what | why | what stands in its place |\n|---|---|---|\n"]
     for entry in yaml.safe_load(NOT_RUN.read_text()):
         lines.append(f"| {entry['what']} | {entry['why']} | {entry['instead']} |\n")
+    return "".join(lines)
+
+
+def _by_hand() -> str:
+    lines = ["\n## Seen once, by hand\n"]
+    for entry in yaml.safe_load(BY_HAND.read_text()):
+        lines.append(f"\n**{entry['what']}**, {entry['day']}.\n\n")
+        titles = {"seen": "Seen to work", "wrong": "Seen to be wrong", "since": "Since then"}
+        lines += [f"- {title}: {entry[key]}.\n" for key, title in titles.items()]
     return "".join(lines)
 
 

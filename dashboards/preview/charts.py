@@ -17,8 +17,9 @@ COLUMN = 55
 """A chart is this many units wide for each of the grid's columns, so that text is of one size everywhere."""
 
 LEFT, RIGHT, TOP, BOTTOM = 62, 8, 8, 20
-COLOURS = 8
 Named = tuple[str, Series]
+Drawn = tuple[tuple[str, str], Series]
+"""A series with the class of its colour and its style."""
 
 
 @dataclass(frozen=True)
@@ -43,34 +44,67 @@ class Area:
         return LEFT + (time - self.start) / (self.end - self.start) * (self.width - LEFT - RIGHT)
 
 
+@dataclass(frozen=True)
+class Axis:
+    """The ends of the upright axis where they are fixed, and the lines at limits: value and class."""
+
+    lowest: float | None = None
+    highest: float | None = None
+    limits: Sequence[tuple[float, str]] = ()
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values to heights."""
+
+    lowest: float
+    highest: float
+
+    def y(self, value: float) -> float:
+        inside = (min(max(value, self.lowest), self.highest) - self.lowest) / (self.highest - self.lowest)
+        return HEIGHT - BOTTOM - inside * (HEIGHT - TOP - BOTTOM)
+
+
 def lines(
-    named: Sequence[Named],
+    drawn: Sequence[Drawn],
     area: Area,
-    top: float | None = None,
+    axis: Axis = Axis(),
     stacked: bool = False,
     points: Sequence[Point] = (),
 ) -> str:
-    """A line for each series, or a band on top of those before it; `top` fixes the upper end of the axis.
-
-    `points` are drawn over them, each a link.
-    """
-    heights = _heights(named, stacked)
-    finite = (y for line in heights for _, y in line if math.isfinite(y))
-    highest = top or _round_up(max(finite, default=0))
-    drawn = [_frame(area, highest)]
+    """A line for each series, or a band on top of those before it; `points` over them, each a link."""
+    heights = _heights([series for _, series in drawn], stacked)
+    scale = _scale(heights, axis)
+    parts = [_frame(area, scale)]
     below: dict[float, float] = {}
-    for number, line in enumerate(heights):
+    for ((shade, style), _), line in zip(drawn, heights, strict=True):
         for piece in _pieces(line):
-            drawn.append(_line(piece, area, highest, f"c{number % COLOURS}"))
+            parts.append(_line(piece, area, scale, shade, style))
             if stacked:
-                drawn.append(_band(piece, below, area, highest, f"c{number % COLOURS}"))
+                parts.append(_band(piece, below, area, scale, shade, style))
         below = below | dict(line)
-    drawn += [_point(point, area, highest) for point in points]
-    return _svg(drawn, area)
+    parts += [_limit(value, shade, area, scale) for value, shade in axis.limits]
+    parts += [_point(point, area, scale) for point in points]
+    return _svg(parts, area)
 
 
-def _point(point: Point, area: Area, highest: float) -> str:
-    x, y = area.x(point.time), _y(point.value, highest)
+def _scale(heights: Sequence[Sequence[tuple[float, float]]], axis: Axis) -> Scale:
+    """Room for all values, and for zero; without a fixed lower end also for what is below it."""
+    finite = [y for line in heights for _, y in line if math.isfinite(y)]
+    highest = axis.highest if axis.highest is not None else _round_up(max(finite, default=0))
+    lowest = axis.lowest if axis.lowest is not None else -_round_up(-min(finite, default=0), least=0)
+    return Scale(lowest, highest)
+
+
+def _limit(value: float, shade: str, area: Area, scale: Scale) -> str:
+    if not scale.lowest <= value <= scale.highest:
+        return ""
+    y = scale.y(value)
+    return f'<line class="limit {shade}" x1="{LEFT}" x2="{area.width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+
+
+def _point(point: Point, area: Area, scale: Scale) -> str:
+    x, y = area.x(point.time), scale.y(point.value)
     name = escape(f"{shown(point.value, area.unit)}: open the trace")
     return (
         f'<a href="{escape(point.link)}" aria-label="{name}"><title>{name}</title>'
@@ -78,22 +112,28 @@ def _point(point: Point, area: Area, highest: float) -> str:
     )
 
 
-def _line(piece: Sequence[tuple[float, float]], area: Area, highest: float, colour: str) -> str:
+def _line(piece: Sequence[tuple[float, float]], area: Area, scale: Scale, shade: str, style: str) -> str:
     if len(piece) == 1:
-        x, y = area.x(piece[0][0]), _y(piece[0][1], highest)
-        return f'<circle class="dot {colour}" cx="{x:.1f}" cy="{y:.1f}" r="2"/>'
-    return f'<polyline class="line {colour}" points="{_path(piece, area, highest)}"/>'
+        x, y = area.x(piece[0][0]), scale.y(piece[0][1])
+        return f'<circle class="dot {shade}" style="{style}" cx="{x:.1f}" cy="{y:.1f}" r="2"/>'
+    return f'<polyline class="line {shade}" style="{style}" points="{_path(piece, area, scale)}"/>'
 
 
 def _band(
-    piece: Sequence[tuple[float, float]], below: dict[float, float], area: Area, highest: float, colour: str
+    piece: Sequence[tuple[float, float]],
+    below: dict[float, float],
+    area: Area,
+    scale: Scale,
+    shade: str,
+    style: str,
 ) -> str:
     floor = [(time, below.get(time, 0.0)) for time, _ in reversed(piece)]
-    return f'<polygon class="band {colour}" points="{_path([*piece, *floor], area, highest)}"/>'
+    points = _path([*piece, *floor], area, scale)
+    return f'<polygon class="band {shade}" style="{style}" points="{points}"/>'
 
 
-def _path(points: Sequence[tuple[float, float]], area: Area, highest: float) -> str:
-    return " ".join(f"{area.x(time):.1f},{_y(value, highest):.1f}" for time, value in points)
+def _path(points: Sequence[tuple[float, float]], area: Area, scale: Scale) -> str:
+    return " ".join(f"{area.x(time):.1f},{scale.y(value):.1f}" for time, value in points)
 
 
 def cells(named: Sequence[Named], area: Area) -> str:
@@ -133,12 +173,12 @@ def _own_counts(ordered: Sequence[tuple[float, dict[float, float]]]) -> dict[tup
     return own
 
 
-def _heights(named: Sequence[Named], stacked: bool) -> list[list[tuple[float, float]]]:
+def _heights(all_series: Sequence[Series], stacked: bool) -> list[list[tuple[float, float]]]:
     if not stacked:
-        return [list(series.points) for _, series in named]
+        return [list(series.points) for series in all_series]
     total: dict[float, float] = {}
     stack = []
-    for _, series in named:
+    for series in all_series:
         points = []
         for time, value in series.points:
             if math.isfinite(value):
@@ -164,24 +204,20 @@ def _pieces(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, flo
     return runs
 
 
-def _round_up(value: float) -> float:
+def _round_up(value: float, least: float = 1.0) -> float:
+    """A round number not below `value`; `least` where that is nothing."""
     if value <= 0:
-        return 1.0
+        return least
     power = 10.0 ** math.floor(math.log10(value))
     return next(power * step for step in (1, 1.5, 2, 3, 4, 5, 7.5, 10) if power * step >= value * 0.999)
 
 
-def _y(value: float, highest: float) -> float:
-    inside = min(max(value, 0.0), highest) / highest
-    return HEIGHT - BOTTOM - inside * (HEIGHT - TOP - BOTTOM)
-
-
-def _frame(area: Area, highest: float) -> str:
+def _frame(area: Area, scale: Scale) -> str:
     drawn = [_times(area)]
-    for share in (0, 0.5, 1):
-        y = _y(share * highest, highest)
+    for value in (scale.lowest, (scale.lowest + scale.highest) / 2, scale.highest):
+        y = scale.y(value)
         drawn.append(f'<line class="grid" x1="{LEFT}" x2="{area.width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        label = escape(shown(share * highest, area.unit))
+        label = escape(shown(value, area.unit))
         drawn.append(f'<text class="axis" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{label}</text>')
     return "".join(drawn)
 

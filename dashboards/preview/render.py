@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 from urllib.parse import quote
 
 from markdown_it import MarkdownIt
 
-from dashboards.preview import charts
-from dashboards.preview.units import shown
+from dashboards.preview import charts, fields, tables
+from dashboards.preview.fields import NO_DATA, Panel
+from dashcam.slo.durations import seconds
 from dashcam.sources import Prometheus, Sample, Series, SourceError
 
 POINTS = 120
@@ -47,10 +50,12 @@ class Window:
     def span(self) -> tuple[float, float]:
         return self.end - self.seconds, self.end
 
-    def fill_in(self, text: str) -> str:
-        """A query or link with its variables replaced, Grafana's own included."""
+    def fill_in(self, text: str, step: float = 0) -> str:
+        """A query or link with its variables replaced, Grafana's own included; `step` where it is longer."""
+        step = max(self.step, step)
         values = {
-            "__rate_interval": f"{int(max(4 * self.scrape, self.step + self.scrape))}s",
+            "__interval": f"{int(step)}s",
+            "__rate_interval": f"{int(max(4 * self.scrape, step + self.scrape))}s",
             **(self.variables or {}),
         }
         return re.sub(r"\$\{?(\w+)\}?", lambda found: values.get(found[1], found[0]), text)
@@ -63,23 +68,50 @@ def render(dashboard: Mapping[str, Any], prometheus: Prometheus, window: Window 
     Prometheus is escaped.
     """
     window = window or Window(time.time(), variables=defaults(dashboard))
-    parts = [f"<h1>{escape(dashboard['title'])}</h1>", '<div class="grid24">']
+    marks = _marks(dashboard, prometheus, window)
+    parts = [f"<h1>{escape(dashboard['title'])}</h1>", marks, '<div class="grid24">']
     for panel in dashboard["panels"]:
-        if panel["type"] == "row":
+        if panel.get("collapsed"):
+            inside = "".join(_panel(each, prometheus, window) for each in panel["panels"])
+            parts.append(
+                f'<details class="folded"><summary><h2>{escape(panel["title"])}</h2></summary>'
+                f'<div class="grid24">{inside}</div></details>'
+            )
+        elif panel["type"] == "row":
             parts.append(f"<h2>{escape(panel['title'])}</h2>")
         else:
             parts.append(_panel(panel, prometheus, window))
     return "".join([*parts, "</div>"])
 
 
+def _marks(dashboard: Mapping[str, Any], prometheus: Prometheus, window: Window) -> str:
+    """What Grafana draws as lines over all graphs, as sentences: what began in the window, and when."""
+    began: dict[str, float] = {}
+    for mark in dashboard.get("annotations", {}).get("list", ()):
+        if not mark.get("useValueForTime"):
+            continue
+        query = window.fill_in(mark["expr"])
+        try:
+            found = prometheus.range(query, *window.span, window.step)
+        except SourceError as error:
+            return f'<p class="failed">{escape(mark["name"])}: {escape(str(error))}</p>'
+        for series in found:
+            name = f"{mark['name']}: {_named(mark['titleFormat'], series.labels)}"
+            began |= {name: series.points[-1][1] / 1000}
+    inside = sorted((at, name) for name, at in began.items() if window.span[0] <= at <= window.end)
+    items = "".join(f"<li>{datetime.fromtimestamp(at, UTC):%H:%M:%S} {escape(n)}</li>" for at, n in inside)
+    return f'<ul class="marks">{items}</ul>' if items else ""
+
+
 def defaults(dashboard: Mapping[str, Any]) -> dict[str, str]:
-    """The values that the dashboard's variables have when it is opened."""
-    return {
+    """The values that the dashboard's variables have when it is opened; "All" is whatever there is."""
+    values = {
         variable["name"]: str(variable["current"]["value"]) for variable in dashboard["templating"]["list"]
     }
+    return {name: ".*" if value == "$__all" else value for name, value in values.items()}
 
 
-def _panel(panel: Mapping[str, Any], prometheus: Prometheus, window: Window) -> str:
+def _panel(panel: Panel, prometheus: Prometheus, window: Window) -> str:
     width = panel["gridPos"]["w"]
     try:
         body = _DRAWN.get(panel["type"], _elsewhere)(panel, prometheus, window)
@@ -92,87 +124,68 @@ def _panel(panel: Mapping[str, Any], prometheus: Prometheus, window: Window) -> 
     )
 
 
-def _text(panel: Mapping[str, Any], prometheus: Prometheus, window: Window) -> str:
+def _text(panel: Panel, prometheus: Prometheus, window: Window) -> str:
     content: str = MarkdownIt("commonmark", {"html": False}).render(panel["options"]["content"])
     return content
 
 
-def _timeseries(panel: Mapping[str, Any], prometheus: Prometheus, window: Window) -> str:
+def _timeseries(panel: Panel, prometheus: Prometheus, window: Window) -> str:
     named = _ranges(panel, prometheus, window)
     if not named:
         return _nothing()
-    defaults_ = panel["fieldConfig"]["defaults"]
-    stacked = defaults_.get("custom", {}).get("stacking", {}).get("mode") == "normal"
-    points = _exemplars(panel, prometheus, window)
-    drawing = charts.lines(named, _area(panel, window), defaults_.get("max"), stacked, points)
-    return drawing + _legend(named, _unit(panel))
+    settings = fields.defaults(panel)
+    drawing = charts.lines(
+        [(fields.series_class(panel, name, n), series) for n, (name, series) in enumerate(named)],
+        _area(panel, window, fields.unit(panel)),
+        charts.Axis(settings.get("min"), settings.get("max"), fields.limits(panel)),
+        settings.get("custom", {}).get("stacking", {}).get("mode") == "normal",
+        _exemplars(panel, prometheus, window),
+    )
+    return drawing + _legend(named, panel)
 
 
-def _heatmap(panel: Mapping[str, Any], prometheus: Prometheus, window: Window) -> str:
+def _heatmap(panel: Panel, prometheus: Prometheus, window: Window) -> str:
     named = [(name, series) for name, series in _ranges(panel, prometheus, window) if name]
-    return charts.cells(named, _area(panel, window)) if named else _nothing()
+    axis = panel.get("options", {}).get("yAxis", {}).get("unit", "none")
+    return charts.cells(named, _area(panel, window, axis)) if named else _nothing()
 
 
-def _stat(panel: Mapping[str, Any], prometheus: Prometheus, window: Window) -> str:
-    samples = _instants(panel, prometheus, window)[0]
-    numbers = [
-        f'<b class="number {_colour(panel, sample.value)}">{escape(shown(sample.value, _unit(panel)))}</b>'
-        for sample in samples
-    ]
-    return "".join(numbers) or _nothing()
+def _stat(panel: Panel, prometheus: Prometheus, window: Window) -> str:
+    settings = fields.defaults(panel)
+    return "".join(
+        f'<b class="number {fields.colour(settings, sample.value)}">'
+        f"{escape(fields.text(settings, sample.value))}</b>"
+        for sample in _instants(panel, prometheus, window)[0]
+    ) or _nothing("number")
 
 
-def _bargauge(panel: Mapping[str, Any], prometheus: Prometheus, window: Window) -> str:
+def _bargauge(panel: Panel, prometheus: Prometheus, window: Window) -> str:
     bars = []
-    legend = panel["targets"][0]["legendFormat"]
+    settings, legend = fields.defaults(panel), panel["targets"][0]["legendFormat"]
     for sample in _instants(panel, prometheus, window)[0]:
-        width = min(max(sample.value, 0), 1) * 100
+        shade, width = fields.colour(settings, sample.value), min(max(sample.value, 0), 1) * 100
         bars.append(
             f'<div class="bar"><span>{escape(_named(legend, sample.labels))}</span>'
-            f'<i class="{_colour(panel, sample.value)}" style="width:{width:.0f}%"></i>'
-            f"<b>{escape(shown(sample.value, _unit(panel)))}</b></div>"
+            f'<i class="{shade}" style="width:{width:.0f}%"></i>'
+            f'<b class="number {shade}">{escape(fields.text(settings, sample.value))}</b></div>'
         )
     return "".join(bars) or _nothing()
 
 
-def _table(panel: Mapping[str, Any], prometheus: Prometheus, window: Window) -> str:
+def _table(panel: Panel, prometheus: Prometheus, window: Window) -> str:
     if "expr" not in panel["targets"][0]:
         return _elsewhere(panel, prometheus, window)
-    columns = [target["legendFormat"] for target in panel["targets"]]
-    units = {
-        override["matcher"]["options"]: prop["value"]
-        for override in panel["fieldConfig"]["overrides"]
-        for prop in override["properties"]
-        if prop["id"] == "unit"
-    }
-    lines: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
-    for column, samples in zip(columns, _instants(panel, prometheus, window), strict=True):
-        for sample in samples:
-            key = tuple(sorted((k, v) for k, v in sample.labels.items() if k != "__name__"))
-            lines.setdefault(key, {})[column] = shown(sample.value, units.get(column, _unit(panel)))
-    if not lines:
-        return _nothing()
-    labels = sorted({name for key in lines for name, _ in key})
-    head = "".join(f"<th>{escape(name)}</th>" for name in [*labels, *columns])
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td>{escape(dict(key).get(name, ''))}</td>" for name in labels)
-        + "".join(f'<td class="n">{escape(values.get(name, "—"))}</td>' for name in columns)
-        + "</tr>"
-        for key, values in sorted(lines.items())
-    )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return tables.table(panel, _instants(panel, prometheus, window), window.console) or _nothing()
 
 
-def _elsewhere(panel: Mapping[str, Any], prometheus: Prometheus, window: Window) -> str:
+def _elsewhere(panel: Panel, prometheus: Prometheus, window: Window) -> str:
     """What Grafana asks of Elasticsearch or Jaeger: the same question in the console."""
     service = quote((window.variables or {}).get("service", ""))
     logs = panel["type"] == "logs"
-    path = (
-        f"/logs?service={service}&level=ERROR"
-        if logs
-        else f'/search?service={service}&tags={{"error":"true"}}'
-    )
+    # By the tags that Grafana asks Jaeger for; the console takes them as Jaeger does, as JSON.
+    pairs = [tag.split("=", 1) for target in panel["targets"] for tag in str(target.get("tags", "")).split()]
+    tags = quote(json.dumps(dict(pairs)))
+    path = f"/logs?service={service}&level=ERROR" if logs else f"/search?service={service}&tags={tags}"
     name = "log lines" if logs else "traces"
     return f'<p><a href="{escape(window.console + path)}">Open these {name} in the console</a></p>'
 
@@ -187,16 +200,19 @@ _DRAWN = {
 }
 
 
-def _ranges(panel: Mapping[str, Any], prometheus: Prometheus, window: Window) -> list[tuple[str, Series]]:
+def _ranges(panel: Panel, prometheus: Prometheus, window: Window) -> list[tuple[str, Series]]:
     named = []
     for target in panel["targets"]:
-        query = window.fill_in(target["expr"])
-        series = _ask(lambda query=query: prometheus.range(query, *window.span, window.step), panel, query)
+        step = max(window.step, seconds(target.get("interval") or "0s"))
+        query = window.fill_in(target["expr"], step)
+        series = _ask(
+            lambda query=query, step=step: prometheus.range(query, *window.span, step), panel, query
+        )
         named += [(_named(target["legendFormat"], one.labels), one) for one in series]
     return named
 
 
-def _exemplars(panel: Mapping[str, Any], prometheus: Prometheus, window: Window) -> list[charts.Point]:
+def _exemplars(panel: Panel, prometheus: Prometheus, window: Window) -> list[charts.Point]:
     """The slowest exemplars of the panel's queries that ask for them, each a link to its trace."""
     found = []
     for target in panel["targets"]:
@@ -211,14 +227,14 @@ def _exemplars(panel: Mapping[str, Any], prometheus: Prometheus, window: Window)
     ]
 
 
-def _instants(panel: Mapping[str, Any], prometheus: Prometheus, window: Window) -> list[list[Sample]]:
+def _instants(panel: Panel, prometheus: Prometheus, window: Window) -> list[list[Sample]]:
     queries = [window.fill_in(target["expr"]) for target in panel["targets"]]
     return [
         _ask(lambda query=query: prometheus.instant(query, window.end), panel, query) for query in queries
     ]
 
 
-def _ask(question: Any, panel: Mapping[str, Any], query: str) -> Any:
+def _ask(question: Any, panel: Panel, query: str) -> Any:
     try:
         return question()
     except SourceError as error:
@@ -229,28 +245,20 @@ def _named(legend: str, labels: Mapping[str, str]) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda found: labels.get(found[1], ""), legend).strip()
 
 
-def _area(panel: Mapping[str, Any], window: Window) -> charts.Area:
-    return charts.Area(panel["gridPos"]["w"] * charts.COLUMN, *window.span, _unit(panel))
+def _area(panel: Panel, window: Window, unit: str) -> charts.Area:
+    return charts.Area(panel["gridPos"]["w"] * charts.COLUMN, *window.span, unit)
 
 
-def _unit(panel: Mapping[str, Any]) -> str:
-    return str(panel["fieldConfig"]["defaults"].get("unit", "none"))
-
-
-def _colour(panel: Mapping[str, Any], value: float) -> str:
-    steps = panel["fieldConfig"]["defaults"].get("thresholds", {}).get("steps", [])
-    reached = [step["color"] for step in steps if step.get("value") is None or value >= step["value"]]
-    return f"is-{reached[-1]}" if reached else "is-text"
-
-
-def _legend(named: list[tuple[str, Series]], unit: str) -> str:
-    items = [
-        f'<li><i class="c{number % charts.COLOURS}"></i>{escape(name or "value")} '
-        f"<b>{escape(shown(series.points[-1][1], unit))}</b></li>"
-        for number, (name, series) in enumerate(named)
-    ]
+def _legend(named: list[tuple[str, Series]], panel: Panel) -> str:
+    items = []
+    for number, (name, series) in enumerate(named):
+        shade, style = fields.series_class(panel, name, number)
+        last = escape(fields.text(fields.defaults(panel), series.points[-1][1]))
+        items.append(
+            f'<li><i class="{shade}" style="{style}"></i>{escape(name or "value")} <b>{last}</b></li>'
+        )
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
-def _nothing() -> str:
-    return '<p class="nothing">no data</p>'
+def _nothing(kind: str = "") -> str:
+    return f'<p class="nothing {kind}">{NO_DATA}</p>'

@@ -8,33 +8,35 @@ _SUFFIX = {"reqps": " req/s", "ops": " ops/s", "cps": " /s"}
 _STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
-def shown(value: float, unit: str) -> str:
-    """The value with its unit, in three significant digits. NaN is a dash."""
+def shown(value: float, unit: str, decimals: int | None = None) -> str:
+    """The value with its unit, in three significant digits or with that many `decimals`. NaN is a dash."""
     if math.isnan(value):
         return "—"
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
     if unit == "percentunit":
-        return f"{_digits(value * 100)} %"
+        return f"{_digits(value * 100, decimals)} %"
     if unit == "s":
         return _seconds(value)
     if unit in ("bytes", "Bps"):
         return _bytes(value) + ("/s" if unit == "Bps" else "")
-    return _scaled(value) + _SUFFIX.get(unit, "")
+    return _scaled(value, decimals) + _SUFFIX.get(unit, "")
 
 
-def _digits(value: float) -> str:
+def _digits(value: float, decimals: int | None = None) -> str:
+    if decimals is not None:
+        return f"{value:.{decimals}f}"
     if value == 0:
         return "0"
     text = f"{value:.3g}"
     return f"{value:.0f}" if "e+" in text else f"{float(text):g}"
 
 
-def _scaled(value: float) -> str:
+def _scaled(value: float, decimals: int | None) -> str:
     for step, letter in _STEPS:
         if abs(value) >= step:
             return f"{_digits(value / step)} {letter}"
-    return _digits(value)
+    return _digits(value, decimals)
 
 
 def _seconds(value: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from dashboards.src.generate import GENERATED, differences, write
-from dashboards.src.slos import ObjectiveError
+from dashcam.slo.objectives import ObjectiveError
 
 
 @click.command()

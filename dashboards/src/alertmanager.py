@@ -15,8 +15,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from dashboards.src.durations import scaled
-from dashboards.src.slos import Objectives
+from dashcam.slo.durations import scaled
+from dashcam.slo.objectives import Objectives
 
 BURN = "AvailabilityBurn(Fast|Slow)|LatencyBurn(Fast|Slow)"
 BROKEN = "ServiceDown|DependencyDown|AvailabilityBurnFast|RecentlyBroken"
@@ -80,11 +80,11 @@ def inhibit_rules(objectives: Objectives) -> list[dict[str, Any]]:
         ),
         _rule(
             ['severity="page"'],
-            ['alertname=~"LogErrorsRising|TrafficStopped|ServerSaturated|TargetDown"'],
+            ['alertname=~"LogErrorsRising|TrafficStopped|ServerSaturated|TargetDown|DependencyPartlyDown"'],
             "service",
         ),
         _rule(
-            ['alertname="ContainerCrashLooping"'],
+            ['alertname=~"ContainerCrashLooping|PodStuck"'],
             ['alertname=~"ServiceRestarting|ReplicasMissing"'],
             "service",
         ),

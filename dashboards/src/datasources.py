@@ -6,6 +6,7 @@ A `$` of Grafana's own is doubled: a single one would be read from the environme
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,9 @@ LOG_INDEX = "logs-dashcam-*"
 
 EXEMPLAR_LABEL = "trace_id"
 LOG_TRACE_FIELD = "trace_id"
+SERVICE_TAG = "k8s.deployment.name"
+"""A tag of the process that says what `job` says. Jaeger takes `service.name` out of the tags, so a query by
+it would choose nothing; the Collector writes this one, and a Deployment is called like its service."""
 
 
 def provisioning() -> dict[str, Any]:
@@ -46,18 +50,20 @@ def provisioning() -> dict[str, Any]:
 
 
 def dashboard_provider() -> dict[str, Any]:
-    """provisioning/dashboards/*.yaml: all JSON files of one folder, not editable in place."""
+    """provisioning/dashboards/*.yaml: all JSON files of two folders, not editable in place."""
+    folders = {"Dashcam": "dashboards", "Dashcam runbooks": "runbooks"}
     return {
         "apiVersion": 1,
         "providers": [
             {
-                "name": "dashcam",
-                "folder": "Dashcam",
+                "name": title.lower().replace(" ", "-"),
+                "folder": title,
                 "type": "file",
                 "disableDeletion": True,
                 "allowUiUpdates": False,
-                "options": {"path": "/var/lib/grafana/dashboards"},
+                "options": {"path": f"/var/lib/grafana/{folder}"},
             }
+            for title, folder in folders.items()
         ],
     }
 
@@ -76,7 +82,9 @@ def _source(source: Source, json_data: dict[str, Any], **more: Any) -> dict[str,
 
 
 def _prometheus() -> dict[str, Any]:
-    exemplar = {"name": EXEMPLAR_LABEL, "datasourceUid": JAEGER.uid, "urlDisplayLabel": "Open the trace"}
+    # No datasourceUid: Grafana would ask Jaeger in Tempo's language, which its Jaeger source does not answer.
+    left = json.dumps({"datasource": JAEGER.uid, "queries": [{"query": "$${__value.raw}"}]})
+    exemplar = {"name": EXEMPLAR_LABEL, "url": f"/explore?left={left}", "urlDisplayLabel": "Open the trace"}
     return _source(
         PROMETHEUS,
         {
@@ -112,7 +120,7 @@ def _jaeger() -> dict[str, Any]:
                 "datasourceUid": PROMETHEUS.uid,
                 "spanStartTimeShift": "-15m",
                 "spanEndTimeShift": "15m",
-                "tags": [{"key": "service.name", "value": "job"}],
+                "tags": [{"key": SERVICE_TAG, "value": "job"}],
                 "queries": [
                     {
                         "name": "Requests a second",
@@ -136,13 +144,6 @@ def _elasticsearch() -> dict[str, Any]:
         "urlDisplayLabel": "Open the trace",
         "datasourceUid": JAEGER.uid,
     }
-    correlation = {
-        "targetUID": JAEGER.uid,
-        "label": "Trace",
-        "description": "The trace of this line.",
-        "type": "query",
-        "config": {"field": LOG_TRACE_FIELD, "target": {"query": "$${__value.raw}"}},
-    }
     return _source(
         ELASTICSEARCH,
         {
@@ -153,7 +154,6 @@ def _elasticsearch() -> dict[str, Any]:
             "maxConcurrentShardRequests": 5,
             "dataLinks": [link],
         },
-        correlations=[correlation],
         basicAuth=True,
         basicAuthUser="$ELASTICSEARCH_USER",
         secureJsonData={"basicAuthPassword": "$ELASTICSEARCH_PASSWORD"},

@@ -11,20 +11,25 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.src import alertmanager, alerts, boards, datasources, kibana, kustomize, slo_rules
-from dashboards.src.current import without_former_fields
-from dashboards.src.rules import Group, rule_file
-from dashboards.src.slos import HERE, Objectives, load
-from dashboards.src.yaml_text import dump
+from dashboards.src import alertmanager, alerts, boards, datasources, kibana, kustomize, runbooks
+from dashboards.src.current import finished
+from dashboards.src.slos import HERE, load
+from dashcam.slo import burn_rates
+from dashcam.slo.objectives import Objectives
+from dashcam.slo.rules import Group, rule_file
+from dashcam.slo.yaml_text import dump
 
 GENERATED = HERE / "generated"
+COPIED = "grafana/dashboards/dashcam-slo.json"
+COPY = HERE.parent / "dashcam" / "slo" / "board.json"
+"""The page of the objectives goes into the wheel of the tools, for `dashcam slo generate`."""
 
 
 def rule_groups(objectives: Objectives) -> dict[str, list[Group]]:
     """Every rule group, by the name of its rule file."""
     return {
-        "slo": slo_rules.groups(objectives),
-        "slo-budget": slo_rules.budget_groups(objectives),
+        "slo": burn_rates.groups(objectives),
+        "slo-budget": burn_rates.budget_groups(objectives),
         **alerts.files(objectives),
     }
 
@@ -71,17 +76,18 @@ def _for_kubernetes(objectives: Objectives, texts: dict[str, str]) -> dict[str, 
 
 
 def grafana(objectives: Objectives) -> dict[str, str]:
-    """The dashboards, and the provisioning of data sources and dashboards."""
+    """The dashboards and runbooks, and the provisioning of data sources and dashboards."""
     header = _header("dashboards/src/datasources.py")
     return {
         **{f"grafana/dashboards/{board.uid}.json": _json(board) for board in boards.all_boards(objectives)},
+        **{f"grafana/runbooks/{page.uid}.json": _json(page) for page in runbooks.all_runbooks()},
         "grafana/provisioning/datasources/dashcam.yaml": dump(datasources.provisioning(), header),
         "grafana/provisioning/dashboards/dashcam.yaml": dump(datasources.dashboard_provider(), header),
     }
 
 
 def _json(board: Dashboard) -> str:
-    document = without_former_fields(json.loads(json.dumps(board, cls=JSONEncoder)))
+    document = finished(json.loads(json.dumps(board, cls=JSONEncoder)))
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -99,6 +105,8 @@ def write(folder: Path = GENERATED) -> list[Path]:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    if folder == GENERATED:
+        COPY.write_text(texts[COPIED], encoding="utf-8")
     return [folder / name for name in texts]
 
 
@@ -109,4 +117,6 @@ def differences(folder: Path = GENERATED) -> list[str]:
     stale = [
         name for name in texts if name in there and (folder / name).read_text(encoding="utf-8") != texts[name]
     ]
+    if folder == GENERATED and (not COPY.exists() or COPY.read_text(encoding="utf-8") != texts[COPIED]):
+        stale.append(f"../../{COPY.relative_to(HERE.parent).as_posix()}")
     return sorted([*stale, *(texts.keys() - there), *(there - texts.keys())])

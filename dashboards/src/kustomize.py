@@ -18,6 +18,7 @@ CONFIG_MAPS = {
         "grafana-datasources": ("grafana/provisioning/datasources/",),
         "grafana-dashboard-providers": ("grafana/provisioning/dashboards/",),
         "grafana-dashboards": ("grafana/dashboards/",),
+        "grafana-runbooks": ("grafana/runbooks/",),
     },
 }
 """ConfigMaps by the folder of their kustomization: the beginnings of the files they hold."""

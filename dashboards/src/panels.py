@@ -6,9 +6,11 @@ variables, so that one dashboard serves several Prometheus servers.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from grafana_foundation_sdk.builders import bargauge, dashboard, heatmap, stat, table
+from grafana_foundation_sdk.builders import bargauge, dashboard, heatmap, stat
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import prometheus as prometheus_builders
 from grafana_foundation_sdk.builders import text as text_builders
@@ -17,11 +19,17 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common, prometheus, text
 from grafana_foundation_sdk.models import dashboard as models
 
+from dashboards.src import colours
+from dashboards.src.colours import BAD, GOOD, QUIET, WARN
+
 METRICS = models.DataSourceRef("prometheus", "${metrics}")
 
 PanelBuilder = Builder[models.Panel]
 
-GREEN, AMBER, RED = "green", "orange", "red"
+GREEN, AMBER, RED = GOOD, WARN, BAD
+NO_DATA = "no data"
+OBJECTIVE = "objective"
+"""A graph draws a series whose name begins like this as a broken red line: what was promised."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,8 @@ class Query:
     expr: str
     legend: str
     exemplars: bool = False
+    least: str = ""
+    """No shorter step than this, such as `1m`: for a query that counts what happened in one step."""
 
 
 Steps = tuple[tuple[float | None, str], ...]
@@ -39,6 +49,10 @@ Steps = tuple[tuple[float | None, str], ...]
 PLAIN: Steps = ((None, "text"),)
 BAD_ABOVE_ZERO: Steps = ((None, GREEN), (0.000001, RED))
 BUDGET: Steps = ((None, RED), (0, AMBER), (0.25, GREEN))
+FAILING: Steps = ((None, GREEN), (0.001, AMBER), (0.01, RED))
+
+Link = tuple[str, str]
+"""The title and the address of a link."""
 
 
 def graph(
@@ -49,17 +63,18 @@ def graph(
     width: int = 8,
     height: int = 8,
     stacked: bool = False,
+    lowest: float | None = 0,
     highest: float | None = None,
+    decimals: int | None = None,
     steps: Steps = (),
 ) -> PanelBuilder:
-    """Lines over time."""
+    """Lines over time. `lowest` is where the axis begins; None for what may be negative."""
     panel = (
         timeseries_builders.Panel()
         .title(title)
         .description(description)
         .datasource(METRICS)
         .unit(unit)
-        .min(0)
         .span(width)
         .height(height)
         .line_width(1)
@@ -70,23 +85,38 @@ def graph(
     )
     if stacked:
         panel.stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL))
+    if lowest is not None:
+        panel.min(lowest)
     if highest is not None:
         panel.max(highest)
+    if decimals is not None:
+        panel.decimals(decimals)
     if steps:
-        panel.thresholds(_thresholds(steps))
+        panel.thresholds(coloured(steps))
         panel.thresholds_style(
             common_builders.GraphThresholdsStyleConfig().mode(common.GraphTresholdsStyleMode.LINE)
         )
-    for query in _targets(queries):
+    for query in asked(queries):
         panel.with_target(query)
+    for pattern, properties in _lines(queries).items():
+        panel.override_by_regexp(pattern, [models.DynamicConfigValue(*each) for each in properties.items()])
     return panel
 
 
 def number(
-    title: str, description: str, unit: str, query: Query, *, width: int = 4, steps: Steps = PLAIN
+    title: str,
+    description: str,
+    unit: str,
+    query: Query,
+    *,
+    width: int = 4,
+    decimals: int | None = None,
+    steps: Steps = PLAIN,
+    words: Mapping[str, tuple[str, str]] | None = None,
+    links: Iterable[Link] = (),
 ) -> PanelBuilder:
-    """One number, or one for each series."""
-    return (
+    """One number, or one for each series; `words` says instead of a value its text and colour."""
+    panel = (
         stat.Panel()
         .title(title)
         .description(description)
@@ -94,13 +124,19 @@ def number(
         .unit(unit)
         .span(width)
         .height(4)
-        .no_value("no data")
-        .thresholds(_thresholds(steps))
+        .no_value(NO_DATA)
+        .mappings([*no_data(), *_said(words or {})])
+        .thresholds(coloured(steps))
         .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]))
         .color_mode(common.BigValueColorMode.VALUE)
         .graph_mode(common.BigValueGraphMode.AREA)
         .with_target(_target(query, "A"))
     )
+    if decimals is not None:
+        panel.decimals(decimals)
+    if links:
+        panel.links([dashboard.DashboardLink(title).url(url) for title, url in links])
+    return panel
 
 
 def bars(
@@ -111,10 +147,12 @@ def bars(
     *,
     width: int = 12,
     height: int = 8,
+    decimals: int | None = None,
     steps: Steps = PLAIN,
+    links: Iterable[Link] = (),
 ) -> PanelBuilder:
-    """A bar for each series, from 0 to 1."""
-    return (
+    """A bar for each series, from 0 to 1; what is outside has an empty or a full bar and its own number."""
+    panel = (
         bargauge.Panel()
         .title(title)
         .description(description)
@@ -124,68 +162,37 @@ def bars(
         .height(height)
         .min(0)
         .max(1)
-        .thresholds(_thresholds(steps))
+        .no_value(NO_DATA)
+        .mappings(no_data())
+        .thresholds(coloured(steps))
         .orientation(common.VizOrientation.HORIZONTAL)
         .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]))
         .with_target(_target(query, "A", instant=True))
     )
-
-
-def rows(
-    title: str,
-    description: str,
-    unit: str,
-    *queries: Query,
-    width: int = 24,
-    height: int = 8,
-    units: dict[str, str] | None = None,
-    links: dict[str, tuple[str, str]] | None = None,
-) -> PanelBuilder:
-    """A table with a row for each set of labels, and for each query a column named by its legend.
-
-    The queries must keep the same labels, which is how rows are put together. `units` gives columns a unit
-    other than the panel's; `links` gives a column a title and an address.
-    """
-    panel = (
-        table.Panel()
-        .title(title)
-        .description(description)
-        .datasource(METRICS)
-        .unit(unit)
-        .span(width)
-        .height(height)
-        .show_header(True)
-    )
-    for target in _targets(queries, instant=True, table=True):
-        panel.with_target(target)
-    if len(queries) > 1:
-        panel.with_transformation(models.DataTransformerConfig("merge", options={}))
-    values = [f"Value #{_ref(n)}" for n in range(len(queries))] if len(queries) > 1 else ["Value"]
-    columns = {value: query.legend for value, query in zip(values, queries, strict=True)}
-    hidden = {"Time": True}
-    panel.with_transformation(
-        models.DataTransformerConfig("organize", options={"excludeByName": hidden, "renameByName": columns})
-    )
-    for column, other in (units or {}).items():
-        panel.override_by_name(column, [models.DynamicConfigValue("unit", other)])
-    for column, (name, url) in (links or {}).items():
-        panel.override_by_name(column, [models.DynamicConfigValue("links", [{"title": name, "url": url}])])
+    if decimals is not None:
+        panel.decimals(decimals)
+    if links:
+        panel.data_links([dashboard.DashboardLink(title).url(url) for title, url in links])
     return panel
 
 
 def buckets(title: str, description: str, unit: str, query: Query, *, width: int = 12) -> PanelBuilder:
-    """A heatmap of a histogram, with the exemplars that open their trace."""
+    """A heatmap of a histogram: its buckets in `unit` upwards, in each cell how often.
+
+    The query counts what happened in one step, so that no event is in two cells.
+    """
     return (
         heatmap.Panel()
         .title(title)
         .description(description)
         .datasource(METRICS)
-        .unit(unit)
+        .unit("none")  # of the cells, whatever the axis has
+        .decimals(0)
         .span(width)
         .height(8)
         .calculate(False)
         .y_axis(heatmap.YAxisConfig().unit(unit))
-        .exemplars_color("rgba(255,0,255,0.7)")
+        .cell_values(heatmap.CellValues().unit("none").decimals(0))
         .show_legend()
         .show_tooltip()
         .show_y_histogram()
@@ -211,21 +218,65 @@ def row(title: str) -> dashboard.Row:
     return dashboard.Row(title)
 
 
+def folded(title: str, panels: Iterable[PanelBuilder]) -> dashboard.Row:
+    """A heading with panels that are shown, and asked for, when someone opens it."""
+    heading = dashboard.Row(title)
+    for panel in panels:
+        heading.with_panel(panel)
+    return heading
+
+
 def _legend() -> common_builders.VizLegendOptions:
     return (
         common_builders.VizLegendOptions()
         .show_legend(True)
-        .display_mode(common.LegendDisplayMode.LIST)
+        .display_mode(common.LegendDisplayMode.TABLE)
         .placement(common.LegendPlacement.BOTTOM)
+        .calcs(["lastNotNull", "max"])
     )
 
 
-def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
+def _lines(queries: Iterable[Query]) -> dict[str, dict[str, Any]]:
+    """How the series of a graph are drawn, by a pattern of their names."""
+    drawn: dict[str, dict[str, Any]] = {}
+    for query in queries:
+        if query.legend.startswith(OBJECTIVE):
+            drawn[f"/^{OBJECTIVE}/"] = {
+                "color": {"mode": "fixed", "fixedColor": RED},
+                "custom.lineStyle": {"fill": "dash", "dash": [10, 10]},
+                "custom.fillOpacity": 0,
+            }
+        for meaning in colours.of(query.legend):
+            mode = "shades" if meaning.shades else "fixed"
+            drawn[f"/(^| )({meaning.pattern})$/"] = {"color": {"mode": mode, "fixedColor": meaning.colour}}
+    return drawn
+
+
+def no_data() -> list[models.ValueMapping]:
+    """No data is not well: it has its own words and the colour of neither good nor bad."""
+    result = models.ValueMappingResult(text=NO_DATA, color=QUIET, index=0)
+    options = models.DashboardSpecialValueMapOptions(models.SpecialValueMatch.NULL_AND_NAN, result)
+    return [models.SpecialValueMap(options)]
+
+
+def _said(words: Mapping[str, tuple[str, str]]) -> list[models.ValueMapping]:
+    if not words:
+        return []
+    options = {
+        value: models.ValueMappingResult(text=text, color=colour, index=position)
+        for position, (value, (text, colour)) in enumerate(words.items(), start=1)
+    }
+    return [models.ValueMap(options)]
+
+
+def coloured(steps: Steps) -> dashboard.ThresholdsConfig:
+    """The steps as Grafana's thresholds."""
     marks = [models.Threshold(value, color) for value, color in steps]
     return dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(marks)
 
 
-def _ref(position: int) -> str:
+def ref(position: int) -> str:
+    """The name of the query at `position`."""
     return chr(ord("A") + position)
 
 
@@ -238,11 +289,14 @@ def _target(query: Query, ref: str, *, instant: bool = False) -> prometheus_buil
         .datasource(METRICS)
         .exemplar(query.exemplars)
     )
+    if query.least:
+        target.interval(query.least)
     return target.instant() if instant else target.range()
 
 
-def _targets(
+def asked(
     queries: tuple[Query, ...], *, instant: bool = False, table: bool = False
 ) -> list[prometheus_builders.Dataquery]:
-    targets = [_target(query, _ref(position), instant=instant) for position, query in enumerate(queries)]
+    """The queries as Grafana has them."""
+    targets = [_target(query, ref(position), instant=instant) for position, query in enumerate(queries)]
     return [target.format(prometheus.PromQueryFormat.TABLE) if table else target for target in targets]

@@ -31,7 +31,7 @@ COMPONENTS = (
     _component(
         "Prometheus",
         "its own /metrics, and the series it makes itself (up, scrape_*, ALERTS)",
-        """up scrape_duration_seconds scrape_samples_scraped ALERTS
+        """up scrape_duration_seconds scrape_samples_scraped ALERTS ALERTS_FOR_STATE
         prometheus_build_info
         prometheus_tsdb_head_series prometheus_tsdb_head_samples_appended_total
         prometheus_tsdb_storage_blocks_bytes prometheus_tsdb_exemplar_exemplars_appended_total
@@ -92,6 +92,9 @@ COMPONENTS = (
         kube_pod_container_status_last_terminated_reason kube_pod_container_resource_limits
         kube_pod_container_resource_requests kube_pod_status_phase
         kube_deployment_spec_replicas kube_deployment_status_replicas_available
+        kube_statefulset_replicas kube_statefulset_status_replicas_ready
+        kube_daemonset_status_desired_number_scheduled kube_daemonset_status_number_available
+        kube_job_failed
         kube_horizontalpodautoscaler_status_current_replicas
         kube_horizontalpodautoscaler_spec_max_replicas""",
     ),
@@ -99,7 +102,7 @@ COMPONENTS = (
         "cAdvisor and the kubelet",
         "google/cadvisor, docs/storage/prometheus.md; kubernetes.io, metrics reference",
         """container_cpu_usage_seconds_total container_cpu_cfs_throttled_periods_total
-        container_cpu_cfs_periods_total container_memory_working_set_bytes
+        container_cpu_cfs_periods_total container_memory_working_set_bytes container_memory_rss
         container_network_receive_bytes_total container_network_transmit_bytes_total
         kubelet_volume_stats_available_bytes kubelet_volume_stats_capacity_bytes""",
     ),

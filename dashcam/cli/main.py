@@ -32,6 +32,7 @@ COMMANDS = {
     "open": "dashcam.cli.links:open_",
     "run": "dashcam.cli.run:run",
     "services": "dashcam.cli.services:services",
+    "slo": "dashcam.cli.slo:slo",
     "trace": "dashcam.cli.traces:trace",
     "traces": "dashcam.cli.traces:traces",
 }

@@ -69,7 +69,7 @@ PROMETHEUS = Need(
     ("prometheus",),
     apt="prometheus",
     brew="prometheus",
-    elsewhere="put `prometheus` (2.40 or newer, or 3.x; https://prometheus.io/download/) on PATH",
+    elsewhere="put `prometheus` (2.42 or newer, or 3.x; https://prometheus.io/download/) on PATH",
     services=("prometheus",),
 )
 ALERTMANAGER = Need(

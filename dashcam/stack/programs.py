@@ -16,9 +16,6 @@ from observability.server.serve import ServerSettings
 from observability.settings import from_environ
 
 HERE = Path(__file__).parent
-USUAL_CONSOLE = "http://localhost:16686/"
-"""Where the generated rules say that the console is."""
-
 LOOPBACK = "127.0.0.1"
 
 BACKEND, SERVICES, TRAFFIC = "backend", "services", "traffic"
@@ -87,7 +84,7 @@ def write_configurations(settings: Settings) -> None:
 
     The rules and the routing come from dashboards/generated where that exists.
     """
-    rules = str(_rules(settings) / "*.yml")
+    rules = str(ROOT / "dashboards" / "generated" / "rules" / "*.yml")
     template = Template((HERE / "prometheus.yml").read_text())
     # A JSON string is a YAML string, whatever the checkout's path holds.
     filled = template.substitute(
@@ -111,18 +108,6 @@ def write_configurations(settings: Settings) -> None:
         }
         groups = [(job, [jaeger.at(port) for port in each]) for job, each in ports.items()]
         scrape_targets.write(settings.state_dir, "jaeger", groups)
-
-
-def _rules(settings: Settings) -> Path:
-    """A copy of the generated rules in which the links to runbooks lead to the console where it is."""
-    folder = settings.state_dir / "prometheus" / "rules"
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.yml"):
-        old.unlink()
-    for path in (ROOT / "dashboards" / "generated" / "rules").glob("*.yml"):
-        text = path.read_text().replace(USUAL_CONSOLE, f"http://localhost:{settings.console_port}/")
-        _write(folder / path.name, text)
-    return folder
 
 
 def _write(path: Path, text: str) -> None:

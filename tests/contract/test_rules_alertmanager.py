@@ -11,8 +11,8 @@ import yaml
 from ruleset import GENERATED, alerts, run
 
 from dashboards.src import alertmanager
-from dashboards.src.durations import seconds
 from dashboards.src.slos import load
+from dashcam.slo.durations import seconds
 
 CONFIGURATION = GENERATED / "alertmanager.yml"
 RULES = yaml.safe_load(CONFIGURATION.read_text())["inhibit_rules"]

@@ -10,7 +10,8 @@ import pytest
 from ruleset import GENERATED, RULE_FILES, RULE_TESTS, alert_names, alerts, read, recorded, rules, run, write
 
 from dashboards.src import promql
-from dashboards.src.slos import Slo, load
+from dashboards.src.slos import load
+from dashcam.slo.objectives import Slo
 
 SLOS = load().slos
 TESTED_BY = {path.name.removesuffix("_test.yml"): path for path in RULE_TESTS}

@@ -18,6 +18,8 @@ from integration import npm
 from ruleset import GENERATED, ROOT
 from verifying import Recorder
 
+from dashboards.src.current import every_panel
+
 FOLDER = Path(__file__).parent / "grafana_schema"
 RAW = "./node_modules/@grafana/schema/dist/types/raw/composable/{}/panelcfg/x/types.gen"
 # Enumerations are their values in JSON; a saved panel leaves out options that are as they are by default.
@@ -44,20 +46,22 @@ def _kind(kind: str, folder: Path) -> str:
 
 
 def _source(boards: list[Board], folder: Path) -> str:
-    panels = [panel for board in boards for panel in board["panels"] if panel["type"] != "row"]
+    panels = [panel for board in boards for panel in every_panel(board) if panel["type"] != "row"]
     lines = [HEAD, *(_kind(kind, folder) for kind in sorted({panel["type"] for panel in panels}))]
     for board in boards:
         for panel in board.pop("panels"):
             lines += _literals(panel)
-        for annotation in board["annotations"]["list"]:
-            annotation.pop("expr", None)  # Prometheus' own, of which the schema of all sources knows nothing
+        for annotation in board["annotations"].get("list", ()):
+            for own in ("expr", "useValueForTime", "titleFormat"):
+                annotation.pop(own, None)  # Prometheus' own, of which the schema of all sources knows nothing
         lines.append(_literal("Json<Dashboard>", board))
     return "\n".join([*lines, "export {};", ""])
 
 
 def _literals(panel: Board) -> list[str]:
     if panel["type"] == "row":
-        return [_literal("Json<RowPanel>", panel)]
+        inside = [line for each in panel.pop("panels", None) or () for line in _literals(each)]
+        return [*inside, _literal("Json<RowPanel>", panel | {"panels": []})]
     options = panel.pop("options", {})
     custom = panel.get("fieldConfig", {}).get("defaults", {}).pop("custom", {})
     kind = panel["type"]
@@ -83,7 +87,9 @@ def schema(tmp_path_factory: pytest.TempPathFactory, ran: Recorder) -> Path:
 
 def _boards() -> list[Board]:
     return [
-        json.loads(path.read_text()) for path in sorted((GENERATED / "grafana/dashboards").glob("*.json"))
+        json.loads(path.read_text())
+        for folder in ("dashboards", "runbooks")
+        for path in sorted((GENERATED / "grafana" / folder).glob("*.json"))
     ]
 
 

@@ -24,7 +24,7 @@ from ruleset import ROOT
 
 from dashcam.stack.ports import free_port
 
-pytestmark = pytest.mark.takes(125)
+pytestmark = pytest.mark.takes(185)
 
 QUOTE = "/cars/bentz/e-class/quote"
 PIECE = 300 / FASTER
@@ -193,7 +193,7 @@ def outage(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iter
             until(
                 lambda: not any(name.startswith(pages) for name in server.firing()),
                 lambda: f"the pages to resolve: {server.firing()}",
-                within=150,
+                within=220,  # an hour of the burn rates, of which half an hour is `keep_firing_for`
             )
             until(
                 lambda: Told(told.messages[told_before:]).of("page", "resolved"),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dashboards.src.alerts import kubernetes, services, telemetry
-from dashboards.src.rules import Group
-from dashboards.src.slos import Objectives
+from dashcam.slo.objectives import Objectives
+from dashcam.slo.rules import Group
 
 
 def files(objectives: Objectives) -> dict[str, list[Group]]:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from dashboards.src.rules import Alert, Group
+from dashboards.src.addresses import opening
+from dashcam.slo.rules import Alert, Group
 
-NAMESPACE = 'namespace="dashcam"'
+NAMESPACE = 'namespace=~"dashcam|dashcam-agents"'
 _CONTAINER = f'{{{NAMESPACE},container!="",container!="POD"}}'
+
+REPLICAS = {
+    "deployment": ("kube_deployment_spec_replicas", "kube_deployment_status_replicas_available"),
+    "statefulset": ("kube_statefulset_replicas", "kube_statefulset_status_replicas_ready"),
+    "daemonset": (
+        "kube_daemonset_status_desired_number_scheduled",
+        "kube_daemonset_status_number_available",
+    ),
+}
+"""How many pods each kind should have and has."""
 
 _WORKLOAD = '{{ reReplaceAll "(-[0-9a-f]{6,10})?-([a-z0-9]{5}|[0-9]+)$" "" $labels.pod }}'
 """The workload of a pod: its name without the hash and suffix of a Deployment, the number of a StatefulSet.
@@ -14,7 +25,10 @@ The container's name would not do: it is `app` in every service."""
 
 def groups() -> list[Group]:
     """The groups of workloads and of storage and certificates."""
-    return [Group("kubernetes-workloads", _workloads()), Group("kubernetes-resources", _resources())]
+    return [
+        Group("kubernetes-workloads", opening("workloads", _workloads())),
+        Group("kubernetes-resources", opening("workloads", _resources())),
+    ]
 
 
 def _workloads() -> list[Alert]:
@@ -40,25 +54,71 @@ def _workloads() -> list[Alert]:
             summary="A container of pod {{ $labels.pod }} was killed at its memory limit.",
             description="It had used up its limit; the requests that it was answering are lost.",
         ),
+        *_replicas(),
+    ]
+
+
+def _replicas() -> list[Alert]:
+    missing = "\nor\n".join(
+        f"{wanted}{{{NAMESPACE}}}\n> on (namespace, {kind}) {ready}{{{NAMESPACE}}}"
+        for kind, (wanted, ready) in REPLICAS.items()
+    )
+    return [
         Alert(
             name="ReplicasMissing",
             severity="ticket",
-            expr=(
-                f"kube_deployment_spec_replicas{{{NAMESPACE}}}\n"
-                f"> on (namespace, deployment) kube_deployment_status_replicas_available{{{NAMESPACE}}}"
-            ),
+            expr=missing,
             hold="10m",
-            service="{{ $labels.deployment }}",
-            summary="{{ $labels.deployment }} has had fewer ready pods than wanted for ten minutes.",
+            # One of them; a label that is not there is empty.
+            service="".join(f"{{{{ $labels.{kind} }}}}" for kind in REPLICAS),
+            summary=(
+                f"{''.join(f'{{{{ $labels.{kind} }}}}' for kind in REPLICAS)} has had fewer ready pods than "
+                "wanted for ten minutes."
+            ),
             description=(
                 "A roll-out is stuck, pods fail their readiness check, or the cluster has no room for them."
             ),
+        ),
+        Alert(
+            name="PodStuck",
+            severity="ticket",
+            expr=(
+                f"max by (namespace, pod) "
+                f'(kube_pod_status_phase{{phase=~"Pending|Unknown",{NAMESPACE}}}) == 1'
+            ),
+            hold="15m",
+            service=_WORKLOAD,
+            summary="Pod {{ $labels.pod }} has not started for a quarter of an hour.",
+            description="No node has room for it, its image or a volume cannot be had, or its node is away.",
+        ),
+        Alert(
+            name="JobFailed",
+            severity="ticket",
+            expr=f'max by (namespace, job_name) (kube_job_failed{{condition="true",{NAMESPACE}}}) == 1',
+            service="{{ $labels.job_name }}",
+            summary="Job {{ $labels.job_name }} has failed and is not tried again.",
+            description="What it should have done is not done. It is told until the Job is deleted.",
+        ),
+        Alert(
+            name="AutoscalerAtMaximum",
+            severity="ticket",
+            expr=(
+                f"kube_horizontalpodautoscaler_status_current_replicas{{{NAMESPACE}}}\n"
+                f">= on (namespace, horizontalpodautoscaler) "
+                f"kube_horizontalpodautoscaler_spec_max_replicas{{{NAMESPACE}}}"
+            ),
+            hold="30m",
+            service="{{ $labels.horizontalpodautoscaler }}",
+            summary="{{ $labels.horizontalpodautoscaler }} has had as many pods as allowed for half an hour.",
+            description="If the load grows, no pod is added to carry it.",
         ),
     ]
 
 
 def _resources() -> list[Alert]:
-    memory = f"max by (namespace, pod, container) (container_memory_working_set_bytes{_CONTAINER})"
+    # What is its own and cannot be given back: the working set holds file caches too, which programs such as
+    # Elasticsearch and Prometheus fill on purpose, and which the kernel takes back before it kills.
+    memory = f"max by (namespace, pod, container) (container_memory_rss{_CONTAINER})"
     limit = (
         f"max by (namespace, pod, container) "
         f'(kube_pod_container_resource_limits{{resource="memory",{NAMESPACE}}})'
@@ -76,7 +136,8 @@ def _resources() -> list[Alert]:
         Alert(
             name="MemoryNearLimit",
             severity="ticket",
-            expr=f"{memory}\n/ {limit} > 0.9",
+            # Go programs that know their limit use nine tenths of it before they clean up.
+            expr=f"{memory}\n/ {limit} > 0.95",
             hold="10m",
             service=_WORKLOAD,
             summary="Pod {{ $labels.pod }} uses {{ $value | humanizePercentage }} of its memory limit.",

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from dashboards.src.addresses import opening
 from dashboards.src.counters import grown
-from dashboards.src.rules import Alert, Group
+from dashcam.slo.rules import Alert, Group
 from observability import schema
 
 _PROCESSED = schema.SPANS_PROCESSED.sample
@@ -21,9 +22,9 @@ _REFUSED_LINES = (
 def groups() -> list[Group]:
     """The groups of the services' own telemetry, of its carriers, and of the watchers."""
     return [
-        Group("telemetry-of-services", _services()),
-        Group("telemetry-carriers", _carriers()),
-        Group("telemetry-watchers", _watchers()),
+        Group("telemetry-of-services", opening("pipeline", _services())),
+        Group("telemetry-carriers", opening("pipeline", _carriers())),
+        Group("telemetry-watchers", opening("pipeline", _watchers())),
     ]
 
 
@@ -180,6 +181,16 @@ def _carriers() -> list[Alert]:
             description="At least one primary shard is missing. Metrics and alerts do not depend on it.",
         ),
         Alert(
+            name="ElasticsearchYellow",
+            severity="ticket",
+            expr='max by (job, cluster) (elasticsearch_cluster_health_status{color="yellow"}) == 1',
+            # A node that restarts makes it yellow for as long as its copies take.
+            hold="30m",
+            service="{{ $labels.job }}",
+            summary="Elasticsearch has been yellow for half an hour: copies of shards are missing.",
+            description="Everything can be read and written; if one more node goes, some of it cannot.",
+        ),
+        Alert(
             name="ElasticsearchRejectingWrites",
             severity="ticket",
             expr=_any('elasticsearch_thread_pool_rejected_count{type="write"}', by="job, cluster"),
@@ -200,18 +211,28 @@ def _watchers() -> list[Alert]:
             severity="ticket",
             expr=_any("prometheus_rule_evaluation_failures_total", by="job, rule_group"),
             service="{{ $labels.job }}",
-            summary="Prometheus could not evaluate rules of {{ $labels.rule_group }}.",
+            # Without the path of the file that the group stands in.
+            summary='Prometheus could not evaluate rules of {{ reReplaceAll ".*;" "" $labels.rule_group }}.',
             description="Alerts of this group are blind until it is repaired.",
         ),
         Alert(
             name="NotificationsFailing",
             severity="ticket",
-            expr=_any("alertmanager_notifications_failed_total", "prometheus_notifications_dropped_total"),
+            expr=_any("alertmanager_notifications_failed_total"),
             service="{{ $labels.job }}",
-            summary=(
-                "{{ $labels.job }} could not deliver {{ $value | humanize }} notifications in ten minutes."
-            ),
+            summary="Alertmanager could not deliver {{ $value | humanize }} notifications in ten minutes.",
             description="Someone who should have been told of an alert was not.",
+        ),
+        Alert(
+            name="AlertmanagerUnreachable",
+            severity="ticket",
+            # Prometheus tells again every minute, so what it drops while Alertmanager restarts, or ends with
+            # it, is not lost: only dropping that lasts is.
+            expr="sum by (job) (increase(prometheus_notifications_dropped_total[5m])) > 0",
+            hold="10m",
+            service="{{ $labels.job }}",
+            summary="Prometheus has not reached Alertmanager for a quarter of an hour.",
+            description="Nobody is told of any alert.",
         ),
         Alert(
             name="Watchdog",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards.src.boards import car, overview, pipeline, service, slo, workloads
-from dashboards.src.slos import Objectives
+from dashcam.slo.objectives import Objectives
 
 
 def all_boards(objectives: Objectives) -> list[Dashboard]:
@@ -25,5 +25,8 @@ def all_boards(objectives: Objectives) -> list[Dashboard]:
 
 def _number(board: Dashboard) -> None:
     """Links to a panel and repeated panels need ids; the builders leave them out."""
-    for position, panel in enumerate(board.panels or [], start=1):
-        panel.id_val = position
+    position = 0
+    for panel in board.panels or []:
+        for each in (panel, *(getattr(panel, "panels", None) or ())):
+            position += 1
+            each.id_val = position

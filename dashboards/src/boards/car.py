@@ -10,6 +10,7 @@ from dashboards.src.panels import (
     AMBER,
     BAD_ABOVE_ZERO,
     GREEN,
+    OBJECTIVE,
     RED,
     PanelBuilder,
     Query,
@@ -67,12 +68,13 @@ def _quotes() -> list[PanelBuilder]:
             "s",
             Query(red.quantile(0.5, "job", QUOTE), "p50"),
             Query(red.quantile(0.99, "job", QUOTE), "p99", exemplars=True),
+            Query('slo:threshold:seconds{slo="quote-latency"}', f"{OBJECTIVE} {{{{slo}}}}"),
         ),
     ]
 
 
 def _catalogue() -> list[PanelBuilder]:
-    every = red.rate("job", CAR)
+    every = _per_second(red.SERVER.sample)
     read = f'{CAR},http_request_method=~"GET|HEAD"'
     reads = f"sum(rate({red.SERVER.sample}{{{read}}}[{red.RATE}]))"
     unchanged = f'sum(rate({red.SERVER.sample}{{{read},http_response_status_code="304"}}[{red.RATE}]))'
@@ -101,7 +103,7 @@ def _catalogue() -> list[PanelBuilder]:
             Query(
                 f"sum by (http_response_status_code) "
                 f'(rate({red.SERVER.sample}{{{CAR},http_response_status_code=~"4.."}}[{red.RATE}])) or '
-                f"0 * {every}",
+                f"{red.named(f'0 * {every}', 'http_response_status_code', 'none')}",
                 "{{http_response_status_code}}",
             ),
             stacked=True,
@@ -135,8 +137,8 @@ def _database() -> list[PanelBuilder]:
             "By error. `database is locked` and connection errors show here before requests fail.",
             "ops",
             Query(
-                f'sum by (error_type) (rate({DB.sample}{{{CAR},error_type!=""}}[{red.RATE}])) or 0 * '
-                f"{red.rate('job', CAR, DB)}",
+                f'sum by (error_type) (rate({DB.sample}{{{CAR},error_type!=""}}[{red.RATE}])) or '
+                f"{red.named(f'0 * {operations}', 'error_type', 'none')}",
                 "{{error_type}}",
             ),
         ),

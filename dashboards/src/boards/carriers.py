@@ -160,7 +160,7 @@ def elasticsearch() -> list[PanelBuilder]:
     return [
         number(
             "Health",
-            "0 green, 1 yellow (a copy is missing, usual with one node), 2 red (data is missing).",
+            "Yellow: a copy is missing. Red: data is missing.",
             "none",
             Query(
                 'max(elasticsearch_cluster_health_status{color="red"} * 2 '
@@ -168,6 +168,7 @@ def elasticsearch() -> list[PanelBuilder]:
                 "health",
             ),
             steps=((None, GREEN), (1, AMBER), (2, RED)),
+            words={"0": ("green", GREEN), "1": ("yellow", AMBER), "2": ("red", RED)},
         ),
         number(
             "Disk left",

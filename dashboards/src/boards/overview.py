@@ -5,11 +5,12 @@ from __future__ import annotations
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards.src.boards import red
-from dashboards.src.boards.page import page, service_link
+from dashboards.src.boards.page import page, to_objective, to_runbook, to_service
 from dashboards.src.panels import (
     AMBER,
     BAD_ABOVE_ZERO,
     BUDGET,
+    FAILING,
     GREEN,
     RED,
     PanelBuilder,
@@ -19,14 +20,14 @@ from dashboards.src.panels import (
     note,
     number,
     row,
-    rows,
 )
-from dashboards.src.slos import Objectives
+from dashboards.src.tables import Column, rows
+from dashcam.slo.objectives import Objectives
 from observability import schema
 
-ERRORS = ((None, GREEN), (0.001, AMBER), (0.01, RED))
 _UP = f"up and on (job) group by (job) ({schema.SERVER_THREADS.sample})"
 """`up` of what is a service of ours: what tells how many threads it has."""
+WANTED = "service:instances_wanted:count"
 _HOW = """
 **Read from left to right.** Pages firing above zero: people are being failed now, open the alert and its
 runbook. All zero but errors visible: within the budget, no hurry. Errors in `web` *and* in what it calls:
@@ -54,11 +55,13 @@ def build(objectives: Objectives) -> Dashboard:
 
 
 def _numbers(ours: str) -> list[PanelBuilder]:
-    firing = 'count(ALERTS{{alertstate="firing",severity="{}"}}) or vector(0)'
+    # 0 as long as Watchdog fires: without it the rules are not evaluated, and nobody knows.
+    watched = 'count(ALERTS{{alertname="Watchdog",alertstate="firing"}})'
+    firing = f'count(ALERTS{{{{alertstate="firing",severity="{{}}"}}}}) or 0 * {watched}'
     return [
         number(
             "Pages firing",
-            "Above zero, people are being failed now.",
+            "Above zero, people are being failed now. No data: the rules are not evaluated.",
             "none",
             Query(firing.format("page"), "pages"),
             steps=BAD_ABOVE_ZERO,
@@ -72,10 +75,11 @@ def _numbers(ours: str) -> list[PanelBuilder]:
         ),
         number(
             "Instances up",
-            "Service instances that answer Prometheus. Fewer than deployed: see TargetDown.",
-            "none",
-            Query(f"sum({_UP})", "up"),
-            steps=((None, RED), (1, GREEN)),
+            "Of the instances that there should be. Below 100 %: see TargetDown and ReplicasMissing.",
+            "percentunit",
+            Query(f"sum({_UP}) / sum({WANTED})", "up"),
+            decimals=0,
+            steps=((None, RED), (0.5, AMBER), (1, GREEN)),
         ),
         number(
             "Requests",
@@ -88,13 +92,14 @@ def _numbers(ours: str) -> list[PanelBuilder]:
             "The share answered with 500 to 599, of all services.",
             "percentunit",
             Query(_all_errors(ours), "failing"),
-            steps=ERRORS,
+            steps=FAILING,
         ),
         number(
             "Least budget left",
             "The objective with the least error budget left. Below zero, a promise is broken.",
             "percentunit",
             Query("min(slo:budget_left:ratio)", "least left"),
+            decimals=1,
             steps=BUDGET,
         ),
     ]
@@ -118,15 +123,16 @@ def _table(ours: str) -> PanelBuilder:
         Query(red.quantile(0.99, "job", ours), "p99"),
         Query(red.saturation("job"), "Threads busy"),
         Query(f"sum by (job) ({_UP})", "Instances up"),
+        Query(f"sum by (job) ({WANTED})", "Wanted"),
         height=6,
-        units={
-            "Requests/s": "reqps",
-            "Failing": "percentunit",
-            "p50": "s",
-            "p99": "s",
-            "Threads busy": "percentunit",
+        columns={
+            "job": Column(label="Service", links=(to_service(),)),
+            "Requests/s": Column("reqps", decimals=2),
+            "Failing": Column("percentunit", decimals=2, steps=FAILING),
+            "p50": Column("s"),
+            "p99": Column("s"),
+            "Threads busy": Column("percentunit", decimals=0, steps=((None, GREEN), (0.8, RED))),
         },
-        links={"job": service_link()},
     )
 
 
@@ -144,7 +150,7 @@ def _graphs(ours: str) -> list[PanelBuilder]:
             "in the chain.",
             "percentunit",
             Query(red.error_ratio("job", ours), "{{job}}"),
-            steps=ERRORS,
+            steps=FAILING,
         ),
         graph(
             "Slowest hundredth (p99)",
@@ -191,16 +197,27 @@ def _objectives(ours: str) -> list[PanelBuilder]:
             "Error budget left",
             "What is left of each objective's budget for the period. Empty: stop risky changes.",
             "percentunit",
-            Query("clamp_min(slo:budget_left:ratio, 0)", "{{slo}}"),
+            Query("slo:budget_left:ratio", "{{slo}}"),
             width=12,
+            decimals=1,
             steps=BUDGET,
         ),
         rows(
             "Firing alerts",
-            "What Prometheus holds to be wrong now; Alertmanager decides which of these is told to whom.",
+            "What Prometheus holds to be wrong now; Alertmanager decides which of these is told to whom. An "
+            "alert opens its runbook, a service its page.",
             "none",
-            Query('count by (alertname, severity, service) (ALERTS{alertstate="firing"})', "Firing"),
+            Query(
+                "count by (alertname, severity, service, slo) "
+                '(ALERTS{alertstate="firing",severity=~"page|ticket"})',
+                "Firing",
+            ),
             width=12,
+            columns={
+                "alertname": Column(label="Alert", links=(to_runbook(),)),
+                "service": Column(label="Service", links=(to_service("service"),)),
+                "slo": Column(label="Objective", links=(to_objective(),)),
+            },
         ),
         rows(
             "Versions",

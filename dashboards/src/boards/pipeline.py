@@ -14,6 +14,7 @@ from dashboards.src.panels import (
     RED,
     PanelBuilder,
     Query,
+    folded,
     graph,
     note,
     number,
@@ -24,9 +25,9 @@ from observability import schema
 _HOW = """
 **Anything dropped means that absence proves nothing** for that time: a trace that is missing may have been
 dropped. Read from top to bottom, the way a span and a line travel: where the number that goes in is larger
-than the one that goes out, or a queue only fills, that is the place. Parts that do not run here (the
-embedded backend in a cluster; the Collector, Jaeger, Fluent Bit and Elasticsearch on a laptop) have empty
-panels, and that is well.
+than the one that goes out, or a queue only fills, that is the place. What runs only in a cluster (the
+Collector, Jaeger, Fluent Bit, Elasticsearch) or only on a laptop (the embedded backend) is folded: open the
+parts that you have.
 """
 _R = red.RATE
 
@@ -37,18 +38,18 @@ def build() -> Dashboard:
         "pipeline", "Telemetry pipeline", "Spans, lines and samples from the services to their stores."
     )
     board.with_panel(note("How to read this page", _HOW, height=4))
+    for title, panels in (("In the services", _services()), ("Prometheus and Alertmanager", _prometheus())):
+        board.with_row(row(title))
+        for panel in panels:
+            board.with_panel(panel)
     for title, panels in (
-        ("In the services", _services()),
-        ("Embedded backend (laptop)", _embedded()),
         ("Collector and Jaeger (cluster)", carriers.collector()),
         ("Fluent Bit (cluster)", carriers.fluentbit()),
         ("Collector as log agent (cluster)", carriers.log_agent()),
         ("Elasticsearch (cluster)", carriers.elasticsearch()),
-        ("Prometheus and Alertmanager", _prometheus()),
+        ("Embedded backend (laptop)", _embedded()),
     ):
-        board.with_row(row(title))
-        for panel in panels:
-            board.with_panel(panel)
+        board.with_row(folded(title, panels))
     return board.build()
 
 
@@ -60,14 +61,16 @@ def _services() -> list[PanelBuilder]:
             "Spans dropped in an hour",
             "Above zero, traces of that time have holes.",
             "none",
-            Query(f"""sum({grown(f'{processed}{{error_type!=""}}', "1h")}) or vector(0)""", "dropped"),
+            Query(
+                f"""sum({grown(f'{processed}{{error_type!=""}}', "1h")}) or 0 * sum({processed})""", "dropped"
+            ),
             steps=BAD_ABOVE_ZERO,
         ),
         number(
             "Log lines lost in an hour",
             "Above zero, lines could not be written to standard output.",
             "none",
-            Query(f"sum({grown(lost, '1h')}) or vector(0)", "lost"),
+            Query(f"sum({grown(lost, '1h')}) or 0 * sum({schema.LOG_RECORDS.sample})", "lost"),
             steps=BAD_ABOVE_ZERO,
         ),
         graph(
@@ -163,9 +166,10 @@ def _prometheus() -> list[PanelBuilder]:
             "Of the time between two evaluations. Near 1, alerts come late.",
             "percentunit",
             Query(
-                "max by (rule_group) (prometheus_rule_group_last_duration_seconds "
-                "/ prometheus_rule_group_interval_seconds)",
-                "{{rule_group}}",
+                # Without the path of the file that the group stands in.
+                "max by (group) (label_replace(prometheus_rule_group_last_duration_seconds "
+                '/ prometheus_rule_group_interval_seconds, "group", "$1", "rule_group", ".*;(.*)"))',
+                "{{group}}",
             ),
         ),
         graph(

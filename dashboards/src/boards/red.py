@@ -10,6 +10,9 @@ from observability import schema
 SERVER = schema.HTTP_SERVER_DURATION
 CLIENT = schema.HTTP_CLIENT_DURATION
 RATE = "$__rate_interval"
+STEP = "$__interval"
+"""From one point of a panel to the next: what is counted over it is counted once."""
+
 FAILED = 'http_response_status_code=~"5.."'
 UNANSWERED = 'http_response_status_code=~"5..|"'
 """Of an outgoing call: answered with 500 to 599, or not at all, which leaves the status empty."""
@@ -51,3 +54,8 @@ def call_failures(by: str, select: str = "") -> str:
     every = rate(by, select, CLIENT)
     failed = f"sum by ({by}) (rate({CLIENT.sample}{_select(select, UNANSWERED)}[{RATE}]))"
     return f"({failed} or 0 * {every}) / ({every} > 0)"
+
+
+def named(expression: str, label: str, value: str) -> str:
+    """The expression with `label` set to `value`, so that a legend of that label has a name for it."""
+    return f'label_replace({expression}, "{label}", "{value}", "", "")'

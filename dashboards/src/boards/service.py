@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import dashboard as models
 
 from dashboards.src.boards import red
-from dashboards.src.boards.page import page
+from dashboards.src.boards.page import EVERY, choice, page
 from dashboards.src.evidence import log_lines, trace_search
 from dashboards.src.panels import (
-    AMBER,
+    FAILING,
     GREEN,
-    METRICS,
+    OBJECTIVE,
     RED,
     PanelBuilder,
     Query,
@@ -19,33 +18,37 @@ from dashboards.src.panels import (
     graph,
     note,
     row,
-    rows,
 )
+from dashboards.src.tables import Column, rows
 from observability import schema
 
-THIS = 'job="$service"'
+SERVICE = 'job="$service"'
+THIS = f'{SERVICE},instance=~"$instance"'
 PROCESS = "{{instance}} {{worker}}"
 """One line for each worker process: with WEB_CONCURRENCY above 1 the runtime's series have that label."""
 _HOW = """
 **Errors first**, then duration, then what it depends on. Failing routes with failing calls below: the
 dependency is the patient. Slow routes with quick calls and busy threads: the service itself. Slow routes,
-idle threads, slow database: the statement, in any of the traces. Click a point of the heatmap to open a
-request as slow as that.
+idle threads, slow database: the statement, in any of the traces. Click a point on *Duration* to
+open a request as slow as that; the broken line is what was promised.
 """
 
 
 def build() -> models.Dashboard:
     """The page of one service."""
     board = page("service", "One service", "Everything about one service.", logs=True, traces=True)
-    board.with_variable(
-        builders.QueryVariable("service")
-        .label("Service")
-        .datasource(METRICS)
-        .query({"query": f"label_values({schema.SERVER_THREADS.sample}, job)", "refId": "service"})
-        .current(models.VariableOption(selected=True, text="car", value="car"))
-        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(models.VariableSort.ALPHABETICAL_ASC)
-    )
+    build_info = schema.BUILD.sample
+    for variable in (
+        choice("service", "Service", f"label_values({schema.SERVER_THREADS.sample}, job)", first="car"),
+        choice("version", "Version", f"label_values({build_info}{{{SERVICE}}}, version)", every=EVERY),
+        # "All" are those of the chosen version, each by its name.
+        choice(
+            "instance",
+            "Instance",
+            f'label_values({build_info}{{{SERVICE},version=~"$version"}}, instance)',
+        ),
+    ):
+        board.with_variable(variable)
     board.with_panel(note("How to read this page", _HOW, height=4))
     for title, panels in (
         ("Requests", _requests()),
@@ -76,7 +79,7 @@ def _requests() -> list[PanelBuilder]:
             "the service itself.",
             "percentunit",
             Query(red.error_ratio("http_route", THIS), "{{http_route}}"),
-            steps=((None, GREEN), (0.001, AMBER), (0.01, RED)),
+            steps=FAILING,
         ),
         graph(
             "Answers by status",
@@ -88,12 +91,12 @@ def _requests() -> list[PanelBuilder]:
         buckets(
             "Durations",
             "Every request by how long it took. Two bands: two kinds of request, or a cache that is "
-            "missed. A point opens its trace.",
+            "missed. A cell says how many requests ended in its step.",
             "s",
             Query(
-                f"sum by (le) (increase({red.SERVER.name}_bucket{{{THIS}}}[{red.RATE}]))",
+                f"sum by (le) (increase({red.SERVER.name}_bucket{{{THIS}}}[{red.STEP}]))",
                 "{{le}}",
-                exemplars=True,
+                least="1m",
             ),
             width=12,
         ),
@@ -105,6 +108,7 @@ def _requests() -> list[PanelBuilder]:
             Query(red.quantile(0.5, "job", THIS), "p50"),
             Query(red.quantile(0.95, "job", THIS), "p95"),
             Query(red.quantile(0.99, "job", THIS), "p99", exemplars=True),
+            Query('slo:threshold:seconds{service="$service"}', f"{OBJECTIVE} {{{{slo}}}}"),
             width=12,
         ),
         rows(
@@ -115,7 +119,13 @@ def _requests() -> list[PanelBuilder]:
             Query(red.error_ratio("http_route", THIS), "Failing"),
             Query(red.quantile(0.5, "http_route", THIS), "p50"),
             Query(red.quantile(0.99, "http_route", THIS), "p99"),
-            units={"Requests/s": "reqps", "Failing": "percentunit", "p50": "s", "p99": "s"},
+            columns={
+                "http_route": Column(label="Route"),
+                "Requests/s": Column("reqps", decimals=2),
+                "Failing": Column("percentunit", decimals=2, steps=FAILING),
+                "p50": Column("s"),
+                "p99": Column("s"),
+            },
         ),
     ]
 
@@ -235,10 +245,11 @@ def _logs() -> list[PanelBuilder]:
         ),
         trace_search(
             "Failing traces",
-            "The latest traces of this service with an error; the id opens the trace, its spans open "
-            "their log lines.",
+            "The latest requests to this service that it failed; the id opens the trace, its spans open "
+            "their log lines. What it was refused by others (a 404, a 422) is no failure.",
             service="$service",
-            tags="error=true",
+            # Of a server's span: a client's is an error by the conventions from 400 on.
+            tags="error=true span.kind=server",
             limit=20,
         ),
     ]

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.src.boards.page import page
-from dashboards.src.panels import AMBER, BUDGET, GREEN, RED, PanelBuilder, Query, bars, graph, note, row, rows
-from dashboards.src.slos import Objectives
+from dashboards.src.boards.page import choice, page, to_objective, to_runbook, to_service
+from dashboards.src.panels import BUDGET, GREEN, RED, PanelBuilder, Query, bars, graph, note, row
+from dashboards.src.tables import Column, rows
+from dashcam.slo import board as board_text
+from dashcam.slo.board import CHOSEN
+from dashcam.slo.objectives import BurnRate, Objectives
 
 
 def build(objectives: Objectives) -> Dashboard:
     """The page of the objectives; the factors of the burn rates are those of slos.yaml."""
-    board = page("slo", "Objectives", "Error budgets and burn rates of every objective in slos.yaml.")
-    board.with_panel(note("How to read this page", _how(objectives), height=5))
+    about = "Error budgets and burn rates of every objective in slos.yaml."
+    board = page("slo", "Objectives", about, since=objectives.period, refresh="5m")
+    board.with_variable(choice("slo", "Objective", "label_values(slo:objective:ratio, slo)", every=".*"))
+    board.with_panel(note(board_text.HOW, board_text.how(objectives), height=5))
     board.with_panel(_table(objectives))
     board.with_panel(_left())
     board.with_row(row("How fast the budget is spent"))
@@ -24,36 +29,31 @@ def build(objectives: Objectives) -> Dashboard:
     return board.build()
 
 
-def _how(objectives: Objectives) -> str:
-    pages = ", ".join(f"{rate.factor:g} times over {rate.long}" for rate in objectives.burn_rates["page"])
-    tickets = ", ".join(f"{rate.factor:g} times over {rate.long}" for rate in objectives.burn_rates["ticket"])
-    return (
-        f"**Burn rate 1 spends the budget exactly in {objectives.period}.** A page is sent at {pages}; "
-        f"a ticket at "
-        f"{tickets}; both only while the shorter window agrees and with at least "
-        f"{objectives.min_failures} failures. "
-        "Budget left and burn rate low: change what you like. Budget empty: only repairs, until it "
-        "recovers. A burn "
-        "rate that jumps at a release is that release. The period is counted over what Prometheus "
-        "still holds: on a "
-        "laptop that is since it was started. An objective without traffic has no line, which is not "
-        "the same as "
-        "being well."
-    )
-
-
 def _table(objectives: Objectives) -> PanelBuilder:
     keep = "slo, service, sli"
     return rows(
         "Objectives",
-        "What is promised and what is left. A missing line: no request has been counted for it.",
+        "What is promised and what is left. A missing line: no request has been counted for it. Click an "
+        "objective for it alone, a service for its page, a kind for its runbook.",
         "percentunit",
-        Query(f"sum by ({keep}) (slo:objective:ratio)", "Promised"),
-        Query(f"1 - sum by ({keep}) (slo:failures:ratio{objectives.period})", "Kept"),
-        Query(f"sum by ({keep}) (slo:budget_left:ratio)", "Budget left"),
-        Query(f"sum by ({keep}) (slo:failures:increase{objectives.period})", "Failures"),
-        Query(f"sum by ({keep}) (slo:events:increase{objectives.period})", "Events"),
-        units={"Failures": "none", "Events": "none"},
+        Query(f"sum by ({keep}) (slo:objective:ratio{CHOSEN})", "Promised"),
+        Query(f"1 - sum by ({keep}) (slo:failures:ratio{objectives.period}{CHOSEN})", "Kept"),
+        Query(f"sum by ({keep}) (slo:budget_left:ratio{CHOSEN})", "Budget left"),
+        Query(f"sum by ({keep}) (slo:failures:increase{objectives.period}{CHOSEN})", "Failures"),
+        Query(f"sum by ({keep}) (slo:events:increase{objectives.period}{CHOSEN})", "Events"),
+        columns={
+            "slo": Column(label="Objective", links=(to_objective(),)),
+            "service": Column(label="Service", links=(to_service("service"),)),
+            "sli": Column(
+                label="Kind", links=(to_runbook("AvailabilityBurnFast"), to_runbook("LatencyBurnFast"))
+            ),
+            "Promised": Column(decimals=2),
+            # One digit more than the promise, or 99.45 % would read as kept.
+            "Kept": Column(decimals=3),
+            "Budget left": Column(decimals=1, steps=BUDGET),
+            "Failures": Column("none", decimals=0),
+            "Events": Column("none", decimals=0),
+        },
         height=9,
     )
 
@@ -61,53 +61,52 @@ def _table(objectives: Objectives) -> PanelBuilder:
 def _left() -> PanelBuilder:
     return bars(
         "Budget left",
-        "Below a quarter: slow down. Empty: the promise of this period is broken.",
+        "Below a quarter: slow down. Below zero, in red: the promise of this period is broken.",
         "percentunit",
-        Query("clamp_min(slo:budget_left:ratio, 0)", "{{slo}}"),
+        Query(f"slo:budget_left:ratio{CHOSEN}", "{{slo}}"),
         width=24,
         height=8,
+        decimals=1,
         steps=BUDGET,
     )
 
 
 def _burn(objectives: Objectives) -> list[PanelBuilder]:
-    page_at = min(rate.factor for rate in objectives.burn_rates["page"])
-    ticket_at = min(rate.factor for rate in objectives.burn_rates["ticket"])
-    steps = ((None, GREEN), (ticket_at, AMBER), (page_at, RED))
-    burn = "slo:failures:ratio{} / (1 - slo:objective:ratio)"
+    """A graph for each burn rate, each with its own limit; the budget over time at the end."""
+    rates = [(rate, severity) for severity, group in objectives.burn_rates.items() for rate in group]
     return [
+        *(_speed(rate, severity) for rate, severity in rates),
         graph(
-            "Over the last hour",
-            f"Above {page_at:g} for long: a page. A short peak heals by itself.",
+            "Burn rate over five minutes",
+            "Whether it is still going on. Back to zero: the fault is over, whatever the longer windows say.",
             "none",
-            Query(burn.format("1h"), "{{slo}}"),
+            Query(f"slo:failures:ratio5m{CHOSEN} / (1 - slo:objective:ratio{CHOSEN})", "{{slo}}"),
             width=12,
-            steps=steps,
+            decimals=1,
         ),
         graph(
-            "Over the last five minutes",
-            "Whether it is still going on. Back to zero: the fault is over, whatever the hour says.",
-            "none",
-            Query(burn.format("5m"), "{{slo}}"),
-            width=12,
-            steps=steps,
-        ),
-        graph(
-            "Over six hours",
-            f"Above {page_at:g}: a page; above {ticket_at:g}: on the way to a ticket.",
-            "none",
-            Query(burn.format("6h"), "{{slo}}"),
-            width=12,
-            steps=steps,
-        ),
-        graph(
-            "Budget left over time",
-            "A cliff is an incident, a slope is a bug nobody has mended.",
+            f"Budget left of {objectives.period}, over time",
+            "A cliff is an incident, a slope is a bug nobody has mended. Below zero the promise is broken.",
             "percentunit",
-            Query("slo:budget_left:ratio", "{{slo}}"),
+            Query(f"slo:budget_left:ratio{CHOSEN}", "{{slo}}"),
             width=12,
+            lowest=None,
+            decimals=1,
+            steps=((None, RED), (0, GREEN)),
         ),
     ]
+
+
+def _speed(rate: BurnRate, severity: str) -> PanelBuilder:
+    return graph(
+        board_text.speed_title(rate),
+        board_text.speed_about(rate, severity),
+        "none",
+        Query(board_text.speed_query(rate), "{{slo}}"),
+        width=12,
+        decimals=1,
+        steps=board_text.speed_steps(rate, severity),
+    )
 
 
 def _events() -> list[PanelBuilder]:
@@ -116,14 +115,14 @@ def _events() -> list[PanelBuilder]:
             "Events in five minutes",
             "What the ratios rest on. With a handful of events a ratio means little.",
             "none",
-            Query("slo:events:increase5m", "{{slo}}"),
+            Query(f"slo:events:increase5m{CHOSEN}", "{{slo}}"),
             width=12,
         ),
         graph(
             "Failures in five minutes",
             "Bad events: failed, or slower than promised.",
             "none",
-            Query("slo:failures:increase5m", "{{slo}}"),
+            Query(f"slo:failures:increase5m{CHOSEN}", "{{slo}}"),
             width=12,
         ),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from dashboards.src.alerts.kubernetes import REPLICAS
 from dashboards.src.boards import red
 from dashboards.src.boards.page import page
 from dashboards.src.panels import (
@@ -18,10 +19,10 @@ from dashboards.src.panels import (
     note,
     number,
     row,
-    rows,
 )
+from dashboards.src.tables import Column, rows
 
-NAMESPACE = 'namespace="dashcam"'
+NAMESPACE = 'namespace=~"$namespace"'
 POD = f'{{{NAMESPACE},container!="",container!="POD"}}'
 _R = red.RATE
 _HOW = """
@@ -48,13 +49,14 @@ def build() -> Dashboard:
 
 def _workloads() -> list[PanelBuilder]:
     restarts = f"kube_pod_container_status_restarts_total{{{NAMESPACE}}}"
+    phase = f"kube_pod_status_phase{{{NAMESPACE}}}"
     crash = f'kube_pod_container_status_waiting_reason{{{NAMESPACE},reason="CrashLoopBackOff"}}'
     return [
         number(
             "Pods crashing",
             "Waiting to be started again after a crash.",
             "none",
-            Query(f"count({crash} == 1) or vector(0)", "crashing"),
+            Query(f"count({crash} == 1) or 0 * count({phase})", "crashing"),
             steps=BAD_ABOVE_ZERO,
         ),
         number(
@@ -62,19 +64,21 @@ def _workloads() -> list[PanelBuilder]:
             "Pending or failed. Pending for minutes: no room, see the events.",
             "none",
             Query(
-                f'sum(kube_pod_status_phase{{{NAMESPACE},phase=~"Pending|Failed|Unknown"}}) or vector(0)',
+                f'sum(kube_pod_status_phase{{{NAMESPACE},phase=~"Pending|Failed|Unknown"}})',
                 "pods",
             ),
             steps=((None, GREEN), (1, AMBER)),
         ),
         rows(
-            "Deployments",
-            "Wanted against ready. Ready below wanted for long is ReplicasMissing.",
+            "Workloads",
+            "Wanted against ready, of Deployments, StatefulSets and DaemonSets. Ready below wanted for "
+            "long is ReplicasMissing.",
             "none",
-            Query(f"sum by (deployment) (kube_deployment_spec_replicas{{{NAMESPACE}}})", "Wanted"),
-            Query(f"sum by (deployment) (kube_deployment_status_replicas_available{{{NAMESPACE}}})", "Ready"),
+            Query(_of_every_kind(0), "Wanted"),
+            Query(_of_every_kind(1), "Ready"),
             width=16,
             height=8,
+            columns={"workload": Column(label="Workload"), "Ready": Column(decimals=0)},
         ),
         graph(
             "Restarts in a quarter of an hour",
@@ -103,8 +107,17 @@ def _workloads() -> list[PanelBuilder]:
     ]
 
 
+def _of_every_kind(position: int) -> str:
+    """The first or the second number of each kind, by the name of the workload."""
+    return " or ".join(
+        f"sum by (workload) (label_replace({metrics[position]}{{{NAMESPACE}}}, "
+        f'"workload", "{kind}/$1", "{kind}", "(.*)"))'
+        for kind, metrics in REPLICAS.items()
+    )
+
+
 def _limits() -> list[PanelBuilder]:
-    memory = f"max by (pod) (container_memory_working_set_bytes{POD})"
+    memory = f"max by (pod) (container_memory_rss{POD})"
     memory_limit = f'max by (pod) (kube_pod_container_resource_limits{{{NAMESPACE},resource="memory"}})'
     cpu = f"sum by (pod) (rate(container_cpu_usage_seconds_total{POD}[{_R}]))"
     cpu_request = f'sum by (pod) (kube_pod_container_resource_requests{{{NAMESPACE},resource="cpu"}})'
@@ -113,7 +126,8 @@ def _limits() -> list[PanelBuilder]:
     return [
         graph(
             "Memory of the limit",
-            "At 100 % the container is killed. Rising without falling is a leak.",
+            "What is its own, without file caches. At 100 % the container is killed; rising without "
+            "falling is a leak.",
             "percentunit",
             Query(f"{memory} / {memory_limit}", "{{pod}}"),
             steps=((None, GREEN), (0.9, RED)),

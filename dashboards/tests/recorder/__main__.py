@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dashboards.tests.recorder import carriers, cluster, nodes, search
+from dashboards.tests.recorder import carriers, cluster, nodes, search, workloads
 from dashboards.tests.recorder.page import FOLDER, Page
 
 RECORDERS: dict[str, Callable[[Path], Iterator[Page]]] = {
@@ -15,6 +15,7 @@ RECORDERS: dict[str, Callable[[Path], Iterator[Page]]] = {
     "cluster": cluster.pages,
     "nodes": nodes.pages,
     "search": search.pages,
+    "workloads": workloads.pages,
 }
 
 

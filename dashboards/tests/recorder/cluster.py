@@ -79,7 +79,7 @@ def pages(folder: Path) -> Iterator[Page]:
         _volume(api, folder)
         pods = [_pod(api, workload) for workload in Manifests(objects).services()]
         try:
-            yield _objects(folder, _as_itself(plane, client))
+            yield _objects(folder, as_itself(plane, client))
             yield from _containers(here)
         finally:
             for pod in pods:
@@ -171,7 +171,7 @@ def _secret(api: Api, name: str, key: str) -> None:
     _expect(api.apply(secret, manager=f"by-hand-{key}").complaints(secret))
 
 
-def _as_itself(plane: ControlPlane, client: Any) -> Path:
+def as_itself(plane: ControlPlane, client: Any) -> Path:
     """A kubeconfig of the account that it has in the cluster, with no more rights than there."""
     asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     answer = client.post(
@@ -185,7 +185,8 @@ def _as_itself(plane: ControlPlane, client: Any) -> Path:
     return path
 
 
-def _arguments() -> list[str]:
+def arguments() -> list[str]:
+    """What the manifests tell it, but for its ports."""
     (deployment,) = (each for each in Manifests(rendered(OVERLAY)).workloads("Deployment") if each.name == ME)
     (container,) = deployment.pod["containers"]
     return [each for each in container["args"] if "port=" not in each]
@@ -198,7 +199,7 @@ def _objects(folder: Path, kubeconfig: Path) -> Page:
         *(f"--kubeconfig={kubeconfig}", f"--host={HOST}", f"--telemetry-host={HOST}"),
         *(f"--port={ports['metrics']}", f"--telemetry-port={ports['own']}"),
     )
-    command = (KUBE_STATE_METRICS.path(), *_arguments(), *told)
+    command = (KUBE_STATE_METRICS.path(), *arguments(), *told)
 
     def happened() -> str | None:
         """The page, when car has been killed for its memory, minus is waited with, and web runs."""

@@ -69,11 +69,10 @@ def _shown(alert: Alert) -> Shown:
 
 
 def _runbook(alert: Alert) -> str:
-    """The address of the runbook; one of this console is linked to where this console is."""
+    """The address of the runbook; one that this console has is linked to where this console is."""
+    if alert.name.isalnum() and (console().settings.runbooks / f"{alert.name}.md").is_file():
+        return url_for("console.runbook", name=alert.name)
     address = alert.annotations.get("runbook_url", "")
-    _, runbooks, name = address.partition("/runbooks/")
-    if runbooks and (console().settings.runbooks / f"{name}.md").is_file():
-        return url_for("console.runbook", name=name)
     return address if address.startswith(("http://", "https://", "/")) else ""
 
 

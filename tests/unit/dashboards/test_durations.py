@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboards.src.durations import milliseconds, scale_expression, scaled, seconds
+from dashcam.slo.durations import milliseconds, scale_expression, scaled, seconds
 
 
 @pytest.mark.parametrize(

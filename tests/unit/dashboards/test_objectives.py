@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from dashboards.src import slo_rules
-from dashboards.src.slos import HERE, ObjectiveError, load
+from dashboards.src.slos import HERE, load
+from dashcam.slo import burn_rates
+from dashcam.slo.objectives import ObjectiveError
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -48,7 +49,7 @@ def test_the_objectives_cover_availability_and_latency_of_each_service_and_of_th
         (_set(threshold=0.5), "a latency objective needs a threshold in seconds, and no other has one"),
         (_set(name="car-latency"), "car-latency occurs twice"),
         (_set(objektive=99), "objektive"),
-        (lambda page: page.pop("period"), "period"),
+        (lambda page: page.pop("slos"), "slos"),
         (lambda page: page.update(period="a month"), "'a month' is not a Prometheus duration"),
         (lambda page: page["burn_rates"]["page"][0].update(short="2h"), "short 2h is not below long 1h"),
         (lambda page: page["services"]["minus"].update(depends_on=["web"]), "is a circle"),
@@ -70,14 +71,14 @@ def test_dependents_are_followed_through_the_whole_chain() -> None:
 
 def test_a_changed_objective_changes_rule_and_threshold(tmp_path: Path) -> None:
     objectives = _load_with(_set(objective=99.5), tmp_path)
-    burn = next(group for group in slo_rules.groups(objectives) if group.name == "slo-burn")
+    burn = next(group for group in burn_rates.groups(objectives) if group.name == "slo-burn")
     expression = burn.rules[0].expr
     assert 'ratio1h{slo="web-availability"} > 14.4 * 0.005' in expression
 
 
 def test_windows_are_counted_from_recorded_counters_and_long_ones_from_recorded_counts() -> None:
     objectives = load()
-    groups = [*slo_rules.groups(objectives), *slo_rules.budget_groups(objectives)]
+    groups = [*burn_rates.groups(objectives), *burn_rates.budget_groups(objectives)]
     recorded = {rule.record: rule.expr for group in groups for rule in group.rules if hasattr(rule, "record")}
     raw = {name for name, expr in recorded.items() if "http_server_request" in expr}
     assert raw == {"slo:events:total", "slo:failures:total"}

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from dashboards.preview import Window, render
+from dashboards.preview.fields import href
+from dashboards.preview.render import defaults
 from dashboards.preview.units import shown
 from dashcam.sources import Prometheus
 from dashcam.sources.errors import SourceAway
@@ -114,6 +116,80 @@ def test_markup_in_a_text_panel_is_shown_and_not_run() -> None:
 def test_log_and_trace_panels_lead_to_the_console() -> None:
     body = _draw(_panel("logs", targets=[{"query": "service:$service"}]), Answers({}))
     assert 'href="http://localhost:16686/logs?service=car&amp;level=ERROR"' in body
+
+
+def _with_defaults(kind: str, **more: Any) -> dict[str, Any]:
+    panel = _panel(kind, unit=more.pop("unit", "percentunit"))
+    panel["fieldConfig"]["defaults"] |= more
+    return panel
+
+
+BUDGET = {"steps": [{"value": None, "color": "red"}, {"value": 0, "color": "orange"}]}
+NO_DATA = {
+    "type": "special",
+    "options": {"match": "null+nan", "result": {"text": "no data", "color": "#8e99a8"}},
+}
+
+
+@pytest.mark.parametrize("kind", ["stat", "bargauge"])
+def test_what_is_below_zero_is_red_and_shown_as_what_it_is(kind: str) -> None:
+    panel = _with_defaults(kind, thresholds=BUDGET, decimals=1)
+    body = _draw(panel, Answers({"job": "car"}, "-2.25"))
+    assert "-225.0 %" in body
+    assert "is-red" in body
+    assert "is-orange" not in body
+
+
+def test_a_graph_without_a_lower_end_has_room_below_zero() -> None:
+    below = _draw(_with_defaults("timeseries"), Answers({"job": "car"}, "-2"))
+    cut = _draw(_with_defaults("timeseries", min=0), Answers({"job": "car"}, "-2"))
+    assert "-200 %" in below.split("<svg")[1].split("</svg>")[0]
+    assert "-200 %" not in cut.split("<svg")[1].split("</svg>")[0]
+
+
+def test_no_data_has_its_own_words_and_the_colour_of_nothing_else() -> None:
+    panel = _with_defaults(
+        "stat", mappings=[NO_DATA], thresholds={"steps": [{"value": None, "color": "green"}]}
+    )
+    body = _draw(panel, Answers({}, "NaN"))
+    assert '<b class="number is-nothing">no data</b>' in body
+    assert "is-green" not in body
+
+
+def test_a_series_has_the_colour_of_its_meaning() -> None:
+    panel = _panel("timeseries", legend="{{severity}}")
+    matcher = {"id": "byRegexp", "options": "/(^| )(ERROR)$/"}
+    colour = {"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}}
+    panel["fieldConfig"]["overrides"] = [{"matcher": matcher, "properties": [colour]}]
+    assert 'class="line is-red"' in _draw(panel, Answers({"severity": "ERROR"}))
+    assert 'class="line c0"' in _draw(panel, Answers({"severity": "INFO"}))
+
+
+def test_a_graph_has_a_line_at_its_limit() -> None:
+    steps = {"steps": [{"value": None, "color": "green"}, {"value": 0.5, "color": "red"}]}
+    custom = {"thresholdsStyle": {"mode": "line"}}
+    body = _draw(_with_defaults("timeseries", thresholds=steps, custom=custom), Answers({"job": "car"}, "1"))
+    assert body.count('class="limit is-red"') == 1
+
+
+def test_a_folded_row_is_folded_and_its_panels_are_in_it() -> None:
+    row = {"type": "row", "title": "Far away", "collapsed": True, "panels": [_panel("stat")]}
+    body = _draw(row, Answers({"job": "car"}))
+    assert '<details class="folded"><summary><h2>Far away</h2></summary>' in body
+    assert "A &lt;panel&gt;" in body
+
+
+def test_all_of_a_variable_is_whatever_there_is() -> None:
+    variable = {"name": "cluster", "current": {"value": "$__all"}}
+    assert defaults({"templating": {"list": [variable]}}) == {"cluster": ".*"}
+
+
+def test_a_table_s_link_leads_to_a_page_of_the_preview_or_to_the_console_s_runbook() -> None:
+    labels = {"alertname": "ServiceDown", "service": "car"}
+    console = "http://localhost:16686"
+    page = href("/d/dashcam-service?var-service=${__data.fields.service}", labels, console)
+    assert page == "dashcam-service.html"
+    assert href("/d/${__data.fields.alertname}", labels, console) == f"{console}/runbooks/ServiceDown"
 
 
 @pytest.mark.parametrize(

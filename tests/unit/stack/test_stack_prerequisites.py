@@ -128,7 +128,7 @@ def test_an_installation_that_fails_is_said(machine: Machine, capsys: pytest.Cap
         ("brew", "brew install prometheus\nbrew install alertmanager\n"),
         ("pacman", "sudo pacman -S prometheus alertmanager\n"),
         ("apk", "sudo apk add prometheus alertmanager\n"),
-        ("none", "put `prometheus` (2.40 or newer, or 3.x; https://prometheus.io/download/) on PATH\n"),
+        ("none", "put `prometheus` (2.42 or newer, or 3.x; https://prometheus.io/download/) on PATH\n"),
     ],
 )
 def test_elsewhere_the_missing_things_are_named_with_their_command(

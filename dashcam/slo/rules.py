@@ -1,7 +1,8 @@
 """What a rule file is made of, and how it is written.
 
-Every alert has a severity, a summary that a person half asleep understands, and a runbook whose address is
-derived from its name. Severities: `page` wakes someone, `ticket` waits for the morning, `none` is Watchdog's.
+Every alert has a severity, a summary that a person half asleep understands, a dashboard, and a runbook whose
+address is derived from its name. Severities: `page` wakes someone, `ticket` waits for the morning, `none` is
+Watchdog's.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal
 
-from dashboards.src.durations import scale_expression, scaled
+from dashcam.slo.durations import scale_expression, scaled
 
 Severity = Literal["page", "ticket", "none"]
 
@@ -35,7 +36,10 @@ class Recording:
 
 @dataclass(frozen=True)
 class Alert:
-    """An alerting rule. `hold` is Prometheus' `for`; `summary` and `description` may use its templates.
+    """An alerting rule.
+
+    `hold` is Prometheus' `for`, `keep` its `keep_firing_for`; `summary` and `description` may use its
+    templates. `board` is the dashboard to open, its uid and what follows.
 
     `service` is the part that the alert blames: a name, or a template such as `{{ $labels.job }}`. Grouping
     and inhibition in Alertmanager rest on it.
@@ -47,27 +51,41 @@ class Alert:
     summary: str
     description: str
     hold: str = ""
+    keep: str = ""
     service: str = ""
+    board: str = ""
     labels: dict[str, str] = field(default_factory=dict)
 
     def scaled(self, scale: Fraction) -> Alert:
-        hold = scaled(self.hold, scale) if self.hold else ""
-        return replace(self, expr=scale_expression(self.expr, scale), hold=hold)
+        hold, keep = (scaled(each, scale) if each else "" for each in (self.hold, self.keep))
+        return replace(self, expr=scale_expression(self.expr, scale), hold=hold, keep=keep)
 
     def document(self, runbooks: str) -> dict[str, Any]:
-        """The rule as Prometheus reads it; `runbooks` is the address of the folder of runbooks."""
+        """The rule as Prometheus reads it; `runbooks` is their fixed address, if there is one."""
         service = {"service": self.service} if self.service else {}
         return {
             "alert": self.name,
             "expr": self.expr,
             **({"for": self.hold} if self.hold else {}),
+            **({"keep_firing_for": self.keep} if self.keep else {}),
             "labels": {"severity": self.severity, **service, **self.labels},
             "annotations": {
                 "summary": self.summary,
                 "description": self.description,
-                "runbook_url": f"{runbooks.rstrip('/')}/{self.name}",
+                "runbook_url": _address(runbooks, self.name, "runbooks"),
+                **({"dashboard_url": _address("", self.board, "dashboards")} if self.board else {}),
             },
         }
+
+
+def _address(fixed: str, page: str, label: str) -> str:
+    """Return the address of `page`: below the fixed one, or below an external label of the Prometheus server.
+
+    The same rules run on a laptop and in clusters. Empty where the server has no such label.
+    """
+    if fixed:
+        return f"{fixed.rstrip('/')}/{page}"
+    return f"{{{{ with $externalLabels.{label} }}}}{{{{ . }}}}/{page}{{{{ end }}}}"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Recorded for each objective, as `slo`, `service` and `sli`:
   slo:events:increase<window>     events in the window
   slo:failures:increase<window>   the bad ones among them; 0, not absent, while all is well
   slo:failures:ratio<window>      bad over all; absent, not 0/0, while there is no traffic
-  slo:objective:ratio, slo:budget_left:ratio
+  slo:objective:ratio, slo:threshold:seconds (of a latency objective), slo:budget_left:ratio
 
 A service has no series for a failure until it first fails, and Prometheus counts growth: what appears with
 its first value has not grown. So the counters are recorded, beginning with 0 as soon as the target is
@@ -21,9 +21,9 @@ from __future__ import annotations
 
 from textwrap import indent
 
-from dashboards.src.durations import milliseconds
-from dashboards.src.rules import Alert, Group, Recording
-from dashboards.src.slos import BurnRate, Objectives, Slo
+from dashcam.slo.durations import milliseconds
+from dashcam.slo.objectives import BurnRate, Objectives, Slo
+from dashcam.slo.rules import Alert, Group, Recording
 from observability import schema
 
 BASE = "5m"
@@ -65,7 +65,7 @@ def _selector(slo: Slo, *more: str) -> str:
     return "{" + ",".join([f'job="{slo.service}"', route, *more]) + "}"
 
 
-def _of_each_target(metric: str, selector: str) -> str:
+def _of_each_target(metric: str, selector: str = "") -> str:
     return f"sum by (job, instance) ({metric}{selector})"
 
 
@@ -76,6 +76,8 @@ def _zero(slo: Slo) -> str:
 
 def _every(slo: Slo) -> str:
     """Errors have no latency worth an objective."""
+    if slo.total:
+        return _of_each_target(slo.total)
     selector = _selector(slo, 'http_response_status_code!~"5.."') if slo.sli == "latency" else _selector(slo)
     return _of_each_target(schema.HTTP_SERVER_DURATION.sample, selector)
 
@@ -87,7 +89,11 @@ def events(slo: Slo) -> str:
 
 def failures(slo: Slo) -> str:
     """PromQL that counts the bad ones among the events of each target: 0 from its first scrape on."""
-    if slo.sli == "latency":
+    if slo.bad:
+        bad = _of_each_target(slo.bad)
+    elif slo.good:
+        bad = f"{_every(slo)}\n- ({_of_each_target(slo.good)} or 0 * {_every(slo)})"
+    elif slo.sli == "latency":
         fast = _selector(slo, 'http_response_status_code!~"5.."', f'le="{slo.threshold}"')
         bad = f"{_every(slo)}\n- {_of_each_target(f'{schema.HTTP_SERVER_DURATION.name}_bucket', fast)}"
     else:
@@ -104,6 +110,11 @@ def _counts(slo: Slo, objectives: Objectives) -> list[Recording]:
     labels = _labels(slo)
     recorded = [
         Recording("slo:objective:ratio", f"vector({slo.objective / 100:.6g})", labels),
+        *(
+            [Recording("slo:threshold:seconds", f"vector({slo.threshold:g})", labels)]
+            if slo.threshold
+            else []
+        ),
         # Failures before events: if a scrape comes in between the two, there are never more bad than all.
         Recording("slo:failures:total", failures(slo), labels),
         Recording("slo:events:total", events(slo), labels),
@@ -196,6 +207,8 @@ def _alerts(slo: Slo, objectives: Objectives) -> list[Alert]:
             Alert(
                 name=f"{prefix}Burn{speed}",
                 labels=_labels(slo),
+                keep=objectives.keep_firing[severity],
+                board=f"dashcam-slo?var-slo={slo.name}",
                 severity=severity,  # type: ignore[arg-type]  # the loop's two literals
                 expr=expr,
                 summary=f"{{{{ $value | humanizePercentage }}}} of the requests of {slo.name} {verb}{limit}.",
