@@ -106,14 +106,29 @@ def trace(session: Session, trace_id: str, no_logs: bool) -> None:
     """
     trace_id = parameters.trace_id(trace_id)
     found = session.sources.traces.trace(trace_id)
-    if found is None or not found.spans:
-        nothing(session, f"Trace {trace_id} is not in the store: too new, too old, or not sampled.", None)
     query = LogQuery(trace_id=trace_id, limit=LINES)
     lines = [] if no_logs else list(reversed(session.sources.logs.search(query).lines))
+    if found is None or not found.spans:
+        _only_lines(session, trace_id, lines)
+        return
     if session.as_json:
         write_json(_whole(found, lines))
         return
     _waterfall(found, lines)
+
+
+def _only_lines(session: Session, trace_id: str, lines: list[LogLine]) -> None:
+    """What there is of a trace whose spans were not sampled, or are gone."""
+    missing = f"Trace {trace_id} is not in the store: too new, too old, or not sampled."
+    if not lines:
+        nothing(session, missing, None)
+    if session.as_json:
+        logs = [dict(line.fields) for line in lines]
+        write_json({"trace_id": trace_id, "spans": 0, "span_list": [], "logs": logs})
+        return
+    click.echo(f"{missing} Its {len(lines)} log lines are:\n")
+    for line in lines:
+        click.echo(f"{filters.date(line.time)} {_said(line)}")
 
 
 def _summary(trace: TraceSummary) -> dict[str, Any]:
@@ -206,7 +221,11 @@ def _details(span: Span, trace: Trace, indent: str, lines: list[LogLine]) -> Non
 
 def _line(line: LogLine, trace: Trace) -> str:
     since = filters.duration(line.time - trace.start)
-    return f"+{since} {severity(line)} {one_line(line.service, 30)} {one_line(line.message)}"
+    return f"+{since} {_said(line)}"
+
+
+def _said(line: LogLine) -> str:
+    return f"{severity(line)} {one_line(line.service, 30)} {one_line(line.message)}"
 
 
 def severity(line: LogLine) -> str:

@@ -1,7 +1,7 @@
 """OTLP log records to log lines of the same shape as those of the files.
 
 The body becomes `message`, attributes keep their names, the scope's name is `logger`. A field that
-the record has by itself (`timestamp`, `severity`, …) wins over an attribute of that name.
+only the record has (`timestamp`, `severity`, …) is not an attribute's: that is kept as `attributes.severity`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from dashcam.store import values
-from dashcam.store.log_lines import level_name, record, rfc3339
+from dashcam.store.log_lines import LEVELS, level_name, record, rfc3339
 from dashcam.store.otlp import Malformed, service_name
 from dashcam.store.records import LogRow
 
@@ -38,14 +38,18 @@ def decode_logs(request: ExportLogsServiceRequest, now: int) -> list[LogRow]:
     return rows
 
 
+_RECORDS_OWN = frozenset({"timestamp", "severity", "service", "trace_id", "span_id", "logger"})
+"""What only the record itself says; where it has no body, an attribute may be the `message`."""
+
+
 def _row(item: LogRecord, service: str, logger: str, now: int) -> LogRow:
     if len(item.trace_id) not in (0, 16) or len(item.span_id) not in (0, 8):
         raise Malformed("a log record's trace_id has 16 bytes and its span_id 8")
-    body = values.plain(item.body)
+    body, word = values.plain(item.body), item.severity_text.strip().upper()
     time = (item.time_unix_nano or item.observed_time_unix_nano) // 1000 or now
     own: dict[str, Any] = {
         "timestamp": rfc3339(time),
-        "severity": level_name(item.severity_number) or item.severity_text.upper(),
+        "severity": level_name(item.severity_number or LEVELS.get(word, 0)) or word,
         "message": body if isinstance(body, str) else values.plain_text(body),
         "service": service,
         "trace_id": item.trace_id.hex() if any(item.trace_id) else "",
@@ -53,10 +57,13 @@ def _row(item: LogRecord, service: str, logger: str, now: int) -> LogRow:
         "logger": logger,
         "event_name": item.event_name,
     }
-    own = {name: value for name, value in own.items() if value or name == "message"}
+    own = {name: value for name, value in own.items() if value}
     attributes = {entry.key: _jsonable(values.plain(entry.value)) for entry in item.attributes}
+    for key, value in attributes.items():
+        own[f"attributes.{key}" if key in own or key in _RECORDS_OWN else key] = value
+    own.setdefault("message", "")
     try:
-        row = record(own | {key: attributes[key] for key in attributes if key not in own}, service, now)
+        row = record(own, service, now)
     except orjson.JSONEncodeError as error:
         raise Malformed(f"a log record cannot be written as JSON: {error}") from None
     return row._replace(level=item.severity_number or row.level)

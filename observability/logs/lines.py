@@ -46,8 +46,12 @@ def severity(record: logging.LogRecord) -> str:
 
 
 def timestamp(created: float) -> str:
-    """RFC 3339 in UTC with microseconds."""
-    return datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """RFC 3339 in UTC with microseconds; now, for what is no time."""
+    try:
+        moment = datetime.fromtimestamp(created, UTC)
+    except (ValueError, OverflowError, OSError, TypeError):
+        moment = datetime.now(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def second(seconds: int) -> str:
@@ -68,8 +72,9 @@ def fields(record: logging.LogRecord, service: str) -> dict[str, Any]:
     extra: dict[str, Any] = {}
     for key, value in _attached(record):
         target = line if key in _DECLARED and not isinstance(value, _MANY) else extra
-        if target is extra or key not in line:
-            target[key] = redaction.value(value, key)
+        if key in line:  # what the line says itself is not to be said by others, and not to be lost
+            target = extra
+        target[key] = redaction.value(value, key)
     _add_exception(line, record)
     if extra:
         line["extra"] = extra
@@ -78,12 +83,18 @@ def fields(record: logging.LogRecord, service: str) -> dict[str, Any]:
 
 def _message(record: logging.LogRecord) -> str:
     if isinstance(record.msg, Mapping):
-        return ""
+        key = _text_key(record.msg)
+        return redaction.shown(record.msg if key is None else record.msg[key])
     try:
         return record.getMessage()
     except Exception:
         # A call such as info("%d", "x"): the line is worth more than the complaint.
         return f"{redaction.shown(record.msg)} {redaction.shown(record.args)}"
+
+
+def _text_key(message: Mapping[Any, Any]) -> str | None:
+    """Under which key a message that is a mapping has its text; structlog's is `event`."""
+    return next((key for key in ("message", "event", "msg") if isinstance(message.get(key), str)), None)
 
 
 def _attached(record: logging.LogRecord) -> list[tuple[str, Any]]:
@@ -93,7 +104,8 @@ def _attached(record: logging.LogRecord) -> list[tuple[str, Any]]:
         if key not in _RESERVED and not key.startswith("_")
     ]
     if isinstance(record.msg, Mapping):
-        attached += [(str(key), value) for key, value in record.msg.items()]
+        text = _text_key(record.msg)
+        attached += [(str(key), value) for key, value in record.msg.items() if key != text]
     return attached
 
 

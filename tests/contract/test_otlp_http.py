@@ -362,6 +362,7 @@ def test_log_records_become_log_lines(running):
             "timestamp": "2026-11-22T15:06:40.000001Z",
             "severity": "ERROR",
             "message": "it broke",
+            "attributes.message": "not this",
             "service": "car",
             "trace_id": TRACE.hex(),
             "logger": "car.app",

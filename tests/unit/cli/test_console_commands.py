@@ -260,3 +260,15 @@ def test_the_pages_are_served_alone_against_sources_elsewhere(monkeypatch: pytes
                 assert "GET /minus" in page
             finally:
                 process.terminate()
+
+
+def test_a_trace_of_which_there_are_only_lines_shows_them(run: Run) -> None:
+    gone: dict[str, Any] = {f"/api/traces/{TRACE}": {"data": []}}
+    answer = run("trace", TRACE, answers=gone)
+    assert answer.exit_code == 0
+    assert "is not in the store" in answer.output
+    lines = json.loads(run("trace", TRACE, "--json").output)["logs"]
+    assert lines
+    for line in lines:
+        assert line["message"].split()[0] in answer.output
+    assert run("trace", TRACE, "--no-logs").exit_code == 1

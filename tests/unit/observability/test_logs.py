@@ -390,3 +390,36 @@ def test_the_same_complaint_of_the_exporter_is_not_repeated() -> None:
 
 def test_defaults_are_what_a_container_wants() -> None:
     assert (TelemetrySettings().log_level, TelemetrySettings().log_format) == ("INFO", "auto")
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "rest"),
+    [
+        ({"event": "car stored", "maker": "bentz"}, "car stored", {"maker": "bentz"}),
+        ({"message": "car stored", "event": "e"}, "car stored", {"event": "e"}),
+        ({"maker": "bentz"}, "{'maker': 'bentz'}", {"maker": "bentz"}),
+        ({}, "{}", {}),
+    ],
+)
+def test_a_message_that_is_a_mapping_keeps_its_text(message: Any, text: str, rest: dict[str, Any]) -> None:
+    line = line_of(record(message))
+    assert line["message"] == text
+    assert line.get("extra", {}) == rest
+
+
+def test_what_stands_under_a_name_of_the_lines_own_is_kept_apart() -> None:
+    line = line_of(record(service="theirs", severity="mild", logger="own", timestamp="today"))
+    assert (line["service"], line["severity"], line["logger"]) == ("demo", "INFO", "some.logger")
+    assert line["extra"] == {
+        "service": "theirs",
+        "severity": "mild",
+        "logger": "own",
+        "timestamp": "today",
+    }
+
+
+@pytest.mark.parametrize("created", [float("nan"), float("inf"), 1e300, -1e300, None])
+def test_a_record_of_no_time_is_of_now(created: Any) -> None:
+    made = record()
+    made.created = created
+    assert line_of(made)["timestamp"].startswith(time.strftime("%Y-", time.gmtime()))
