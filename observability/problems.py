@@ -12,11 +12,13 @@ from __future__ import annotations
 import functools
 import http
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Request, Response, has_request_context, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from observability.traces.propagation import current_trace_id
@@ -90,6 +92,7 @@ def install(app: Flask) -> None:
     app.extensions["problems"] = True
     app.register_error_handler(HTTPException, _answer)
     app.before_request(functools.partial(_adopt_restful, app))
+    vars(app)["raise_routing_exception"] = functools.partial(_without_host, app.raise_routing_exception)
 
 
 def from_http_exception(error: HTTPException) -> Problem:
@@ -112,6 +115,16 @@ def _answer(error: HTTPException) -> WerkzeugResponse:
     if error.response is not None or (error.code or 500) < 400:
         return error.get_response(request.environ)
     return from_http_exception(error).get_response()
+
+
+def _without_host(raise_exception: Callable[[Request], Any], asked: Request) -> Any:
+    """The router's redirect to a path alone: the Host header that it copies is whatever the client wrote."""
+    error = asked.routing_exception
+    if isinstance(error, RequestRedirect):
+        target = urlsplit(error.new_url)
+        # One slash in front: two would name another host.
+        error.new_url = "/" + target.path.lstrip("/") + (f"?{target.query}" if target.query else "")
+    return raise_exception(asked)
 
 
 def _detail(error: HTTPException, errors: list[dict[str, Any]]) -> str | None:
@@ -172,10 +185,18 @@ def _adopt_restful(app: Flask) -> None:
     handler: Any = app.handle_user_exception
     while handler is not None:
         if isinstance(handler, functools.partial) and handler.func.__name__ == "error_router":
-            handler.func.__self__.handle_error = _reraise  # type: ignore[attr-defined]
+            api: Any = handler.func.__self__  # type: ignore[attr-defined]
+            api.handle_error = _reraise
+            # To see whether a route is its own it asks the router again, which may answer by a redirect: an
+            # exception within the handling of one, and an empty 500 for `POST /cars//x`.
+            api._has_fr_route = _false
             handler = handler.args[0]
         else:
             handler = getattr(handler, "__wrapped__", None)
+
+
+def _false() -> bool:
+    return False
 
 
 def _reraise(error: Exception) -> Any:

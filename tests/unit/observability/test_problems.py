@@ -109,3 +109,43 @@ def test_a_status_that_is_no_error_is_refused() -> None:
 def test_a_huge_number_is_described_and_not_echoed() -> None:
     (error,) = Problem(400, errors=[{"field": "x", "value": 10**5000, "detail": "too large"}]).errors
     assert error["value"] == "a number of 16610 bits"
+
+
+@pytest.fixture
+def routed() -> Flask:
+    app = Flask("routed")
+    problems.install(app)
+
+    class Thing(Resource):  # type: ignore[misc]
+        def get(self, name: str) -> dict[str, str]:
+            return {"name": name}
+
+    Api(app).add_resource(Thing, "/things/<name>/parts")
+    app.add_url_rule("/folder/", "folder", lambda: "folder")
+    return app
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "BREW"])
+@pytest.mark.parametrize("path", ["/things/a//parts", "/things//a/parts", "/things/a///parts"])
+def test_a_method_that_is_not_allowed_is_a_405_whatever_the_slashes(
+    routed: Flask, method: str, path: str
+) -> None:
+    for _ in range(2):  # the first request is the one that adopts the Api
+        answer = routed.test_client().open(path, method=method)
+        assert answer.status_code == 405
+        assert answer.content_type == problems.CONTENT_TYPE
+
+
+@pytest.mark.parametrize(
+    ("asked", "location"),
+    [
+        ("/things/a//parts", "/things/a/parts"),
+        ("/things/a//parts?x=1&y=%C3%BC", "/things/a/parts?x=1&y=%C3%BC"),
+        ("/folder", "/folder/"),
+    ],
+)
+def test_a_redirect_of_the_router_does_not_repeat_the_host(routed: Flask, asked: str, location: str) -> None:
+    answer = routed.test_client().get(asked, headers={"Host": "evil.example"})
+    assert answer.status_code == 308
+    assert answer.headers["Location"] == location
+    assert b"evil" not in answer.data
