@@ -212,11 +212,16 @@ class FluentBit(Agent):
         token.write_text("of the pod's account")
         return token
 
-    def command(self) -> list[str]:
-        program = shutil.which("fluent-bit")
-        if not program:
+    @staticmethod
+    def program() -> str:
+        """Where it is. Raises Missing."""
+        found = shutil.which("fluent-bit")
+        if not found:
             raise Missing("fluent-bit is not on PATH: https://docs.fluentbit.io/manual/installation")
-        return [program, f"--config={self._config / 'fluent-bit.yaml'}"]
+        return found
+
+    def command(self) -> list[str]:
+        return [self.program(), f"--config={self._config / 'fluent-bit.yaml'}"]
 
     def probe(self) -> str:
         return f"http://127.0.0.1:{self.metrics_port}/"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pytest
 from log_agents.agents import FluentBit
 from log_agents.cases import Cases, Scene
 from log_agents.node import Container, service_line
@@ -35,6 +36,12 @@ def comparable(sources: Iterable[Mapping[str, Any]]) -> list[str]:
     """Documents in an order, without what the cluster's API says of the pod."""
     bare = ({name: value for name, value in each.items() if name != "kubernetes"} for each in sources)
     return sorted(json.dumps(each, sort_keys=True) for each in bare)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def the_program() -> None:
+    """Fail before anything is started where there is none."""
+    FluentBit.program()
 
 
 class TestFluentBit(Cases):
