@@ -15,8 +15,9 @@ from dashcam.diagnose import evidence
 from dashcam.diagnose.findings import HARM, Cause
 from dashcam.diagnose.log_patterns import pattern
 from dashcam.diagnose.observe import Observed
+from dashcam.diagnose.ongoing import over
 from dashcam.diagnose.served import Served
-from dashcam.diagnose.significance import LIKELY, Change, rise
+from dashcam.diagnose.significance import FEWEST, LIKELY, Change, rise
 from dashcam.sources import LogLine
 
 ERRORS = frozenset({"ERROR", "FATAL", "CRITICAL"})
@@ -72,20 +73,27 @@ def causes(seen: Observed, requests: Sequence[Served]) -> list[Cause]:
     return [
         _cause(seen, what, change, lines, tried)
         for what, change in found
-        if change.change.chance * tried <= LIKELY
+        if change.change.chance * tried <= LIKELY and _now(seen, change)
     ]
+
+
+def _now(seen: Observed, found: _Changed) -> bool:
+    """Whether it is of the time that is diagnosed: what was before is only to know what is usual."""
+    return sum(one.start >= seen.start * 1e6 for one in found.bad) >= FEWEST
 
 
 @dataclass(frozen=True)
 class _Changed:
     """A change in what the requests of one operation say.
 
-    `bad` are those since then that are not as before, `called` the services that they called until then.
+    `bad` are those since then that are not as before, `good` the others since, `called` the services that
+    they called until then.
     """
 
     change: Change
     came: bool
     bad: Sequence[Served]
+    good: Sequence[Served]
     called: frozenset[str]
 
 
@@ -139,9 +147,10 @@ def _changed(here: Sequence[Served], flags: Sequence[bool], came: bool) -> _Chan
     ]
     if both and max(both) < SHOWN * grown:
         return None
-    bad = [one for one, flag in zip(here[change.index :], flags[change.index :], strict=True) if flag]
+    since = list(zip(here[change.index :], flags[change.index :], strict=True))
+    bad, good = [one for one, flag in since if flag], [one for one, flag in since if not flag]
     called = frozenset(service for one in here[: change.index] for service in one.called)
-    return _Changed(change, came, bad, called)
+    return _Changed(change, came, bad, good, called)
 
 
 def _growth(here: Sequence[Served], flags: Sequence[bool], caller: str, index: int) -> float | None:
@@ -180,6 +189,7 @@ def _cause(
         HARM,
         1.0 - found.change.was / found.change.before,
         since=first.start / 1e6,
+        until=over([one.visits[0] for one in found.bad], [one.visits[0] for one in found.good], seen.end),
         details={"operation": first.operation, "message": line.message[:300]},
         evidence=(evidence.log(seen, line, found.change.now, pattern(line.message), str(found.change)),),
         chance=found.change.chance * tried,

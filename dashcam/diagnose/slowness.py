@@ -16,7 +16,7 @@ from dashcam.diagnose.ongoing import over
 from dashcam.diagnose.places import Place, Visit, callees, title
 from dashcam.diagnose.processes import burning
 from dashcam.diagnose.served import Served
-from dashcam.diagnose.significance import LIKELY, SURE, Change, rise, shift
+from dashcam.diagnose.significance import FEWEST, LIKELY, SURE, Change, rise, shift
 from dashcam.diagnose.traced import Traced, names, rest
 from dashcam.diagnose.ways import payers
 
@@ -99,6 +99,12 @@ def slow(seen: Observed, found: Traced) -> list[Cause]:
         service: one
         for service, here in groups.items()
         if (one := _slowed(here, border)) and one.change.chance * tried <= LIKELY
+    }
+    # What was before the time that is diagnosed is only to know what is usual.
+    slowed = {
+        service: one
+        for service, one in slowed.items()
+        if one.since[-FEWEST].request.start >= seen.start * 1e6
     }
     total = sum(one.cost for one in slowed.values()) or 1.0
     matters = _prevailing([one.cost for one in slowed.values()]) if contended(seen) else MATTERS

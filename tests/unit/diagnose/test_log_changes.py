@@ -102,3 +102,11 @@ def test_a_statement_is_known_by_its_place_in_the_code_whatever_it_says() -> Non
     assert len({log_changes.statement(each) for each in java}) == 1
     assert len({log_changes.statement(each) for each in python}) == 1
     assert log_changes.statement(java[0]) != log_changes.statement(python[0])
+
+
+def test_errors_of_the_time_before_what_is_diagnosed_are_no_cause_of_it() -> None:
+    """What was broken and is well again by the start is there only to know what is usual."""
+    early, broken = [request(n) for n in range(30)], [request(40 + n) for n in range(30)]
+    said = [line(one, "shop", "ERROR", "no price") for one in broken]
+    assert found([], DURING, said, start=90.0, past=[*early, *broken]) == []
+    assert found([], broken, said, start=39.0, past=early) != []
