@@ -33,3 +33,17 @@ dist: $(VENV)/.dev
 # Their names, for scripts
 services:
 	@echo $(SERVICES)
+
+.PHONY: mutation coverage
+# Small changes to the pure parts that no test notices; fewer noticed than before fails (some minutes)
+mutation: $(VENV)/.dev compiled
+	$(BIN)/python .ci/mutation
+
+LIBRARY_COVERED := 95
+TOOLS_COVERED := 90
+# Which lines and branches the unit and contract tests run; less than is kept here fails (a quarter of an hour)
+coverage: $(VENV)/.dev compiled
+	rm -rf .dashcam/coverage && mkdir -p .dashcam/coverage
+	$(BIN)/pytest -q -n $(WORKERS) $(SIDE_BY_SIDE) --cov --cov-report= tests/unit tests/contract
+	$(BIN)/coverage report --skip-covered --include='observability/*' --fail-under=$(LIBRARY_COVERED)
+	$(BIN)/coverage report --skip-covered --include='dashcam/*' --fail-under=$(TOOLS_COVERED)
