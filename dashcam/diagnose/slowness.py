@@ -113,7 +113,22 @@ def slow(seen: Observed, found: Traced) -> list[Cause]:
         for service, one in slowed.items()
         if one.cost / total >= matters and _lasted(one.since) >= LASTS
     ]
-    return [cause for cause, change in causes if _confirmed(seen, found, cause, change)]
+    confirmed = [cause for cause, change in causes if _confirmed(seen, found, cause, change)]
+    return confirmed if confirmed or found.usual else _apart(seen, found, groups)
+
+
+def _apart(seen: Observed, found: Traced, groups: Mapping[str, Sequence[_Waits]]) -> list[Cause]:
+    """Where nothing is known from before: what is late and has one thing in common that others have not."""
+    causes = []
+    for here in groups.values():
+        usual = _usual(here, None)
+        late = [one for one in here if one.seconds > usual[one.kind].late]
+        cost = sum(one.seconds - usual[one.kind].mean for one in late)
+        if len(late) >= CERTAIN and cost >= sum(one.seconds for one in here) / 2 and _lasted(late) >= LASTS:
+            # How sure cannot be said beside what was: it is told as barely likely.
+            every = _Slowed(Change(0, 0, 0, len(late), len(here), LIKELY), cost, here)
+            causes.append(_cause(seen, found, here, every, 1.0, LIKELY))
+    return [cause for cause in causes if cause.scope]
 
 
 def _owed(

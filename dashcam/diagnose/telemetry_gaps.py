@@ -62,6 +62,14 @@ def thin(seen: Observed) -> list[str]:
     return said
 
 
+def young(seen: Observed) -> list[str]:
+    """Where nothing is known from before, in words: what was wrong all along looks as if it were usual."""
+    if not seen.during or seen.before or seen.past:
+        return []
+    first = min(trace.start for trace in seen.during) / 1e6
+    return [f"nothing is known from before {evidence.clock(first)}: what was wrong by then may seem usual"]
+
+
 def _nothing(seen: Observed) -> list[Cause]:
     known = {one.labels.get("job", "") for each in seen.series.values() for one in each}
     if seen.series and not services(seen) and not known & set(seen.traced) and "Prometheus" not in seen.away:

@@ -137,7 +137,7 @@ def judge(seen: Observed) -> Diagnosis:
         tuple(effects),
         tuple(_ruled_out(seen, every, felt)),
         tuple(sorted({alert.name for alert in seen.alerts if _firing(alert)})),
-        (*telemetry_gaps.thin(seen), *contention.noted(seen)),
+        (*telemetry_gaps.thin(seen), *telemetry_gaps.young(seen), *contention.noted(seen)),
     )
 
 

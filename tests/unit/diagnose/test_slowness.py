@@ -80,3 +80,18 @@ def test_a_service_without_metrics_is_named_where_others_have_some() -> None:
     others = [series([0.1] * 40, labels={"job": "elsewhere", "http_route": "/"})]
     during = [request(FAULT + n, ways={"shop": 0.2}) for n in range(20)]
     assert [cause.service for cause in found(BEFORE, during, series={"time": others})] == ["shop"]
+
+
+def test_where_nothing_is_known_from_before_the_slow_ones_are_told_by_what_they_share() -> None:
+    """A system that has just been started: one customer is slow from its first request on."""
+
+    def asked(at: float, customer: int) -> Trace:
+        wait = 0.4 if customer == 7 else 0.01
+        query = span("shop", f"SELECT {customer == 7}", at + 0.001, wait, kind="client")
+        return trace(span("shop", "GET /items", at, wait + 0.01, *query, url_query=f"customer={customer}"))
+
+    only = [asked(2 * n, 7 if n % 3 == 0 else n) for n in range(60)]
+    (cause,) = found([], only)
+    assert (cause.service, cause.scope) == ("shop", ("customer = 7",))
+    assert cause.chance > SURE
+    assert found([], [asked(2 * n, 1 + n % 6) for n in range(60)]) == []
