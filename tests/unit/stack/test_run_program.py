@@ -13,8 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from polling import until
+from trial import Trial
 
+from dashcam.cli.main import main
 from dashcam.stack import scrape_targets
 from dashcam.stack.file_watch import Watched
 from dashcam.stack.own_metrics import MetricsFinder, listening
@@ -293,3 +296,20 @@ def test_only_source_files_are_watched(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "a.js").write_text("x")
     assert watched.changed()
     assert not watched.changed()
+
+
+# -- the command --------------------------------------------------------------------------------
+
+
+def test_without_a_stack_the_command_says_what_to_do(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["run", "--", "true"], env={"DASHCAM_STATE_DIR": str(tmp_path)})
+    assert done.exit_code == 1
+    assert "nothing is up; `make up` starts it" in done.output
+
+
+def test_a_name_of_a_part_of_the_stack_is_refused(trial: Trial) -> None:
+    trial.up()
+    environ = {"DASHCAM_STATE_DIR": str(trial.state_dir)}
+    done = CliRunner().invoke(main, ["run", "--name", "car", "--", "true"], env=environ)
+    assert done.exit_code == 1
+    assert "'car' is a part of the stack: give another name with --name" in done.output
