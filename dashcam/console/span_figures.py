@@ -16,10 +16,10 @@ from dashcam.model.traces import Span, Trace
 from dashcam.sources import Sources
 from dashcam.sources.jaeger import TraceQuery
 
-SERVICES = 20
+SERVICES = 12
 """Services that are asked for; beyond, a page would wait for the searches."""
 
-TRACES = 100
+TRACES = 40
 """Traces looked at of each, the newest."""
 
 
