@@ -11,7 +11,6 @@ import click
 from dashcam.cli.session import Session, command, nothing, one_line, table, time_options, write_json
 from dashcam.console import filters, parameters
 from dashcam.console.pages.search import SORTS, newest_of
-from dashcam.model.text import plain
 from dashcam.model.tree import Tree, critical_path
 from dashcam.sources import LogLine, LogQuery, Span, Trace, TraceQuery, TraceSummary
 
@@ -178,7 +177,7 @@ def _waterfall(trace: Trace, lines: list[LogLine]) -> None:
     path = critical_path(trace, tree)
     colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(trace.services)}
     click.echo(
-        f"{click.style(plain(TraceSummary.of(trace).title), bold=True)}  {trace.trace_id}\n"
+        f"{click.style(one_line(TraceSummary.of(trace).title), bold=True)}  {trace.trace_id}\n"
         f"{filters.date(trace.start)} UTC, {filters.duration(trace.duration)}, {len(trace.spans)} spans, "
         f"{trace.errors} errors, {len(lines)} log lines\n"
     )
@@ -186,9 +185,10 @@ def _waterfall(trace: Trace, lines: list[LogLine]) -> None:
         span = node.span
         indent = "  " * min(node.depth, 20)
         mark = click.style(" error", fg="red", bold=True) if span.failed else ""
+        name = one_line(span.service, 60)
         room = names - len(indent) - len(span.service) - 1 - len(click.unstyle(mark))
         operation = one_line(f"{span.operation} {span.target}", max(8, room))
-        label = f"{indent}{click.style(plain(span.service), fg=colours[span.service])} {operation}{mark}"
+        label = f"{indent}{click.style(name, fg=colours[span.service])} {operation}{mark}"
         space = " " * max(1, names - len(click.unstyle(label)))
         drawn = _bar(span, trace, bar, path.get(span.span_id, ()), colours[span.service])
         click.echo(f"{label}{space}{drawn} {filters.duration(span.duration):>10}")

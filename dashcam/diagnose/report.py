@@ -8,7 +8,7 @@ from typing import Any
 
 from dashcam.diagnose.evidence import clock
 from dashcam.diagnose.findings import Cause, Diagnosis, Evidence
-from dashcam.model.text import plain
+from dashcam.model.text import listed
 
 RUNBOOKS = {
     "down": "ServiceDown",
@@ -66,7 +66,7 @@ MOST_TRACES = 20
 
 def text(found: Diagnosis) -> str:
     """The whole answer, for a terminal."""
-    return plain("\n".join(_text(found)))
+    return listed(_text(found))
 
 
 def _text(found: Diagnosis) -> Iterator[str]:

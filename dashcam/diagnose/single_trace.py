@@ -8,7 +8,7 @@ from typing import Any
 from dashcam.diagnose import evidence
 from dashcam.diagnose.places import Visit, owners, title, visits
 from dashcam.diagnose.trace_causes import origins
-from dashcam.model.text import plain
+from dashcam.model.text import listed
 from dashcam.sources import Trace
 
 MOST = 5
@@ -66,4 +66,4 @@ def text(answer: dict[str, Any]) -> str:
         usual = one["usual_seconds"]
         against = f", usually {evidence.seconds(usual)}" if usual is not None else ""
         said.append(f"    {evidence.seconds(one['seconds']):>8}{against}  {one['service']}: {one['place']}")
-    return plain("\n".join(said))
+    return listed(said)

@@ -20,7 +20,7 @@ from recorded import OTHER, TRACE
 from dashcam.cli.main import COMMANDS, main
 from dashcam.cli.metrics import sparkline
 from dashcam.cli.session import one_line
-from dashcam.model.text import plain
+from dashcam.model.text import listed, plain
 from dashcam.stack.ports import free_port
 
 Run = Callable[..., Result]
@@ -272,3 +272,14 @@ def test_a_trace_of_which_there_are_only_lines_shows_them(run: Run) -> None:
     for line in lines:
         assert line["message"].split()[0] in answer.output
     assert run("trace", TRACE, "--no-logs").exit_code == 1
+
+
+def test_a_line_of_telemetry_cannot_forge_a_line_of_the_output(run: Run) -> None:
+    trace = recorded.quote_trace()
+    for process in trace["processes"].values():
+        process["serviceName"] += "\nFORGED by a service"
+    trace["spans"][0]["operationName"] += "\nFORGED by a span"
+    output = run("trace", TRACE, answers={f"/api/traces/{TRACE}": {"data": [trace]}}).output
+    assert "FORGED" in output
+    assert not [line for line in output.splitlines() if line.lstrip().startswith("FORGED")]
+    assert listed(["one\nFORGED", "\ntwo"]) == "one\\nFORGED\n\ntwo"
