@@ -35,7 +35,7 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt | compiled
 	@$(UV) pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help python prerequisites prerequisites-test prerequisites-guard compiled venv dev lock lint
+.PHONY: help python prerequisites prerequisites-test prerequisites-guard prerequisites-node compiled venv dev lock lint
 .PHONY: up down restart status logs test test-unit test-contract test-local test-browser test-integration
 
 # `target: ## Group: text` shows a target; `# text` is for those that CI or another target calls.
@@ -77,6 +77,9 @@ prerequisites: python # What `make up` needs of the machine: installed (Debian, 
 
 prerequisites-test: python # What `make test` needs of the machine
 	@$(PREREQUISITES) test
+
+prerequisites-node: python # What `make test-cluster` needs of the machine
+	@$(PREREQUISITES) node
 
 prerequisites-guard: python # What `make bench-guard` needs of the machine
 	@$(PREREQUISITES) guard

@@ -50,8 +50,32 @@ debug: $(VENV)/.run ## Kubernetes: Look into SERVICE=car in the cluster: pods, l
 	@test -n "$(SERVICE)" || { echo "make: name the service: make debug SERVICE=car" >&2; exit 2; }
 	@$(BIN)/dashcam debug $(CLUSTER) $(SERVICE)
 
-test-cluster: $(VENV)/.dev ## Real programs: Deploy to the cluster of the current context and test it end to end; fails without one
-	$(BIN)/pytest --durations=10 tests/cluster
+# The whole of tests/cluster where CONTEXT names a cluster, whose nodes can pull images; else what the node of
+# tests/onenode can run: no package registry has Grafana, Kibana and Fluent Bit.
+ON_THE_NODE := test_cluster_end_to_end test_node_network test_cluster_disruptions
+ON_A_CLUSTER := test_cluster_end_to_end test_cluster_lines test_cluster_pages test_cluster_disruptions
+ONE_NODE := PYTHONPATH=tests CLUSTER_WITHOUT=grafana,kibana,fluent-bit \
+	CLUSTER_HAD="one node made of packages and Go modules (tests/onenode)" $(BIN)/python -m onenode
+
+test-cluster: $(VENV)/.dev ## Real programs: Test a deployment end to end, on a node made here of packages (as root) or in CONTEXT=name
+ifeq ($(CONTEXT),)
+	@$(MAKE) --no-print-directory tools-node
+	$(ONE_NODE) -- $(BIN)/pytest --durations=10 $(ON_THE_NODE:%=tests/cluster/%.py)
+else
+	CONTEXT=$(CONTEXT) $(BIN)/pytest --durations=10 $(ON_A_CLUSTER:%=tests/cluster/%.py)
+endif
+
+.PHONY: node tools-node
+# Whether a node can be made here is asked first: the programs take half an hour to build on a new machine.
+tools-node: $(VENV)/.dev
+	@$(PREREQUISITES) node || true
+	@PYTHONPATH=tests $(BIN)/python -m onenode.obstacles
+	@$(MAKE) --no-print-directory tools-elasticsearch
+	@$(BUILD_TOOLS) kustomize etcd kube-apiserver kube-controller-manager kubectl kube-scheduler kube-proxy kubelet \
+		coredns kube-router prometheus otelcol jaeger kube-state-metrics node_exporter elasticsearch_exporter
+
+node: tools-node ## Kubernetes: A cluster of one node, made here of packages (as root), and a shell in it
+	@$(ONE_NODE)
 
 .PHONY: tools-k8s-programs test-k8s-programs
 tools-k8s-programs: $(VENV)/.run # Have Jaeger, the Collector and Pod Security (the first time slow)

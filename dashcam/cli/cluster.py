@@ -13,6 +13,7 @@ import click
 from dashcam.cluster import deployment
 from dashcam.cluster.forwards import FORWARDS, forward_all
 from dashcam.cluster.kubectl import NAMESPACE, ClusterError, Kubectl
+from dashcam.cluster.parts import Parts, named
 from dashcam.cluster.readiness import seconds
 
 DEBUG_IMAGE = "busybox:1.37.0"
@@ -37,11 +38,18 @@ def _seconds(_: click.Context, __: click.Parameter, text: str) -> float:
 @click.command()
 @CONTEXT
 @click.option("--timeout", default="15m", show_default=True, callback=_seconds, help="How long to wait.")
+@click.option("--only", multiple=True, metavar="PARTS", help="These parts alone: web,car,minus,collector …")
+@click.option(
+    "--without", multiple=True, metavar="PARTS", help="All but these, as of your own: elasticsearch …"
+)
 @click.argument("overlay", default="local")
-def deploy(context: str | None, timeout: float, overlay: str) -> None:
+def deploy(
+    context: str | None, timeout: float, only: tuple[str, ...], without: tuple[str, ...], overlay: str
+) -> None:
     """Bring an OVERLAY (local or production) into a cluster and wait until it is ready."""
+    parts = Parts(named(only), named(without))
     with _failures():
-        deployment.deploy(Kubectl(context), overlay, click.echo, timeout)
+        deployment.deploy(Kubectl(context), overlay, click.echo, timeout, parts)
     click.echo("ready; `make port-forward` opens the pages")
 
 

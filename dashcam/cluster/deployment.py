@@ -12,10 +12,12 @@ import yaml
 
 from dashcam.cluster import secrets
 from dashcam.cluster.kubectl import AGENTS, NAMESPACE, ClusterError, Kubectl
+from dashcam.cluster.parts import Parts
 from dashcam.cluster.readiness import wait_until_ready
 
 K8S = Path(__file__).parents[2] / "k8s"
 Say = Callable[[str], object]
+EVERYTHING = Parts()
 READY_SECONDS = 900.0
 """How long a deployment may take to get ready; most of it is fetching images the first time."""
 
@@ -44,22 +46,27 @@ def render(kubectl: Kubectl, overlay: str) -> list[dict[str, Any]]:
     return [each for each in yaml.safe_load_all(page) if each]
 
 
-def deploy(kubectl: Kubectl, overlay: str, say: Say, timeout: float = READY_SECONDS) -> None:
-    """Apply the overlay and wait until everything is ready. Safe to repeat.
+def deploy(
+    kubectl: Kubectl, overlay: str, say: Say, timeout: float = READY_SECONDS, parts: Parts = EVERYTHING
+) -> None:
+    """Apply the overlay, or some `parts` of it, and wait until that is ready. Safe to repeat.
+
+    What is deployed already and not among the parts is left as it is.
 
     Raises ClusterError for operators that the cluster lacks, before anything has been applied; for Secrets
     that someone has to bring, before anything but namespaces and the Secrets that are made here has been;
     and for whatever is not ready within `timeout` seconds.
     """
     say(f"cluster: Kubernetes {kubectl.check()}")
-    objects = render(kubectl, overlay)
+    objects = parts.of(render(kubectl, overlay))
     require_operators(kubectl, objects)
     kubectl.apply([each for each in objects if each["kind"] == "Namespace"])
     provide_secrets(kubectl, objects, say)
     # A Job cannot be changed; each of ours is safe to repeat, so the one before makes room.
-    kubectl.run(
-        "delete", "jobs", "-n", NAMESPACE, "-l", "app.kubernetes.io/part-of=dashcam", "--ignore-not-found"
-    )
+    for each in objects:
+        if each["kind"] == "Job":
+            where = ("-n", each["metadata"]["namespace"], "--ignore-not-found")
+            kubectl.run("delete", "job", each["metadata"]["name"], *where)
     kubectl.apply(objects)
     wait_until_ready(kubectl, objects, say, timeout)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dashcam.cluster.kubectl import ClusterError, Kubectl
@@ -13,6 +13,9 @@ Object = Mapping[str, Any]
 KINDS = ("StatefulSet", "Job", "DaemonSet", "Deployment")
 ASK_SECONDS = 2.0
 """Between two looks at the cluster."""
+
+BEING_MADE = ("ContainerCreating", "PodInitializing")
+"""Reasons of a waiting container that do not say for what: an image, a volume, a Secret that is missing."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -27,18 +30,22 @@ def seconds(text: str) -> float:
 def wait_until_ready(
     kubectl: Kubectl, objects: Sequence[Object], say: Callable[[str], object], timeout: float
 ) -> None:
-    """Wait for every workload and Job of the manifests, telling of each as it gets ready.
+    """Wait for every workload and Job of the manifests.
 
+    Tells of each as it gets ready, and until then why it is not, whenever the reason is another.
     Raises ClusterError for a Job that has failed for good, and after `timeout` seconds for all that is not
     ready then, each with what its pods wait for.
     """
     wanted = {_name(each) for each in objects if each["kind"] in KINDS}
-    deadline, told = time.monotonic() + timeout, set[str]()
+    deadline, told, before = time.monotonic() + timeout, set[str](), dict[str, str]()
     while True:
         waiting = dict(not_ready(kubectl, wanted))
         for name in sorted(wanted - waiting.keys() - told):
             told.add(name)
             say(f"ready: {name} ({len(told)} of {len(wanted)})")
+        for name in sorted(name for name in waiting if waiting[name] != before.get(name)):
+            say(f"waiting: {name}: {waiting[name]}")
+        before = waiting
         if not waiting:
             return
         if time.monotonic() > deadline:
@@ -54,8 +61,9 @@ def not_ready(kubectl: Kubectl, wanted: set[str]) -> Iterator[tuple[str, str]]:
     namespaces = sorted({name.partition("/")[0] for name in wanted})
     for namespace in namespaces:
         kinds = ",".join(kind.lower() for kind in KINDS)
-        found = kubectl.get(f"{kinds},pods", "-n", namespace)["items"]
+        found = kubectl.get(f"{kinds},pods,events", "-n", namespace)["items"]
         pods = [each for each in found if each["kind"] == "Pod"]
+        happened = _latest(each for each in found if each["kind"] == "Event")
         there = {_name(each): each for each in found if each["kind"] in KINDS}
         for name in sorted(each for each in wanted if each.startswith(f"{namespace}/")):
             if name not in there:
@@ -63,7 +71,7 @@ def not_ready(kubectl: Kubectl, wanted: set[str]) -> Iterator[tuple[str, str]]:
                 if "/job/" not in name:
                     yield name, "it is not there"
             elif lacking := _lacking(there[name]):
-                yield name, "; ".join([lacking, *_reasons(there[name], pods)])
+                yield name, "; ".join([lacking, *_reasons(there[name], pods, happened)])
 
 
 def _name(each: Object) -> str:
@@ -83,8 +91,9 @@ def _lacking(each: Object) -> str:
         ready = status.get("numberReady", 0)
     else:
         want, new = spec.get("replicas", 1), status.get("updatedReplicas", 0)
-        ready = status.get("readyReplicas", 0)
-    ready = min(ready, new)
+        # Pods of the version before count as ready too, and go only when the new ones are.
+        ready = status.get("readyReplicas", 0) - max(0, status.get("replicas", new) - new)
+    ready = max(0, min(ready, new))
     return "" if ready >= want else f"{ready} of {want} pods are ready"
 
 
@@ -99,7 +108,14 @@ def _of_job(each: Object) -> str:
     return "" if conditions.get("Complete", {}).get("status") == "True" else "it has not finished"
 
 
-def _reasons(each: Object, pods: Sequence[Object]) -> Iterator[str]:
+def _latest(events: Iterable[Object]) -> Mapping[str, str]:
+    """The newest event of each pod, by its name, in words; what a kubelet is at is nowhere else."""
+    about = [each for each in events if each["involvedObject"].get("kind") == "Pod"]
+    about.sort(key=lambda each: each.get("lastTimestamp") or each.get("eventTime") or "")
+    return {each["involvedObject"]["name"]: each.get("message", "") for each in about}
+
+
+def _reasons(each: Object, pods: Sequence[Object], happened: Mapping[str, str]) -> Iterator[str]:
     """What the object's controller and pods say, each sentence once."""
     said = [
         one["message"]
@@ -109,11 +125,12 @@ def _reasons(each: Object, pods: Sequence[Object]) -> Iterator[str]:
     labels = (each["spec"].get("selector") or {}).get("matchLabels", {}).items()
     for pod in pods:
         if labels and labels <= pod["metadata"].get("labels", {}).items():
-            said += _of_pod(pod)
+            said += _of_pod(pod, happened.get(pod["metadata"]["name"], ""))
     return iter(dict.fromkeys(said))
 
 
-def _of_pod(pod: Object) -> Iterator[str]:
+def _of_pod(pod: Object, last: str) -> Iterator[str]:
+    """What a pod waits for; `last` is its newest event, which tells more while its containers are made."""
     status = pod.get("status", {})
     for one in status.get("conditions", []):
         if (one["type"], one["status"]) == ("PodScheduled", "False"):
@@ -121,6 +138,9 @@ def _of_pod(pod: Object) -> Iterator[str]:
     states = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
     for container in states:
         if waiting := container.get("state", {}).get("waiting"):
-            yield f"{container['name']}: {waiting.get('reason', '')} {waiting.get('message', '')}".strip()
+            said = waiting.get("message") or (last if waiting.get("reason") in BEING_MADE else "")
+            yield f"{container['name']}: {waiting.get('reason', '')} {said}".strip()
+        elif "running" in container.get("state", {}) and not container.get("ready", True) and last:
+            yield f"{container['name']}: {last}"
     if not states and not any(one["type"] == "PodScheduled" for one in status.get("conditions", [])):
         yield "no node has been chosen for its pods yet"

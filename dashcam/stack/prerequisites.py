@@ -29,7 +29,7 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 POLICY_TEXT = """#!/bin/sh
 # Written by Dashcam while it installs packages, and removed right after.
-case "$1" in prometheus*|alertmanager*|postgresql*) exit 101 ;; esac
+case "$1" in prometheus*|alertmanager*|postgresql*|containerd*|podman*) exit 101 ;; esac
 exit 0
 """
 
@@ -137,6 +137,48 @@ VALGRIND = Need(
     elsewhere="put `valgrind` (3.19 or newer, with its `callgrind_control`) on PATH",
 )
 
+CONTAINERD = Need(
+    "containerd",
+    "runs the containers of the tests' node",
+    ("containerd",),
+    apt="containerd runc",
+    brew="",
+    elsewhere="put `containerd`, `ctr` and `runc` on PATH",
+    services=("containerd",),
+)
+CNI = Need(
+    "the CNI plug-ins",
+    "give pods their network",
+    ("/usr/lib/cni/ptp",),
+    apt="containernetworking-plugins",
+    brew="",
+    elsewhere="put the CNI plug-ins into /usr/lib/cni",
+)
+PODMAN = Need(
+    "podman",
+    "builds images",
+    ("podman",),
+    apt="podman",
+    brew="podman",
+    elsewhere="put `podman` on PATH",
+)
+DEBOOTSTRAP = Need(
+    "debootstrap",
+    "makes the base of the images",
+    ("debootstrap",),
+    apt="debootstrap",
+    brew="",
+    elsewhere="put `debootstrap` on PATH",
+)
+PACKET_FILTER = Need(
+    "ipset",
+    "filters what pods send",
+    ("ipset",),
+    apt="ipset iptables conntrack",
+    brew="",
+    elsewhere="put `iptables`, `ipset` and `conntrack` on PATH",
+)
+
 
 def _of_this_python(part: str) -> str:
     """The package of Debian with a `part` of this Python (`venv`, `dev`)."""
@@ -176,6 +218,7 @@ NEEDS: dict[str, tuple[Need, ...]] = {
     "up": (PROMETHEUS, ALERTMANAGER),
     "test": (PROMETHEUS, ALERTMANAGER, PROMTOOL, AMTOOL, CHROMIUM, POSTGRESQL, *COMPILING),
     "guard": (VALGRIND, *COMPILING),
+    "node": (CONTAINERD, CNI, PODMAN, DEBOOTSTRAP, PACKET_FILTER),
 }
 
 
@@ -211,6 +254,8 @@ def remedy(needs: Sequence[Need]) -> str:
     if shutil.which("apt-get"):
         if VALGRIND in needs:
             return "sudo make prerequisites-guard"
+        if CONTAINERD in needs or PODMAN in needs:
+            return "sudo make prerequisites-node"
         tests = {CHROMIUM, POSTGRESQL, *COMPILING} & set(needs)
         return "sudo make prerequisites-test" if tests else "sudo make prerequisites"
     if shutil.which("brew"):

@@ -222,15 +222,13 @@ _KUBERNETES_LDFLAGS = (
 )
 
 
-def _kubernetes(
-    name: str, purpose: str, on_path: tuple[str, ...] = (), module: str = "tests/apiserver/programs"
-) -> Tool:
+def _kubernetes(name: str, purpose: str, on_path: tuple[str, ...] = ()) -> Tool:
     variable = f"{name.upper().replace('-', '_')}_BINARY"
     return Tool(
         name,
         KUBERNETES_VERSION,
         purpose,
-        Ours(module, f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES_LDFLAGS),
+        Ours("tests/apiserver/programs", f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES_LDFLAGS),
         variable=variable,
         on_path=on_path,
         effort="10 minutes on two cores for all of Kubernetes",
@@ -253,8 +251,53 @@ ETCD = Tool(
 KUBE_APISERVER = _kubernetes("kube-apiserver", "admits and keeps objects as every cluster does")
 KUBE_CONTROLLER_MANAGER = _kubernetes("kube-controller-manager", "makes pods of Deployments and the like")
 KUBECTL = _kubernetes("kubectl", "speaks to a cluster", on_path=("kubectl",))
+KUBE_SCHEDULER = _kubernetes("kube-scheduler", "chooses a node for each pod")
+KUBE_PROXY = _kubernetes("kube-proxy", "lets a Service's address reach its pods")
+KUBELET = _kubernetes("kubelet", "runs pods on a node")
 
-KUBELET = _kubernetes("kubelet", "runs pods on a node", module="dashboards/tests/recorder/programs")
+
+def _of_a_node(name: str, version: str, purpose: str, recipe: Ours | Copied, effort: str) -> Tool:
+    variable = f"{name.upper().replace('-', '_')}_BINARY"
+    elsewhere = f"name the released `{name}` by {variable}"
+    return Tool(name, version, purpose, recipe, variable, (), effort, elsewhere, on_demand=True)
+
+
+_STATIC = ("CGO_ENABLED", "0")
+COREDNS = _of_a_node(
+    "coredns",
+    "1.13.1",
+    "answers pods who ask for a Service's name",
+    Ours("tests/onenode/coredns", ldflags="-s -w"),
+    "two minutes",
+)
+KUBE_ROUTER = _of_a_node(
+    "kube-router",
+    "2.1.0",
+    "enforces the NetworkPolicies of a node",
+    # Newer ones are not in the module proxy.
+    Copied(
+        "github.com/cloudnativelabs/kube-router/v2",
+        "v2.1.0",
+        "./cmd/kube-router",
+        ldflags="-s -w",
+        environ=(_STATIC,),
+    ),
+    "three minutes",
+)
+PROMETHEUS = _of_a_node(
+    "prometheus",
+    "3.14.0",
+    "stores metrics, and finds its targets by asking Kubernetes, which Debian's cannot",
+    Copied(
+        "github.com/prometheus/prometheus",
+        "v0.314.0",
+        "./cmd/prometheus",
+        ldflags="-s -w -X github.com/prometheus/common/version.Version=3.14.0",
+        # Of the ways to find targets the two that the manifests use: the others are most of the program.
+        environ=(_STATIC, ("GOFLAGS", "-mod=mod -tags=remove_all_sd,enable_kubernetes_sd,enable_dns_sd")),
+    ),
+    "five minutes",
+)
 
 _EXPORTER_VERSION = "-s -w -X github.com/prometheus/common/version.Version="
 
@@ -293,6 +336,7 @@ TOOLS = {
     for tool in (
         *(JAEGER, COLLECTOR, COLLECTOR_AGENT, KUSTOMIZE, PODSECURITY),
         *(ETCD, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL),
-        *(KUBELET, NODE_EXPORTER, KUBE_STATE_METRICS, ELASTICSEARCH_EXPORTER),
+        *(KUBE_SCHEDULER, KUBE_PROXY, KUBELET, COREDNS, KUBE_ROUTER, PROMETHEUS),
+        *(NODE_EXPORTER, KUBE_STATE_METRICS, ELASTICSEARCH_EXPORTER),
     )
 }

@@ -1,7 +1,8 @@
 """A real Kubernetes API on this machine: etcd, kube-apiserver and kube-controller-manager, all on loopback.
 
 There is no scheduler and no kubelet: objects are admitted, kept, and turned into other objects (a Deployment
-into pods, a deleted namespace into nothing), but no pod ever runs. `make apiserver` starts one by hand.
+into pods, a deleted namespace into nothing), but no pod ever runs. `make apiserver` starts one by hand, and
+tests/onenode adds a node to it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import ssl
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -32,6 +33,7 @@ from dashcam.stack.tools import (
 )
 
 CONTEXT = "dashcam-apiserver"
+LOOPBACK = "127.0.0.1"
 READY_SECONDS = 120.0
 """A cold start takes ten seconds on a quiet machine, and a multiple of it on a busy one."""
 
@@ -39,12 +41,16 @@ READY_SECONDS = 120.0
 class ControlPlane:
     """Starts on entering, ends on leaving. `folder` keeps certificates, data and what each program says.
 
+    The API listens on `host`; where that is not loopback, pods find it at the Service `kubernetes`. It is
+    started with `flags` besides. A `port` of 0 is any free one.
     :attr:`kubeconfig` is then a file with the one context :data:`CONTEXT`, whose user may do everything.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = LOOPBACK, flags: Sequence[str] = (), port: int = 0) -> None:
         self.folder = folder
-        self.url = f"https://127.0.0.1:{free_port()}"
+        self.host = host
+        self._flags = flags
+        self.url = f"https://{host}:{port or free_port()}"
         self.token = secrets.token_urlsafe(32)
         self.kubeconfig = folder / "kubeconfig"
         self._certificate = folder / "certificates" / "apiserver.crt"
@@ -81,6 +87,10 @@ class ControlPlane:
             timeout=60,
         )
 
+    def ended(self) -> list[str]:
+        """Programs that were started and run no more."""
+        return [name for name, process, _ in self._running if process.poll() is not None]
+
     def stop(self) -> None:
         """End all, the last started first; whoever is not gone within ten seconds is killed."""
         for _, process, log in reversed(self._running):
@@ -105,7 +115,7 @@ class ControlPlane:
 
     def _start_etcd(self) -> str:
         url, peers = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-        self._start(
+        self.start(
             ETCD,
             f"--data-dir={self.folder / 'etcd'}",
             f"--listen-client-urls={url}",
@@ -121,10 +131,10 @@ class ControlPlane:
         return url
 
     def _start_apiserver(self, etcd: str) -> None:
-        self._start(
+        self.start(
             KUBE_APISERVER,
             f"--etcd-servers={etcd}",
-            "--bind-address=127.0.0.1",
+            f"--bind-address={self.host}",
             f"--secure-port={self.url.rpartition(':')[2]}",
             f"--cert-dir={self._certificate.parent}",  # it makes its own certificate there
             f"--token-auth-file={self.folder / 'tokens.csv'}",
@@ -133,15 +143,17 @@ class ControlPlane:
             f"--service-account-signing-key-file={self.folder / 'accounts.key'}",
             "--service-account-issuer=https://kubernetes.default.svc",
             "--service-cluster-ip-range=10.96.0.0/16",
-            "--endpoint-reconciler-type=none",  # a loopback address can be nobody's endpoint
+            # A loopback address can be nobody's endpoint.
+            *(["--endpoint-reconciler-type=none"] if self.host == LOOPBACK else []),
             "--allow-privileged=true",
+            *self._flags,
         )
         until(self._certificate.exists, self._state, within=READY_SECONDS)
         self._write_kubeconfig()
         until(self._ready, self._state, within=READY_SECONDS, every=0.5)
 
     def _start_controllers(self) -> None:
-        self._start(
+        self.start(
             KUBE_CONTROLLER_MANAGER,
             f"--kubeconfig={self.kubeconfig}",
             f"--service-account-private-key-file={self.folder / 'accounts.key'}",
@@ -153,9 +165,12 @@ class ControlPlane:
         )
         until(self._controlled, self._state, within=READY_SECONDS, every=0.5)
 
-    def _start(self, tool: Tool, *arguments: str) -> None:
+    def start(self, tool: Tool, *arguments: str) -> None:
+        """One more program beside the API; what it says goes to `folder`."""
         log = (self.folder / f"{tool.name}.log").open("wb")
-        process = subprocess.Popen([tool.path(), *arguments], stdout=log, stderr=log, cwd=self.folder)
+        command = [tool.path(), *arguments]
+        # In a session of its own, so that Ctrl-C ends who uses it, and only then it.
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True)
         self._running.append((tool.name, process, log))
 
     def _ready(self) -> bool:

@@ -1,24 +1,37 @@
 """The stack in the cluster that kubectl's current context names: deployed, forwarded, ready to be looked at.
 
-`make test-cluster` runs these tests; they are no part of `make test`. Where there is no cluster they fail.
-They deploy `local` into the namespaces dashcam and dashcam-agents and leave it there.
+`make test-cluster` runs these tests, on a node that it makes for them, or with CONTEXT=name on a cluster of
+yours; they are no part of `make test`. Where there is no cluster they fail. They deploy `local`, without the
+parts that CLUSTER_WITHOUT names, into the namespaces dashcam and dashcam-agents and leave it there.
 """
 
 from __future__ import annotations
 
 import base64
+import json
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import httpx
 import pytest
 from polling import until
+from verifying import Recorder
 
 from dashcam.cluster.deployment import deploy
 from dashcam.cluster.forwards import FORWARDS, forward_all
 from dashcam.cluster.kubectl import NAMESPACE, Kubectl
+from dashcam.cluster.parts import Parts, named
 from dashcam.stack.ports import free_port
+
+# What renders the manifests and asks questions to them is there.
+sys.path.append(str(Path(__file__).parents[1] / "k8s"))
+
+PARTS = Parts(without=named([os.environ.get("CLUSTER_WITHOUT", "")]))
+HAD = os.environ.get("CLUSTER_HAD", "a cluster of the person who ran the tests")
 
 
 @dataclass(frozen=True)
@@ -40,10 +53,13 @@ class Cluster:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    kubectl = Kubectl()
-    deploy(kubectl, "local", print)
-    forwards = tuple(replace(each, local=free_port()) for each in FORWARDS)
+def cluster(ran: Recorder) -> Iterator[Cluster]:
+    kubectl = Kubectl(os.environ.get("CONTEXT") or None)
+    deploy(kubectl, "local", lambda text: print(text, flush=True), parts=PARTS)
+    version = json.loads(kubectl.run("version", "-o", "json"))["serverVersion"]["gitVersion"]
+    ran("Kubernetes node", version=version.removeprefix("v"), had=HAD)
+    chosen = [each for each in FORWARDS if each.service not in PARTS.without]
+    forwards = tuple(replace(each, local=free_port()) for each in chosen)
     ended = threading.Event()
     runner = threading.Thread(target=forward_all, args=(kubectl, forwards, print, ended))
     runner.start()

@@ -60,7 +60,45 @@ def test_each_part_is_told_once_when_it_is_ready() -> None:
 
     wait_until_ready(Cluster([car, slow], [car, slow], [car, done]), [car, slow], told.append, 60)  # type: ignore[arg-type]
 
-    assert told == ["ready: dashcam/deployment/car (1 of 2)", "ready: dashcam/statefulset/postgres (2 of 2)"]
+    assert told == [
+        "ready: dashcam/deployment/car (1 of 2)",
+        "waiting: dashcam/statefulset/postgres: 0 of 1 pods are ready",
+        "ready: dashcam/statefulset/postgres (2 of 2)",
+    ]
+
+
+def test_until_then_a_reason_is_told_once_and_again_when_it_is_another() -> None:
+    def waits(reason: str) -> list[Object]:
+        state = {"name": "app", "state": {"waiting": {"reason": reason}}}
+        return [workload("Deployment", replicas=1), pod(containerStatuses=[state])]
+
+    done = [workload("Deployment", status={"updatedReplicas": 1, "readyReplicas": 1}, replicas=1)]
+    looks = [waits("ContainerCreating"), waits("ContainerCreating"), waits("ErrImagePull"), done]
+    told: list[str] = []
+
+    wait_until_ready(Cluster(*looks), done, told.append, 60)  # type: ignore[arg-type]
+
+    assert told == [
+        "waiting: dashcam/deployment/car: 0 of 1 pods are ready; app: ContainerCreating",
+        "waiting: dashcam/deployment/car: 0 of 1 pods are ready; app: ErrImagePull",
+        "ready: dashcam/deployment/car (1 of 1)",
+    ]
+
+
+def event(message: str, when: str) -> Object:
+    about = {"kind": "Pod", "name": "car-1"}
+    return {"kind": "Event", "involvedObject": about, "message": message, "lastTimestamp": when}
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"state": {"waiting": {"reason": "ContainerCreating"}}}, {"state": {"running": {}}, "ready": False}],
+)
+def test_the_newest_event_says_what_a_container_waits_for(state: Object) -> None:
+    car = workload("Deployment", replicas=1)
+    events = [event("Pulling image", "2026-01-01T00:00:02Z"), event("Scheduled", "2026-01-01T00:00:01Z")]
+    assert "Pulling image" in why(car, pod(containerStatuses=[{"name": "app", **state}]), *events)
+    assert "Scheduled" not in why(car, pod(containerStatuses=[{"name": "app", **state}]), *events)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +109,13 @@ def test_each_part_is_told_once_when_it_is_ready() -> None:
         (
             workload("Deployment", status={**READY, "observedGeneration": 1}, replicas=2),
             "has not seen it yet",
+        ),
+        # The new pod is there and not ready; the old one is, and stays for as long.
+        (
+            workload(
+                "Deployment", status={"replicas": 2, "updatedReplicas": 1, "readyReplicas": 1}, replicas=1
+            ),
+            "0 of 1 pods are ready",
         ),
         (workload("DaemonSet", status={"desiredNumberScheduled": 3}), "0 of 3 pods are ready"),
         (workload("Job"), "it has not finished"),

@@ -1,0 +1,157 @@
+"""What happens to pods in a cluster's life, under load: where nothing is promised to fail, nothing does."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from asking import SERVICES, quote
+from load import Load
+from polling import until
+from switches import fault
+
+from dashcam.cluster.kubectl import NAMESPACE, Kubectl
+
+if TYPE_CHECKING:
+    from conftest import Cluster
+
+KUBERNETES = "Kubernetes node"
+IN_ORDER = ("minus", "car", "web")
+
+
+@pytest.fixture
+def load(cluster: Cluster) -> Iterator[Load]:
+    with Load(cluster.kubectl) as asking:
+        yield asking
+
+
+def settled(kubectl: Kubectl) -> None:
+    """Wait until every service has its newest pods, and no older one is left."""
+    for name in IN_ORDER:
+        kubectl.run("rollout", "status", f"deployment/{name}", "-n", NAMESPACE, "--timeout=5m")
+    until(
+        lambda: all("deletionTimestamp" not in pod["metadata"] for pod in pods(kubectl)),
+        "the old pods to be gone",
+        within=90,
+        every=1,
+    )
+
+
+def pods(kubectl: Kubectl, name: str = "") -> list[dict[str, Any]]:
+    label = f"app.kubernetes.io/name={name}" if name else "app.kubernetes.io/component=service"
+    found: list[dict[str, Any]] = kubectl.get("pods", "-n", NAMESPACE, "-l", label)["items"]
+    return found
+
+
+def nothing_failed(load: Load) -> None:
+    outcomes = load.outcomes()
+    assert set(outcomes) == {200}, outcomes
+    assert outcomes[200] > 100
+
+
+@pytest.mark.verifies(
+    component=KUBERNETES, claim="rolls all three services out again under load without losing a request"
+)
+def test_a_rolling_restart_under_load_loses_no_request(cluster: Cluster, load: Load) -> None:
+    before = {pod["metadata"]["name"] for pod in pods(cluster.kubectl)}
+    for name in IN_ORDER:
+        cluster.kubectl.run("rollout", "restart", f"deployment/{name}", "-n", NAMESPACE)
+    settled(cluster.kubectl)
+    nothing_failed(load)
+    assert not before & {pod["metadata"]["name"] for pod in pods(cluster.kubectl)}
+
+
+@pytest.mark.verifies(
+    component=KUBERNETES,
+    claim="is drained one pod of a service at a time, as the budgets say; no request is lost",
+)
+def test_a_drain_evicts_one_pod_of_a_service_at_a_time_and_loses_no_request(cluster: Cluster) -> None:
+    kubectl = cluster.kubectl
+    for name in SERVICES:
+        at_least(kubectl, name, 2)
+    try:
+        for name in SERVICES:
+            until(lambda name=name: ready(kubectl, name) == 2, f"two pods of {name}", within=120, every=1)
+        settled(kubectl)
+        with Load(kubectl) as load:
+            before = {pod["metadata"]["name"] for pod in pods(kubectl)}
+            fewest = _drain(kubectl)
+            settled(kubectl)
+            nothing_failed(load)
+        assert not before & {pod["metadata"]["name"] for pod in pods(kubectl)}, "every pod was evicted"
+        assert fewest == dict.fromkeys(SERVICES, 1), "never less than the budgets allow, and they were used"
+    finally:
+        for name in SERVICES:
+            at_least(kubectl, name, 1)
+            # An autoscaler takes pods away after minutes, and not at all without metrics of them.
+            kubectl.run("scale", f"deployment/{name}", "-n", NAMESPACE, "--replicas=1")
+        settled(kubectl)
+
+
+def at_least(kubectl: Kubectl, name: str, count: int) -> None:
+    """So many pods of a service, by its autoscaler."""
+    patch = f'{{"spec": {{"minReplicas": {count}}}}}'
+    kubectl.run("patch", "hpa", name, "-n", NAMESPACE, "--type=merge", f"--patch={patch}")
+
+
+def _drain(kubectl: Kubectl) -> dict[str, int]:
+    """Drain the node of the services; what each had ready at the least meanwhile."""
+    (node,) = {pod["spec"]["nodeName"] for pod in pods(kubectl)}
+    selector = "--pod-selector=app.kubernetes.io/component=service"
+    command = kubectl.command("drain", node, selector, "--delete-emptydir-data", "--timeout=300s")
+    fewest = dict.fromkeys(SERVICES, 2)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as drain:
+        try:
+            until(
+                lambda: kubectl.get("node", node)["spec"].get("unschedulable"),
+                "the drain to begin",
+                every=0.2,
+            )
+            # There is no other node for the pods that take over: the same one, as if it were new.
+            kubectl.run("uncordon", node)
+            while drain.poll() is None:
+                fewest = {name: min(fewest[name], ready(kubectl, name)) for name in SERVICES}
+                time.sleep(0.5)
+            assert drain.returncode == 0, drain.stdout and drain.stdout.read()
+        finally:
+            drain.kill()
+            kubectl.run("uncordon", node)
+    return fewest
+
+
+def ready(kubectl: Kubectl, name: str) -> int:
+    """Pods of a service that are ready and not about to end."""
+    return sum(
+        any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", []))
+        for pod in pods(kubectl, name)
+        if "deletionTimestamp" not in pod["metadata"]
+    )
+
+
+@pytest.mark.verifies(
+    component=KUBERNETES,
+    claim="kills what fills a pod's memory, by a fault switched on by ConfigMap; the service goes on",
+)
+def test_what_takes_too_much_memory_is_killed_and_another_goes_on(cluster: Cluster) -> None:
+    """Where control groups kill one process (version 1) a worker goes, else the whole container."""
+    kubectl = cluster.kubectl
+    with fault(kubectl, "car-memory-leak"):
+        until(lambda: killed(kubectl, "car", cluster), "car to be killed for its memory", within=300)
+    until(lambda: quote(cluster), "car to answer again", within=120, every=2)
+
+
+def killed(kubectl: Kubectl, name: str, cluster: Cluster) -> bool:
+    """Ask for a page ten times, whatever comes of it; whether a pod or its worker has been killed since."""
+    for _ in range(10):
+        with suppress(httpx.HTTPError):
+            httpx.get(f"{cluster.web}/cars/bentz/e-class", timeout=10)
+    states = [state for pod in pods(kubectl, name) for state in pod["status"].get("containerStatuses", [])]
+    ended = [state[when].get("terminated", {}) for state in states for when in ("state", "lastState")]
+    label = f"app.kubernetes.io/name={name}"
+    said = kubectl.run("logs", "-n", NAMESPACE, "-l", label, "--tail=-1", "--since=2m")
+    return any(each.get("reason") == "OOMKilled" for each in ended) or "Unexpected exit from worker" in said

@@ -1,0 +1,70 @@
+"""The tests' own node says why it cannot be, and sees what it would leave behind."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+
+import pytest
+from onenode import obstacles, unchanged
+
+
+@pytest.fixture(autouse=True)
+def linux_as_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    assert obstacles.main() == 1
+    return capsys.readouterr().out
+
+
+def test_without_root_it_says_so_and_how_to_use_a_cluster(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    text = said(capsys)
+    assert "need root" in text
+    assert "make test-cluster CONTEXT=name" in text
+
+
+def test_missing_programs_are_named_with_what_installs_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {"containerd": None, "ipset": None}
+    monkeypatch.setattr(shutil, "which", lambda name: found.get(name, f"/usr/bin/{name}"))
+    text = said(capsys)
+    assert "these programs are missing: containerd, ipset (Debian: make prerequisites-node)" in text
+
+
+def test_elsewhere_than_on_linux_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    assert "a node runs on Linux, and this is Darwin" in said(capsys)
+
+
+def test_what_is_left_behind_or_taken_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = {"net.ipv4.ip_forward": "0"}
+    rules = ["-A FORWARD -j ACCEPT"]
+
+    def machine(*command: str) -> str:
+        if command[0] == "sysctl":
+            return setting.get(command[-1], "1")
+        return "\n".join(rules) if command[0] == "iptables-save" else ""
+
+    monkeypatch.setattr(unchanged, "_said", machine)
+
+    def change() -> None:
+        with unchanged.unchanged():
+            setting["net.ipv4.ip_forward"] = "1"
+            rules.clear()
+
+    with unchanged.unchanged():
+        pass
+    with pytest.raises(unchanged.Changed) as changed:
+        change()
+    assert "kernel settings: now net.ipv4.ip_forward = 1" in str(changed.value)
+    assert "packet filters: gone -A FORWARD -j ACCEPT" in str(changed.value)
