@@ -39,6 +39,7 @@ services:
 mutation: $(VENV)/.dev compiled
 	$(BIN)/python .ci/mutation
 
+# The goals; what is reached has not been measured as a whole yet.
 LIBRARY_COVERED := 95
 TOOLS_COVERED := 90
 # Which lines and branches the unit and contract tests run; less than is kept here fails (a quarter of an hour)
