@@ -1,3 +1,1 @@
 """`car` keeps the catalogue: makers, their models, and what a model costs after a discount."""
-
-VERSION = "0.2.0"

@@ -10,7 +10,8 @@ from flask import Flask
 
 from observability import Telemetry, instrument, problems, schema
 from observability.settings import from_environ
-from services.car import VERSION, examples, http, routes
+from observability.version import VERSION
+from services.car import examples, http, routes
 from services.car.catalogue import Unavailable
 from services.car.clients import Limits, Minus
 from services.car.database import Database

@@ -13,7 +13,8 @@ import yaml
 from flask import Flask, Response
 from flask_restful import Api  # type: ignore[import-untyped]
 
-from services.car import VERSION, documents, http
+from observability.version import VERSION
+from services.car import documents, http
 from services.car.catalogue import Car, FieldError, Invalid, Missing, Page, Query
 from services.car.clients import MinusError
 from services.car.http import Face

@@ -1,3 +1,1 @@
 """`minus` subtracts: the smallest service of the system, and the last hop of a quote."""
-
-VERSION = "0.2.0"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask import Flask
 
 from observability import instrument, problems
+from observability.version import VERSION
 from services.faults import points as faults
-from services.minus import VERSION, routes
+from services.minus import routes
 from services.minus.settings import Settings
 
 

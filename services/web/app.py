@@ -11,8 +11,9 @@ from flask_wtf.csrf import CSRFProtect  # type: ignore[import-untyped]  # Flask-
 
 from observability import current_trace_id, instrument
 from observability.settings import from_environ
+from observability.version import VERSION
 from services.faults import points as faults
-from services.web import VERSION, catalogue, errors, routes
+from services.web import catalogue, errors, routes
 from services.web.clients import CarClient
 from services.web.settings import Settings, secret_key
 

@@ -27,7 +27,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import urllib3
 from urllib3 import exceptions
 
-from services.web import VERSION
+from observability.version import VERSION
 from services.web.catalogue import Car, Complaint, Listing, MakerCount, Quote
 
 ATTEMPTS = 3

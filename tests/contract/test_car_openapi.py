@@ -14,7 +14,7 @@ import yaml
 from flask import Flask
 from hypothesis.stateful import run_state_machine_as_test
 
-from services.car import VERSION
+from observability.version import VERSION
 
 TRUTH = hypothesis.settings(
     max_examples=20,

@@ -11,7 +11,7 @@ import schemathesis
 import yaml
 from flask import Flask
 
-from services.minus import VERSION
+from observability.version import VERSION
 
 TRUTH = hypothesis.settings(
     max_examples=50,
