@@ -116,6 +116,10 @@ test-unit: $(VENV)/.dev ## Change it: One folder of the tests; likewise test-con
 test-unit test-contract test-local test-browser: test-%: $(VENV)/.dev
 	$(BIN)/pytest --durations=5 tests/$*
 
+.PHONY: test-distributions
+test-distributions: $(VENV)/.dev # Build both distributions, install each into an empty environment, and use it there
+	$(BIN)/pytest --durations=5 tests/distributions
+
 lint: $(VENV)/.dev ## Change it: ruff, spelling, dead code, the walls between the parts, and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -162,7 +166,7 @@ ENGINE ?= $(shell for engine in docker podman buildah; do $$engine version >/dev
 ENGINE_FLAGS ?=
 BASE ?= docker.io/library/python:3.11-slim-bookworm
 IMAGES ?= dashcam
-TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' dashcam/pyproject.toml)
+TAG ?= $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' observability/version.py)
 REVISION ?= $(shell git rev-parse HEAD)
 SERVICES := car minus web
 # Times in an image are those of the commit, where the engine can set them: the same commit, the same image.
@@ -176,7 +180,8 @@ images: $(addprefix image-,$(SERVICES)) ## Kubernetes: Build the services' image
 $(addprefix image-,$(SERVICES)): image-%:
 	@test -n "$(ENGINE)" || { echo "images need docker, podman or buildah, and none of them works here (Debian: apt-get install podman)" >&2; exit 1; }
 	$(ENGINE) build $(REPRODUCIBLE) $(ENGINE_FLAGS) --build-arg BASE=$(BASE) \
-		--build-arg REVISION=$(REVISION) -f services/$*/Dockerfile -t $(IMAGES)/$*:$(TAG) .
+		--build-arg REVISION=$(REVISION) --build-arg SERVICE=$* --build-arg VERSION=$(TAG) \
+		-f services/Dockerfile -t $(IMAGES)/$*:$(TAG) .
 
 test-images: $(VENV)/.dev ## Real programs: Build the images, run each, and look inside (with ENGINE, BASE as for images)
 	ENGINE="$(ENGINE)" ENGINE_FLAGS="$(ENGINE_FLAGS)" BASE="$(BASE)" $(BIN)/pytest --durations=5 tests/images

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     import observability.testing as testing
     from observability import problems, schema
     from observability.configuration import TelemetrySettings
+    from observability.metrics.meters import NameTaken
     from observability.settings import SettingError
     from observability.telemetry import Telemetry, instrument
     from observability.traces.propagation import current_trace_id
 
 __all__ = [
+    "NameTaken",
     "SettingError",
     "Telemetry",
     "TelemetrySettings",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "NameTaken": "observability.metrics.meters",
     "SettingError": "observability.settings",
     "Telemetry": "observability.telemetry",
     "TelemetrySettings": "observability.configuration",

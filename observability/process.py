@@ -16,7 +16,7 @@ from opentelemetry import metrics, propagate, trace
 from observability import database
 from observability.http import clients
 from observability.logs import handler as logs
-from observability.metrics.meters import CurrentMeterProvider
+from observability.metrics.current import CurrentMeterProvider
 from observability.traces import propagation
 from observability.traces.provider import CurrentTracerProvider
 
@@ -39,7 +39,12 @@ class _Process:
         with self._lock:
             self._set_globals()
             self.active.append(telemetry)
-            self._rewire()
+            try:
+                self._rewire()
+            except BaseException:
+                self.active.remove(telemetry)
+                self._rewire()
+                raise
 
     def deactivate(self, telemetry: Telemetry) -> None:
         with self._lock:
@@ -64,10 +69,10 @@ class _Process:
         undo(logs.install(telemetry.service, telemetry.settings, telemetry.families, telemetry.logger_names))
         chosen = telemetry.settings
         undo(propagate.set_global_textmap, propagation.install(chosen.propagators, chosen.trust_incoming))
-        self._tracers.target = telemetry.tracers
-        self._meters.target = telemetry.meters
-        undo(clients.install(telemetry.tracers, telemetry.meters))
-        undo(database.install(telemetry.tracers, telemetry.meters))
+        self._tracers.point_at(telemetry.tracers)
+        self._meters.point_at(telemetry.meters)
+        undo(clients.install(telemetry.tracers, telemetry.declared_meters))
+        undo(database.install(telemetry.tracers, telemetry.declared_meters))
 
 
 _process = _Process()

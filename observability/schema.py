@@ -1,11 +1,14 @@
-"""Every metric, span attribute and log field that Dashcam emits, declared before it is emitted.
+"""Every metric, span attribute and log field that the library itself emits, declared before it is emitted.
+
+A service declares its own beside its code, as :class:`Signals` made of the same parts, and
+`observability.testing.undeclared` holds both to what is emitted (services/car/signals.py is an example).
+Nothing has to be declared to arrive: what a user's own code measures, traces and logs is his.
 
 Names follow the OpenTelemetry semantic conventions; metrics are in their Prometheus spelling
 (dots become underscores, the unit is a suffix, a counter ends in `_total`). A contract test compares
-what is emitted with what is declared here; dashboards, rules and diagnosis use only these names.
-
-Declared here are the families the services expose on `/metrics`. What `prometheus-client` itself adds
-(`process_*`, `python_*`) is listed in :data:`RUNTIME`, because its names are the client's, not ours.
+what is emitted with what is declared here; dashboards, rules and diagnosis use only declared names. What
+`prometheus-client` itself adds (`process_*`, `python_*`) is listed in :data:`RUNTIME`, because its names are
+the client's, not ours.
 """
 
 from __future__ import annotations
@@ -155,16 +158,6 @@ TRACES_KEPT = Metric(
     "{trace}",
 )
 
-# -- the domain of the example services ----------------------------------------------------------
-
-QUOTES = Metric(
-    "car_quotes",
-    "counter",
-    "Quotes asked for, by outcome: ok, rejected or unavailable.",
-    ("outcome",),
-    "{quote}",
-)
-
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 """Every declared metric family, in the order of this page."""
 
@@ -233,3 +226,16 @@ SPAN_ATTRIBUTES = (
     ),
 )
 """The span attributes that Dashcam itself sets; those of the official instrumentations come on top."""
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What somebody emits: metrics, log fields (given as `extra=`) and span attributes that are theirs."""
+
+    metrics: tuple[Metric, ...] = ()
+    log_fields: tuple[Field, ...] = ()
+    span_attributes: tuple[Field, ...] = ()
+
+
+OWN = Signals(METRICS, LOG_FIELDS, SPAN_ATTRIBUTES)
+"""The library's."""

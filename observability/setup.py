@@ -9,6 +9,7 @@ by hand, with what requirements-build.txt locks:
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.errors import CompileError
 
 
@@ -26,8 +27,16 @@ class OptionalBuild(build_ext):
             raise CompileError(str(error)) from error
 
 
+class WithoutThisFile(build_py):
+    """Installs the package that this file lies in without it."""
+
+    def find_package_modules(self, package: str, package_dir: str) -> list[tuple[str, str, str]]:
+        found = super().find_package_modules(package, package_dir)
+        return [module for module in found if module[1] != "setup"]
+
+
 setup(
-    cmdclass={"build_ext": OptionalBuild},
+    cmdclass={"build_ext": OptionalBuild, "build_py": WithoutThisFile},
     ext_modules=[
         Extension(
             "observability.http._speedups",

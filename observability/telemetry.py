@@ -14,10 +14,12 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
+import prometheus_client
 from flask import Flask
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor
+from prometheus_client import CollectorRegistry
 
 from observability import process, schema
 from observability.admin import AdminServer
@@ -29,6 +31,7 @@ from observability.http.conventions import ServerConventions
 from observability.http.server_metrics import ServerMetrics
 from observability.logs import handler as logs
 from observability.metrics.exposition import OwnMetrics, Source
+from observability.metrics.instruments import OpenMeterProvider
 from observability.metrics.meters import Families, PrometheusMeterProvider
 from observability.metrics.workers import WorkerGroup, group_folder
 from observability.settings import from_environ
@@ -44,18 +47,22 @@ def instrument(
     version: str | None = None,
     settings: TelemetrySettings | None = None,
     ready: Mapping[str, Check] | None = None,
+    registry: CollectorRegistry | None = prometheus_client.REGISTRY,
 ) -> Telemetry:
     """Give `app` traces, metrics, logs and an admin port. Call it once its extensions exist.
 
     `service` and `version` name it (OTEL_SERVICE_NAME wins). `settings` come from the environment when
     they are not given. `ready` maps the name of each dependency that the service cannot work without to
-    a callable that raises, or answers False, while it is away.
-    Calling it again for the same application answers the same Telemetry. Raises SettingError.
+    a callable that raises, or answers False, while it is away. `registry` holds your own prometheus_client
+    metrics, which /metrics shows too: the client's default one, another, or None for none.
+    Calling it again for the same application answers the same Telemetry. Raises SettingError, and NameTaken
+    where a metric of yours has the name of another.
     """
     known = app.extensions.get(_EXTENSION)
     if isinstance(known, Telemetry):
         return known
-    telemetry = Telemetry(app, service, version, settings or from_environ(TelemetrySettings), ready or {})
+    settings = settings or from_environ(TelemetrySettings)
+    telemetry = Telemetry(app, service, version, settings, ready or {}, registry)
     app.extensions[_EXTENSION] = telemetry
     return telemetry
 
@@ -74,11 +81,12 @@ class Telemetry:
         version: str | None,
         settings: TelemetrySettings,
         ready: Mapping[str, Check],
+        registry: CollectorRegistry | None = None,
     ) -> None:
         self.settings = settings
         self.resource: Resource = tracing.resource(service, version, settings)
         self.service = str(self.resource.attributes["service.name"])
-        self.families = Families()
+        self.families = Families(theirs=registry)
         self.readiness = Readiness(
             ready,
             self.families,
@@ -101,7 +109,8 @@ class Telemetry:
         if self._queue is not None:
             self._processors.add_span_processor(tracing.entrance(settings, self._queue, self.families))
         self.tracers: trace.TracerProvider = tracing.provider(settings, self.resource, self._processors)
-        self.meters = PrometheusMeterProvider(self.families)
+        self.meters = OpenMeterProvider(self.families)
+        self.declared_meters = PrometheusMeterProvider(self.families)
         try:
             self._wire()
         except BaseException:
@@ -120,7 +129,10 @@ class Telemetry:
         return self._group
 
     def metric(self, metric: schema.Metric) -> Any:
-        """The prometheus_client object of a declared family: `.labels(...)`, `.inc()`, `.observe()`."""
+        """The prometheus_client object of a declared family: `.labels(...)`, `.inc()`, `.observe()`.
+
+        `metric` may be the library's or your own. Raises NameTaken where another one has its name.
+        """
         return self.families.metric(metric)
 
     def add_span_processor(self, processor: SpanProcessor) -> None:
@@ -137,7 +149,7 @@ class Telemetry:
 
     def force_flush(self, timeout: float = 5.0) -> bool:
         """Export what is queued, within `timeout` seconds; False when it took longer."""
-        return self._queue is None or self._queue.force_flush(int(timeout * 1000))
+        return self._processors.force_flush(int(timeout * 1000))
 
     def shutdown(self, timeout: float | None = None) -> None:
         """Flush, and undo everything, within `timeout` seconds (DASHCAM_SHUTDOWN_TIMEOUT by default).
@@ -153,6 +165,10 @@ class Telemetry:
         self.drain()
         if self._queue is not None:
             self._queue.shutdown(max(0.0, deadline - time.monotonic()))
+        # Those that were added: bounded, for theirs may wait for whom they send to as long as they like.
+        ending = threading.Thread(target=self._processors.shutdown, name="span-processors", daemon=True)
+        ending.start()
+        ending.join(max(0.1, deadline - time.monotonic()))
         logs.drain(max(0.0, deadline - time.monotonic()))
         self._undo.close()
         atexit.unregister(self.shutdown)
@@ -171,11 +187,11 @@ class Telemetry:
         if self.settings.admin_port is None:
             return
         if self.settings.workers == 1:
-            self._undo.callback(self._serve_admin(OwnMetrics(self.families.registry)))
+            self._undo.callback(self._serve_admin(OwnMetrics(*self.families.registries)))
             return
         name = self.settings.worker or str(os.getpid())
         folder = group_folder(self.settings.run_dir)
-        self._group = WorkerGroup(folder, name, self.families.registry, self._serve_admin)
+        self._group = WorkerGroup(folder, name, self.families.registries, self._serve_admin)
         self._undo.callback(self._group.stop)
         self._group.start()
 
@@ -195,7 +211,7 @@ class Telemetry:
     def _instrument_app(self) -> Callable[[], None]:
         lines = AccessLines(self.service)
         if self.settings.instrumentation == "official":
-            return official.install(self._app, self.tracers, self.meters, lines)
+            return official.install(self._app, self.tracers, self.declared_meters, lines)
         tracer = self.tracers.get_tracer(incoming.__name__, schema_url=incoming.SCHEMA_URL)
         parts = incoming.Parts(tracer, ServerMetrics(self.families), lines, ServerConventions())
         compiled = self.settings.instrumentation != "python" and speedups.available()

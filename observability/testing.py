@@ -6,6 +6,8 @@
     assert got.sample("http_server_request_duration_seconds_count", http_route="/cars/<maker>") == 1
     assert got.lines(severity="INFO")[-1]["trace_id"] == got.trace_id()
 
+`undeclared(got, SIGNALS)` holds a service to what it declares (see schema.py).
+
 `instrument()` has to be called before the block. The access line of a request is written when its body
 was read. :func:`settings` are for tests: nothing is sent, no port is opened.
 """
@@ -23,8 +25,9 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from prometheus_client.metrics_core import Metric
 
-from observability import process
+from observability import declarations, process, schema
 from observability.configuration import TelemetrySettings
 from observability.logs.lines import JsonLines
 from observability.settings import from_environ
@@ -108,13 +111,15 @@ class Captured:
 
     def value(self, name: str, **labels: str) -> float | None:
         """The value of the one sample `name` with exactly these labels now; None where there is none."""
-        return self._telemetry.families.registry.get_sample_value(name, labels)
+        registries = self._telemetry.families.registries
+        values = (registry.get_sample_value(name, labels) for registry in registries)
+        return next((value for value in values if value is not None), None)
 
     def exemplars(self, name: str, **labels: str) -> list[dict[str, str]]:
         """The labels of the exemplars that the samples `name` with at least these labels carry now."""
         return [
             dict(sample.exemplar.labels)
-            for family in self._telemetry.families.registry.collect()
+            for family in _families(self._telemetry)
             for sample in family.samples
             if sample.name == name and sample.exemplar and labels.items() <= sample.labels.items()
         ]
@@ -140,6 +145,16 @@ def capture(telemetry: Telemetry | None = None) -> Iterator[Captured]:
         logging.getLogger().removeHandler(handler)
         collector.active = False
         captured._after = _samples(telemetry)
+
+
+def undeclared(got: Captured, *declared: schema.Signals) -> list[str]:
+    """What was captured and is declared neither by the library nor in `declared`; a line for each.
+
+    Metrics are compared by name, kind, help and labels; fields of log lines, those of `extra=` included, by
+    name and type; span attributes by name. Those of the HTTP conventions and what prometheus_client says of
+    the process need no declaration.
+    """
+    return declarations.undeclared(got.spans, got.lines(), _families(got._telemetry), declared)
 
 
 class _Collector(SpanProcessor):
@@ -175,6 +190,11 @@ class _LineCollector(logging.Handler):
 def _samples(telemetry: Telemetry) -> dict[Any, float]:
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in telemetry.families.registry.collect()
+        for family in _families(telemetry)
         for sample in family.samples
     }
+
+
+def _families(telemetry: Telemetry) -> Iterator[Metric]:
+    for registry in telemetry.families.registries:
+        yield from registry.collect()

@@ -1,9 +1,9 @@
-# Beside `make images`: their Dockerfiles linted, and what is in them written down.
+# Beside `make images`: their Dockerfile linted, and what is in them written down.
 RUN_FLAGS ?=
 
 .PHONY: lint-images sbom
-lint-images: $(VENV)/.dev # hadolint over the Dockerfiles
-	$(BIN)/hadolint services/*/Dockerfile
+lint-images: $(VENV)/.dev # hadolint over the Dockerfile
+	$(BIN)/hadolint services/Dockerfile
 
 sbom: $(VENV)/.dev ## Kubernetes: Write what is in each built image to .dashcam/sbom, as CycloneDX (ENGINE=, TAG= as for images)
 	@mkdir -p .dashcam/sbom

@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from observability import schema
-from observability.metrics.meters import prometheus_name
+from observability.metrics.names import prometheus_name
+from services.signals import METRICS
 from telemetry_schema import conventions
 
 HEADER = "# Generated from the code by `make telemetry-schema`; a check compares. Do not edit it by hand.\n"
@@ -32,7 +33,7 @@ LABELS_OF_OURS = {
 
 def files(version: str) -> dict[str, str]:
     """Each file of the registry, as text."""
-    metrics = [_metric(each) for each in schema.METRICS]
+    metrics = [_metric(each) for each in METRICS]
     fields = _group("dashcam.log_line", "The fields of a log line.", _names(schema.LOG_FIELDS))
     spans = _group(
         "dashcam.span", "The span attributes that Dashcam itself sets.", _names(schema.SPAN_ATTRIBUTES)
@@ -107,7 +108,7 @@ def _own() -> dict[str, Any]:
     fields = {name: (TYPES.get(each.type, each.type), each.help) for name, each in declared.items()}
     labels = {
         attribute_name(label): ("string", LABELS_OF_OURS.get(label, ""))
-        for metric in schema.METRICS
+        for metric in METRICS
         for label in metric.labels
     }
     ours = {name: meaning for name, meaning in {**labels, **fields}.items() if name not in known}

@@ -11,6 +11,7 @@ import re
 
 from dashboards.src.third_party import ALL, LOCAL
 from observability import schema
+from services.signals import METRICS
 
 _WORDS = frozenset(
     [
@@ -86,7 +87,7 @@ _SUFFIXES = {
     "info": ("_info",),
     "gauge": ("",),
 }
-DECLARED = frozenset(metric.name + suffix for metric in schema.METRICS for suffix in _SUFFIXES[metric.kind])
+DECLARED = frozenset(metric.name + suffix for metric in METRICS for suffix in _SUFFIXES[metric.kind])
 """Every series name that a service may expose by schema.py."""
 
 

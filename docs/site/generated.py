@@ -12,6 +12,7 @@ import yaml
 
 import observability
 from observability import schema
+from services.signals import METRICS
 
 METHODS = ("get", "head", "post", "put", "patch", "delete")
 
@@ -62,14 +63,15 @@ def signals() -> str:
     """Every declared metric, log field and span attribute."""
     metrics = [
         [f"`{each.sample}`", each.kind, each.unit and f"`{each.unit}`", _codes(each.labels), each.help]
-        for each in schema.METRICS
+        for each in METRICS
     ]
     fields = [[f"`{each.name}`", each.type, each.help] for each in schema.LOG_FIELDS]
     attributes = [[f"`{each.name}`", each.type, each.help] for each in schema.SPAN_ATTRIBUTES]
     return "\n".join(
         (
             "# Metrics, spans and log fields\n",
-            "What is emitted is what `observability/schema.py` declares; tests hold the two together.\n",
+            "What is emitted is what `observability/schema.py` and `services/*/signals.py` declare; "
+            "tests hold the two together.\n",
             "## Metrics\n",
             "In Prometheus' spelling, with the name to query: a histogram also has `_bucket` and `_sum`.\n",
             _table(["name", "kind", "unit", "labels", "meaning"], metrics),

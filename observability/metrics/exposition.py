@@ -29,8 +29,8 @@ class Source(Protocol):
 class OwnMetrics:
     """The metrics of this process alone."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._reader = RegistryReader(registry)
+    def __init__(self, *registries: CollectorRegistry) -> None:
+        self._reader = RegistryReader(*registries)
         self._reading = threading.Lock()
 
     def snapshot(self) -> Snapshot:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from observability import schema
 from observability.metrics.slices import Slices
 from observability.metrics.snapshot import EMPTY, NOTHING, Family, Layout, Snapshot
 
-SUMMED = ("counter", "histogram")
+SUMMED = ("counter", "histogram", "summary")
 """Types of families that are a sum over the life of a process."""
 
 AT_ONCE = 2048
@@ -22,11 +23,8 @@ def across(family: Family) -> Combine:
     """How the values that several processes have for one series become one."""
     if family.type in SUMMED:
         return sum
-    if family.type != "gauge":
-        return max
-    rules = {metric.name: metric.across for metric in schema.METRICS}
     choices: dict[str, Combine] = {"sum": sum, "min": min, "max": max}
-    return choices[rules.get(family.name, "max")]
+    return choices[family.across] if family.type == "gauge" else max
 
 
 class Merger:
@@ -68,10 +66,7 @@ class Merger:
         families, members = _united(layouts)
         keys = [key for found in members for key in found]
         self._layout = Layout(
-            [
-                Family(family.name, family.help, family.type, family.unit, len(found))
-                for family, found in zip(families, members, strict=True)
-            ],
+            [replace(family, size=len(found)) for family, found in zip(families, members, strict=True)],
             keys,
         )
         where = {key: place for place, key in enumerate(keys)}

@@ -1,16 +1,16 @@
-"""The declared metric families, and OpenTelemetry's metrics API on top of them.
+"""The metric families of one service, and OpenTelemetry's metrics API over those that are declared.
 
-:class:`Families` owns one Prometheus registry and makes the families of `schema.py` when they are first
-asked for. :class:`PrometheusMeterProvider` implements the *API* of OpenTelemetry metrics over them, so
-that what the official instrumentations (or anyone's own code) measure lands on `/metrics` under its
-Prometheus name, with an exemplar of the span it belongs to. An instrument that nobody declared measures
-nothing: no family appears by accident.
+:class:`Families` owns one Prometheus registry: the families of `schema.py` and those that a service declares
+are made when they are first asked for, those of a user's OpenTelemetry instruments (instruments.py) when the
+instrument is created. :class:`PrometheusMeterProvider` is for the instrumentations that the library itself
+installs: what they measure lands on `/metrics` under its Prometheus name, with an exemplar of the span it
+belongs to, and an instrument of theirs that is not declared measures nothing.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import prometheus_client
@@ -19,34 +19,43 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.util.types import Attributes
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
-from prometheus_client.metrics_core import Metric as Collected
 
 from observability import schema
+from observability.metrics.names import prometheus_name, sample_names, unit_suffix
+from observability.metrics.open_families import OpenFamily
 from observability.traces.local_trace import promised
 
 ABSENT = {"http_route": schema.UNMATCHED_ROUTE}
 """The value of a label whose attribute is missing; empty for all others."""
 
-UNIT_SUFFIXES = {"s": "seconds", "By": "bytes", "ms": "milliseconds"}
 
-
-class UndeclaredMetric(LookupError):
-    """A metric was asked for that `schema.py` does not declare."""
+class NameTaken(ValueError):
+    """Two metrics would have the same name on `/metrics`. The message names both."""
 
 
 class Families:
     """The metric families of one service, in a registry of their own.
 
     A family exists from the moment it is first asked for, so that `/metrics` shows what this service
-    measures and not what others could. Thread-safe.
+    measures and not what others could. `theirs` is a registry of the user's own prometheus_client metrics,
+    which are shown too. Thread-safe.
     """
 
-    def __init__(self, declared: Iterable[schema.Metric] = schema.METRICS) -> None:
+    def __init__(
+        self,
+        declared: Iterable[schema.Metric] = schema.METRICS,
+        theirs: CollectorRegistry | None = None,
+    ) -> None:
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # doubles the series
         self.registry = CollectorRegistry(auto_describe=False)
-        self._declared = {metric.name: metric for metric in declared}
+        self.theirs = theirs
+        self._owners: dict[str, str] = {}
+        self._declared: dict[str, schema.Metric] = {}
         self._made: dict[str, Any] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._check_theirs(declared)
+        for metric in declared:
+            self._declare(metric)
         for collector in (
             prometheus_client.ProcessCollector,
             prometheus_client.PlatformCollector,
@@ -54,30 +63,92 @@ class Families:
         ):
             collector(registry=self.registry)
 
+    @property
+    def registries(self) -> tuple[CollectorRegistry, ...]:
+        """All that `/metrics` shows: the library's, and the user's where there is one."""
+        return (self.registry,) if self.theirs is None else (self.registry, self.theirs)
+
     def declared(self, name: str) -> schema.Metric | None:
         """The declaration of a family by its Prometheus name, or None."""
         return self._declared.get(name)
 
     def metric(self, metric: schema.Metric) -> Any:
-        """The prometheus_client object of a declared family. Raises UndeclaredMetric."""
-        if self._declared.get(metric.name) is not metric:
-            raise UndeclaredMetric(f"{metric.name} is not declared: add it to observability/schema.py")
+        """The prometheus_client object of a declared family, of the library's or anyone's own.
+
+        Raises NameTaken where another metric has its name.
+        """
         with self._lock:
             made = self._made.get(metric.name)
-            if made is None:
+            if made is None or self._declared.get(metric.name) != metric:
+                self._declare(metric)
                 made = self._made[metric.name] = self._make(metric)
         return made
 
+    def open(self, name: str, kind: str, who: str, make: Callable[[], OpenFamily]) -> OpenFamily:
+        """The family of an instrument, made by `make` the first time. `who` is the instrument, for errors.
+
+        Raises NameTaken where the name is a declared family's, or one of another kind.
+        """
+        with self._lock:
+            known = self._made.get(name)
+            if isinstance(known, OpenFamily) and known.kind == kind:
+                return known
+            self._take(name, kind, who)
+            family = self._made[name] = make()
+            self.registry.register(family)
+        return family
+
+    def _declare(self, metric: schema.Metric) -> None:
+        if self._declared.get(metric.name) == metric:
+            return
+        about = f"the declared {metric.kind} {metric.name} ({metric.help.rstrip('.')})"
+        self._take(metric.name, metric.kind, about)
+        self._declared[metric.name] = metric
+
+    def _take(self, name: str, kind: str, who: str) -> None:
+        """Note who has the names of a family. Raises NameTaken where somebody has one of them."""
+        wanted = sample_names(kind, name)
+        for taken in sorted(wanted & self._owners.keys()):
+            raise NameTaken(
+                f"{who} would be {taken} on /metrics, which is {self._owners[taken]}: give yours another name"
+            )
+        if self.theirs is not None and (taken_there := sorted(wanted & registered_names(self.theirs))):
+            raise NameTaken(
+                f"{who} would be {taken_there[0]} on /metrics, which is a metric of the prometheus_client "
+                "registry that is shown there too: give yours another name"
+            )
+        self._owners |= dict.fromkeys(wanted, who)
+
+    def _check_theirs(self, declared: Iterable[schema.Metric]) -> None:
+        """Raise NameTaken where the user's registry has a name of the library's already."""
+        if self.theirs is None:
+            return
+        there = registered_names(self.theirs)
+        for metric in declared:
+            if clash := sorted(sample_names(metric.kind, metric.name) & there):
+                raise NameTaken(
+                    f"the metric {clash[0]} of your prometheus_client registry has the name of the declared "
+                    f"{metric.kind} {metric.name} ({metric.help.rstrip('.')}): give yours another name"
+                )
+
     def _make(self, metric: schema.Metric) -> Any:
         name, text, labels = metric.name, metric.help, metric.labels
-        unit = UNIT_SUFFIXES.get(metric.unit, "")
+        unit = unit_suffix(metric.unit)
         if metric.kind == "counter":
             return Counter(name, text, labels, unit=unit, registry=self.registry)
         if metric.kind == "gauge":
-            return Gauge(name, text, labels, unit=unit, registry=self.registry)
+            return Gauge(
+                name, text, labels, unit=unit, registry=self.registry, multiprocess_mode=metric.across
+            )
         if metric.kind == "info":
             return Info(name, text, registry=self.registry)
         return Histogram(name, text, labels, unit=unit, registry=self.registry, buckets=metric.buckets)
+
+
+def registered_names(registry: CollectorRegistry) -> set[str]:
+    """Every name that a registry knows to be taken, without the client's own of the process."""
+    with registry._lock:
+        return {name for name in registry._names_to_collectors if not name.startswith(schema.RUNTIME)}
 
 
 def exemplar(context: Context | None = None) -> dict[str, str] | None:
@@ -93,18 +164,11 @@ def exemplar(context: Context | None = None) -> dict[str, str] | None:
     return {"trace_id": trace.format_trace_id(span.trace_id), "span_id": trace.format_span_id(span.span_id)}
 
 
-def prometheus_name(name: str, unit: str) -> str:
-    """The Prometheus family name of an OpenTelemetry instrument, as its specification maps them."""
-    family = name.replace(".", "_").replace("-", "_")
-    suffix = UNIT_SUFFIXES.get(unit, "")
-    return f"{family}_{suffix}" if suffix and not family.endswith(f"_{suffix}") else family
-
-
 class PrometheusMeterProvider(api.MeterProvider):
     """OpenTelemetry's metrics API over declared Prometheus families."""
 
     def __init__(self, families: Families) -> None:
-        self._meter = _Meter(families)
+        self._meter = DeclaredMeter(families)
 
     def get_meter(
         self,
@@ -114,27 +178,6 @@ class PrometheusMeterProvider(api.MeterProvider):
         attributes: Attributes = None,
     ) -> api.Meter:
         return self._meter
-
-
-class CurrentMeterProvider(api.MeterProvider):
-    """The process's meter provider, which passes on to the one in force; a null object without one."""
-
-    def __init__(self) -> None:
-        self._null = api.NoOpMeterProvider()
-        self.target: api.MeterProvider = self._null
-
-    def reset(self) -> None:
-        """Nothing is instrumented any more."""
-        self.target = self._null
-
-    def get_meter(
-        self,
-        name: str,
-        version: str | None = None,
-        schema_url: str | None = None,
-        attributes: Attributes = None,
-    ) -> api.Meter:
-        return self.target.get_meter(name, version, schema_url, attributes)
 
 
 class _Series:
@@ -157,15 +200,19 @@ class _Series:
         return child
 
 
-class _Meter(api.NoOpMeter):
+class DeclaredMeter(api.NoOpMeter):
     """Makes instruments of declared families; every other instrument stays the API's null object."""
 
     def __init__(self, families: Families) -> None:
         super().__init__("observability")
         self._families = families
 
+    def has(self, name: str, unit: str, kind: str) -> bool:
+        """Whether an instrument of this name is declared as a family of this kind."""
+        return self._declared(name, unit, kind) is not None
+
     def _declared(self, name: str, unit: str, kind: str) -> schema.Metric | None:
-        metric = self._families.declared(prometheus_name(name, unit))
+        metric = self._families.declared(prometheus_name(name, unit, kind))
         return metric if metric is not None and metric.kind == kind else None
 
     def _series(self, metric: schema.Metric) -> _Series:
@@ -183,12 +230,6 @@ class _Meter(api.NoOpMeter):
             return super().create_up_down_counter(name, unit, description)
         return _UpDownCounter(name, self._series(metric))
 
-    def create_gauge(self, name: str, unit: str = "", description: str = "") -> Any:
-        metric = self._declared(name, unit, "gauge")
-        if metric is None:
-            return super().create_gauge(name, unit, description)
-        return _Gauge(name, self._series(metric))
-
     def create_histogram(
         self,
         name: str,
@@ -201,18 +242,6 @@ class _Meter(api.NoOpMeter):
         if metric is None:
             return super().create_histogram(name, unit, description)
         return _Histogram(name, self._series(metric))
-
-    def create_observable_gauge(
-        self,
-        name: str,
-        callbacks: Sequence[Any] | None = None,
-        unit: str = "",
-        description: str = "",
-    ) -> api.ObservableGauge:
-        metric = self._declared(name, unit, "gauge")
-        if metric is not None and callbacks:
-            self._families.registry.register(_Observed(metric, callbacks))
-        return super().create_observable_gauge(name, callbacks, unit, description)
 
 
 class _Counter(api.Counter):
@@ -236,16 +265,6 @@ class _UpDownCounter(api.UpDownCounter):
         self._series.child(attributes).inc(amount)
 
 
-class _Gauge(api._Gauge):
-    def __init__(self, name: str, series: _Series) -> None:
-        self._series = series
-
-    def set(
-        self, amount: float, attributes: Attributes | None = None, context: Context | None = None
-    ) -> None:
-        self._series.child(attributes).set(amount)
-
-
 class _Histogram(api.Histogram):
     def __init__(self, name: str, series: _Series) -> None:
         self._series = series
@@ -254,24 +273,3 @@ class _Histogram(api.Histogram):
         self, amount: float, attributes: Attributes | None = None, context: Context | None = None
     ) -> None:
         self._series.child(attributes).observe(max(amount, 0.0), exemplar(context))
-
-
-class _Observed:
-    """A gauge whose callbacks are asked at each scrape."""
-
-    def __init__(self, metric: schema.Metric, callbacks: Sequence[Callable[[Any], Any]]) -> None:
-        self._metric = metric
-        self._callbacks = callbacks
-
-    def collect(self) -> Iterable[Collected]:
-        family = Collected(self._metric.name, self._metric.help, "gauge")
-        for callback in self._callbacks:
-            for observation in callback(api.CallbackOptions()):
-                family.add_sample(
-                    self._metric.name, self._by_label(observation.attributes), observation.value
-                )
-        yield family
-
-    def _by_label(self, attributes: Mapping[str, Any] | None) -> dict[str, str]:
-        given = {key.replace(".", "_"): value for key, value in (attributes or {}).items()}
-        return {label: str(given.get(label, "")) for label in self._metric.labels}

@@ -2,7 +2,7 @@
 
 Which series there are changes seldom, what they say always: a :class:`Layout` is made once and referred to
 by its id, and a :class:`Snapshot` is a row of numbers for it. A series is known by the beginning of its
-line on `/metrics`, such as `car_quotes_total{outcome="ok"}`.
+line on `/metrics`, such as `orders_placed_total{kind="gift"}`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from dataclasses import asdict, dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One family, without its values; it has `size` series."""
+    """One family, without its values; it has `size` series.
+
+    `across` says how what several worker processes have for one series becomes one: sum, min or max.
+    """
 
     name: str
     help: str
     type: str
     unit: str
     size: int
+    across: str = "max"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import shutil
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -49,12 +49,12 @@ class WorkerGroup:
         self,
         folder: Path,
         worker: str,
-        registry: CollectorRegistry,
+        registries: Sequence[CollectorRegistry],
         open_port: Callable[[Source], Callable[[], None]],
     ) -> None:
         self._folder = folder
         self._id = f"{worker}-{uuid.uuid4().hex[:8]}"
-        self._own = RegistryReader(registry, worker)
+        self._own = RegistryReader(*registries, worker=worker)
         self._own_layout = (EMPTY.layout, EMPTY.layout.encoded())
         self._writing = threading.Lock()
         self._merger = Merger()

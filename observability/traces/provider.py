@@ -135,10 +135,28 @@ class CurrentTracerProvider(trace.TracerProvider):
     def __init__(self) -> None:
         self._null = trace.NoOpTracerProvider()
         self.target: trace.TracerProvider = self._null
+        self._early: list[SpanProcessor] = []
+
+    def point_at(self, target: trace.TracerProvider) -> None:
+        """Pass on to `target` from now on."""
+        self.target = target
+        early, self._early = self._early, []
+        for processor in early:
+            self.add_span_processor(processor)
 
     def reset(self) -> None:
         """Nothing is instrumented any more: the null object again."""
         self.target = self._null
+
+    def add_span_processor(self, processor: SpanProcessor) -> None:
+        """As the SDK's provider has it: show every span of the service in force to `processor`.
+
+        Before `instrument()`: every span of the service that is instrumented next.
+        """
+        if self.target is self._null:
+            self._early.append(processor)
+        elif isinstance(self.target, TracerProvider):  # not where OTEL_SDK_DISABLED is true
+            self.target.add_span_processor(processor)
 
     def get_tracer(
         self,

@@ -16,6 +16,7 @@ from services.car.catalogue import Unavailable
 from services.car.clients import Limits, Minus
 from services.car.database import Database
 from services.car.settings import Settings
+from services.car.signals import QUOTES
 from services.car.store import Store, insert
 from services.faults import points as faults
 
@@ -57,7 +58,7 @@ def _quote_counter(telemetry: Telemetry, switched: faults.Faults) -> Callable[[s
     def count(outcome: str) -> None:
         if switched.at("car.quote-label").get("unbounded"):
             outcome = f"{outcome}-{uuid.uuid4()}"
-        telemetry.metric(schema.QUOTES).labels(outcome=outcome).inc()
+        telemetry.metric(QUOTES).labels(outcome=outcome).inc()
 
     return count
 

@@ -7,8 +7,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from observability.testing import capture
+from observability.testing import capture, undeclared
 from services.car.clients import Away, CircuitOpen, Wrong
+from services.car.signals import SIGNALS
 
 QUOTE = "/cars/bentz/e-class/quote"
 
@@ -105,3 +106,5 @@ def test_quotes_are_counted_by_outcome(car_app: Flask, fake_minus: carapps.FakeM
         for outcome in ("ok", "rejected", "unavailable")
     }
     assert counts == {"ok": 2, "rejected": 2, "unavailable": 1}
+    assert undeclared(got, SIGNALS) == []
+    assert undeclared(got) == ["metric car_quotes is not declared"]

@@ -1,4 +1,4 @@
-"""Both distributions built from a copy of the checkout that is full of rubbish, and an empty environment for each."""
+"""Both distributions, built from a checkout full of rubbish, and an empty environment for each."""
 
 from __future__ import annotations
 
@@ -62,8 +62,9 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
         left.write_text("rubbish")
     out = tmp_path_factory.mktemp("dist")
     for part in PARTS:
-        # With the Cython and setuptools of requirements-build.txt: a test downloads nothing that is not locked.
-        run(sys.executable, "-P", "-m", "build", "--no-isolation", "--outdir", out / part, copy / part, cwd=out)
+        # Without isolation: with the Cython and setuptools that requirements-build.txt locks.
+        build = (sys.executable, "-P", "-m", "build", "--no-isolation")
+        run(*build, "--outdir", out / part, copy / part, cwd=out)
     return Distributions(
         out,
         {part: next((out / part).glob("*.whl")) for part in PARTS},

@@ -1,4 +1,4 @@
-"""Both distributions as somebody gets them who has no checkout: what is in them, and that it works by itself."""
+"""Both distributions as somebody gets them who has no checkout: what is in them, and that it works."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from backendkit import Request, Store, add_span
 from distributions.conftest import PARTS, ROOT, Distributions, Environment, run, tracked
 from polling import until
 
+from dashcam.stack.ports import free_port
 from dashcam.store.http_server import HttpServer
+from dashcam.store.query import create_app
 from observability.version import VERSION
 
 pytestmark = pytest.mark.takes(120)
@@ -59,7 +61,7 @@ def metadata(wheel: Path) -> object:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_wheel_holds_every_file_of_its_part_and_nothing_else(distributions: Distributions, part: str) -> None:
+def test_a_wheel_holds_its_part_and_nothing_else(distributions: Distributions, part: str) -> None:
     expected = {name for name in tracked(part) if Path(name).name not in NOT_INSTALLED}
     if part == "observability":
         expected.add(f"observability/http/_speedups{sysconfig.get_config_var('EXT_SUFFIX')}")
@@ -112,8 +114,9 @@ def test_three_lines_work_with_nothing_but_what_the_library_declares(library: En
     said = json.loads(library.run("python", "app.py").splitlines()[-1])
     assert said["status"] == 200
     assert said["trace"].endswith("-03")
-    assert 'http_server_request_duration_seconds_count{http_request_method="GET",http_route="/orders"' in (
-        said["metrics"]
+    assert (
+        'http_server_request_duration_seconds_count{http_request_method="GET",http_route="/orders"'
+        in (said["metrics"])
     )
     assert said["compiled"], "the wheel's compiled request path is not used"
     assert Path(said["home"]).is_relative_to(library.bin.parent)
@@ -123,7 +126,9 @@ def test_three_lines_work_with_nothing_but_what_the_library_declares(library: En
 
 def test_what_only_a_part_needs_is_not_installed(library: Environment) -> None:
     uv = Path(sys.executable).with_name("uv")
-    listed = run(uv, "pip", "list", "--python", library.bin / "python", "--format", "json", cwd=library.folder)
+    listed = run(
+        uv, "pip", "list", "--python", library.bin / "python", "--format", "json", cwd=library.folder
+    )
     names = {package["name"] for package in json.loads(listed)}
     assert "dashcam-observability" in names
     assert not names & {"granian", "sqlalchemy", "openfeature-sdk", "dashcam", "grpcio", "cython"}
@@ -177,8 +182,8 @@ def backend(tmp_path: Path) -> Iterator[str]:
     store = Store(tmp_path / "state")
     request = Request()
     add_span(request.resource("orders"), "GET /orders")
-    store.put(request)
-    server = HttpServer(store.app, host="127.0.0.1", port=0, threads=4)
+    store.spans(request)
+    server = HttpServer(create_app(store.settings), host="127.0.0.1", port=0, threads=4)
     server.start()
     yield f"http://127.0.0.1:{server.port}"
     server.stop(1.0)
@@ -188,7 +193,7 @@ def backend(tmp_path: Path) -> Iterator[str]:
 def test_the_console_serves_its_pages_from_the_wheel(tools: Environment, backend: str) -> None:
     environ = {"JAEGER_QUERY_URL": backend, "LOGS_URL": backend, "PATH": os.environ["PATH"], "TZ": "UTC"}
     console = subprocess.Popen(
-        [tools.bin / "dashcam", "console", "--port", "0"],
+        [tools.bin / "dashcam", "console", "--port", str(free_port())],
         cwd=tools.folder,
         env=environ,
         stderr=subprocess.PIPE,
@@ -207,7 +212,7 @@ def test_the_console_serves_its_pages_from_the_wheel(tools: Environment, backend
         assert b"orders" in first.data
         assert page("/search?service=orders").status == 200
         for name in sorted((ROOT / "dashcam/console/static").iterdir()):
-            assert page(f"/static/{name.name}").data == name.read_bytes()
+            assert page(f"/console/static/{name.name}").data == name.read_bytes()
     finally:
         console.terminate()
         console.wait(20)

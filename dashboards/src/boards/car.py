@@ -20,6 +20,7 @@ from dashboards.src.panels import (
     row,
 )
 from observability import schema
+from services.car.signals import QUOTES
 
 CAR = 'job="car"'
 QUOTE = f'{CAR},http_route=~".+/quote"'
@@ -43,7 +44,7 @@ def build() -> Dashboard:
 
 
 def _quotes() -> list[PanelBuilder]:
-    quotes = schema.QUOTES.sample
+    quotes = QUOTES.sample
     every = f"sum(rate({quotes}{{{CAR}}}[{red.RATE}]))"
     lost = f'sum(rate({quotes}{{{CAR},outcome="unavailable"}}[{red.RATE}]))'
     return [

@@ -11,7 +11,6 @@ import copy
 import json
 import os
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,13 @@ from rendering import rendered
 
 from dashboards.tests.recorder.node import NAME, Node, node
 from dashboards.tests.recorder.page import Page
-from dashboards.tests.recorder.programs import HOST, ROOT, Ports
+from dashboards.tests.recorder.programs import HOST, Ports
 from dashcam.stack.tools import KUBE_STATE_METRICS, KUBERNETES_VERSION
+from observability.version import VERSION
 
 ME = "kube-state-metrics"
 OVERLAY = "local"
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
 SERVICES = ("web", "car", "minus")
 KINDS = (
     *("Namespace", "ServiceAccount", "ConfigMap", "Deployment", "HorizontalPodAutoscaler"),

@@ -10,12 +10,11 @@ import pytest
 import urllib3
 from flask import Flask, Response, redirect, stream_with_context
 from flask_restful import Api, Resource
-from opentelemetry import metrics, propagate, trace
+from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind, StatusCode
 from werkzeug.test import EnvironBuilder
 
-from observability import current_trace_id, instrument, problems, schema
-from observability.metrics.meters import UndeclaredMetric
+from observability import current_trace_id, instrument, problems
 from observability.testing import capture, settings
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -374,19 +373,6 @@ def test_the_service_before_is_in_force_again_after_a_shutdown(instrumented: Any
             pass
     assert got.span("work").resource.attributes["service.name"] == "first"
     assert got.sample("log_records_total", severity="WARN") == 1
-
-
-def test_a_meter_of_the_api_lands_on_the_declared_family(app: Flask, instrumented: Any) -> None:
-    with capture(instrumented(app)) as got:
-        metrics.get_meter("mine").create_counter("car.quotes").add(2, {"outcome": "ok", "customer": "eve"})
-        metrics.get_meter("mine").create_counter("undeclared.thing").add(1)
-    assert got.sample("car_quotes_total", outcome="ok") == 2
-    assert got.value("undeclared_thing_total") is None
-
-
-def test_an_undeclared_metric_is_refused_by_name(app: Flask, instrumented: Any) -> None:
-    with pytest.raises(UndeclaredMetric, match="made_up is not declared: add it to"):
-        instrumented(app).metric(schema.Metric("made_up", "counter", "Nothing."))
 
 
 def test_settings_for_tests_send_nothing_whatever_the_environment_says(monkeypatch: Any) -> None:

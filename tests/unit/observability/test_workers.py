@@ -53,7 +53,7 @@ class Workers:
 
     def add(self) -> tuple[Families, WorkerGroup]:
         families = Families()
-        group = WorkerGroup(self.folder, str(len(self.groups)), families.registry, self.port.open)
+        group = WorkerGroup(self.folder, str(len(self.groups)), families.registries, self.port.open)
         self.groups.append(group)
         group.start()
         return families, group
@@ -97,8 +97,12 @@ def workers(tmp_path: Path) -> Iterator[Workers]:
             group.stop()
 
 
+QUOTES = schema.Metric("car_quotes", "counter", "Quotes.", ("outcome",))
+"""A service's own."""
+
+
 def quotes(families: Families) -> Any:
-    return families.metric(schema.QUOTES).labels(outcome="ok")
+    return families.metric(QUOTES).labels(outcome="ok")
 
 
 def test_counters_histograms_and_gauges_are_merged(workers: Workers) -> None:

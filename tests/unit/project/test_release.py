@@ -13,11 +13,8 @@ release = loaded("release")
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     for name, text in {
-        "dashcam/pyproject.toml": '[project]\nname = "dashcam"\nversion = "1.2.3"\n',
-        "observability/pyproject.toml": 'version = "1.2.3"\n',
-        "services/car/__init__.py": 'VERSION = "1.2.3"\n',
+        "observability/version.py": 'VERSION = "1.2.3"\n',
         "services/car/openapi.yaml": "openapi: 3.1.0\ninfo:\n  version: 1.2.3\n",
-        "services/car/Dockerfile": "ARG VERSION=1.2.3\n",
         "k8s/base/services/car/deployment.yaml": "          image: dashcam/car:1.2.3\n",
         "CHANGELOG.md": "# Changelog\n\n## Unreleased\n\n## 1.2.3 - a day\n\n### Added\n- a\n## 1.2.2\n",
     }.items():
@@ -29,7 +26,7 @@ def repository(tmp_path: Path) -> Path:
 def test_all_places_say_the_same_here() -> None:
     said = list(release.stated(ROOT))
     assert {version for _, version in said} == {release.version(ROOT)}
-    assert {place.split("/")[0] for place, _ in said} == {"dashcam", "observability", "services", "k8s"}
+    assert {place.split("/")[0] for place, _ in said} == {"observability", "services", "k8s"}
 
 
 def test_a_new_version_is_written_everywhere_and_nothing_else_changes(repository: Path) -> None:
@@ -39,8 +36,8 @@ def test_a_new_version_is_written_everywhere_and_nothing_else_changes(repository
 
 
 def test_a_place_that_says_another_is_named(repository: Path) -> None:
-    (repository / "services/car/__init__.py").write_text('VERSION = "1.2.2"\n')
-    with pytest.raises(release.ReleaseError, match=r"1\.2\.3, but services/car/__init__\.py says 1\.2\.2"):
+    (repository / "services/car/openapi.yaml").write_text("  version: 1.2.2\n")
+    with pytest.raises(release.ReleaseError, match=r"1\.2\.3, but services/car/openapi\.yaml says 1\.2\.2"):
         release.check(repository, None)
 
 

@@ -6,14 +6,15 @@ import pytest
 import yaml
 
 from observability import schema
-from observability.metrics.meters import prometheus_name
+from observability.metrics.names import prometheus_name
+from services.signals import METRICS
 from telemetry_schema import conventions, registry
 
 FILES = registry.files("1.2.3")
 GROUPS = {group["id"]: group for text in FILES.values() for group in yaml.safe_load(text).get("groups", ())}
 
 
-@pytest.mark.parametrize("metric", schema.METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 def test_the_prometheus_name_follows_from_the_name_in_the_registry(metric: schema.Metric) -> None:
     group = GROUPS[f"metric.{registry.metric_name(metric)}"]
     assert prometheus_name(group["metric_name"], metric.unit) == metric.name
