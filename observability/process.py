@@ -9,33 +9,44 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from opentelemetry import metrics, propagate, trace
 
 from observability import database
+from observability.configuration import TelemetrySettings
 from observability.http import clients
 from observability.logs import handler as logs
 from observability.metrics.current import CurrentMeterProvider
+from observability.metrics.meters import Families
 from observability.traces import propagation
 from observability.traces.provider import CurrentTracerProvider
 
-if TYPE_CHECKING:
-    from observability.telemetry import Telemetry
+
+class Wired(Protocol):
+    """What the process is wired to: a Telemetry, as far as it is needed here."""
+
+    settings: TelemetrySettings
+    service: str
+    families: Families
+    logger_names: tuple[str, ...]
+    tracers: trace.TracerProvider
+    meters: metrics.MeterProvider
+    declared_meters: metrics.MeterProvider
 
 
 class _Process:
     """The stack of active telemetries and the wiring of the last one."""
 
     def __init__(self) -> None:
-        self.active: list[Telemetry] = []
+        self.active: list[Wired] = []
         self._lock = threading.RLock()
         self._wiring = ExitStack()
         self._tracers = CurrentTracerProvider()
         self._meters = CurrentMeterProvider()
         self._global = False
 
-    def activate(self, telemetry: Telemetry) -> None:
+    def activate(self, telemetry: Wired) -> None:
         with self._lock:
             self._set_globals()
             self.active.append(telemetry)
@@ -46,7 +57,7 @@ class _Process:
                 self._rewire()
                 raise
 
-    def deactivate(self, telemetry: Telemetry) -> None:
+    def deactivate(self, telemetry: Wired) -> None:
         with self._lock:
             self.active.remove(telemetry)
             self._rewire()
@@ -78,12 +89,12 @@ class _Process:
 _process = _Process()
 
 
-def activate(telemetry: Telemetry) -> Callable[[], None]:
+def activate(telemetry: Wired) -> Callable[[], None]:
     """Wire the process to `telemetry`. Answers the function that takes it out again."""
     _process.activate(telemetry)
     return lambda: _process.deactivate(telemetry)
 
 
-def current() -> Telemetry | None:
+def current() -> Wired | None:
     """The telemetry that the process is wired to, or None."""
     return _process.active[-1] if _process.active else None

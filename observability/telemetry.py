@@ -16,7 +16,7 @@ from typing import Any
 
 import prometheus_client
 from flask import Flask
-from opentelemetry import trace
+from opentelemetry import metrics, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor
 from prometheus_client import CollectorRegistry
@@ -25,7 +25,7 @@ from observability import process, schema
 from observability.admin import AdminServer
 from observability.configuration import TelemetrySettings
 from observability.health import Check, Readiness
-from observability.http import incoming, official, speedups
+from observability.http import incoming, official, speedups, wiring
 from observability.http.access_line import AccessLines
 from observability.http.conventions import ServerConventions
 from observability.http.server_metrics import ServerMetrics
@@ -94,7 +94,7 @@ class Telemetry:
             cache=settings.ready_cache,
             starting=settings.worker is not None,  # `serve` says when it listens
         )
-        self.logger_names = (app.name,)
+        self.logger_names: tuple[str, ...] = (app.name,)
         self._app = app
         self._undo = ExitStack()
         self._lock = threading.Lock()
@@ -109,8 +109,8 @@ class Telemetry:
         if self._queue is not None:
             self._processors.add_span_processor(tracing.entrance(settings, self._queue, self.families))
         self.tracers: trace.TracerProvider = tracing.provider(settings, self.resource, self._processors)
-        self.meters = OpenMeterProvider(self.families)
-        self.declared_meters = PrometheusMeterProvider(self.families)
+        self.meters: metrics.MeterProvider = OpenMeterProvider(self.families)
+        self.declared_meters: metrics.MeterProvider = PrometheusMeterProvider(self.families)
         try:
             self._wire()
         except BaseException:
@@ -215,4 +215,4 @@ class Telemetry:
         tracer = self.tracers.get_tracer(incoming.__name__, schema_url=incoming.SCHEMA_URL)
         parts = incoming.Parts(tracer, ServerMetrics(self.families), lines, ServerConventions())
         compiled = self.settings.instrumentation != "python" and speedups.available()
-        return incoming.install(self._app, parts, compiled)
+        return wiring.install(self._app, parts, compiled)

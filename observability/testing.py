@@ -20,7 +20,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -131,7 +131,7 @@ def capture(telemetry: Telemetry | None = None) -> Iterator[Captured]:
 
     Raises LookupError where nothing is instrumented.
     """
-    telemetry = telemetry or process.current()
+    telemetry = telemetry or cast(Telemetry | None, process.current())
     if telemetry is None:
         raise LookupError("nothing is instrumented: call instrument(app, service=...) before capture()")
     captured = Captured(telemetry)

@@ -12,7 +12,7 @@ from string import Template
 from dashcam.stack import jaeger, own_file, scrape_targets, tools
 from dashcam.stack.prerequisites import ALERTMANAGER, PROMETHEUS, Need
 from dashcam.stack.settings import JAEGER, ROOT, Settings
-from observability.server.serve import ServerSettings
+from observability.server.options import ServerSettings
 from observability.settings import from_environ
 
 HERE = Path(__file__).parent

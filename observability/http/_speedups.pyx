@@ -47,7 +47,7 @@ from observability.http.access_line import MAX_AGENT, MAX_PATH, logger
 from observability.http.access_line import REMEMBERED as _REMEMBERED
 from observability.http.conventions import OTHER
 from observability.logs.lines import JsonLines, second
-from observability.traces.local_trace import promised
+from observability.exemplars import promised
 from observability.logs.handler import LineHandler
 from observability.traces.propagation import TRACE_RESPONSE, Chosen
 from observability.traces.keeper import Keeper

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flask
-from flask import Flask, Response
+from flask import Response
 from opentelemetry import context as contexts
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -29,14 +29,15 @@ from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation import _SPAN_KEY
 
-from observability.http import exceptions, speedups
+from observability.exemplars import promised
+from observability.http import exceptions
 from observability.http.access import Exchange
 from observability.http.access_line import AccessLines
 from observability.http.conventions import OTHER, ServerConventions
 from observability.http.exceptions import SPAN_KEY
 from observability.http.server_metrics import ServerMetrics
 from observability.traces import propagation
-from observability.traces.local_trace import ERROR, keep, promised
+from observability.traces.local_trace import ERROR, keep
 from observability.traces.spans import RecordedSpan
 from observability.traces.tracer import SpanTracer
 
@@ -245,26 +246,6 @@ class Request(Exchange):
         if ids is None or span is None or span.get_span_context().is_remote or not promised(span):
             return None
         return {"trace_id": ids[0], "span_id": ids[1]}
-
-
-def install(app: Flask, parts: Parts, compiled: bool) -> Callable[[], None]:
-    """Instrument `app`; call it once its extensions exist. Answers the function that undoes it."""
-    inner = app.wsgi_app
-    layer, around, after = speedups.incoming() if compiled else (Incoming, dispatched, torn_down)
-    app.wsgi_app = layer(inner, parts)  # type: ignore[method-assign]
-    # Called once the route is matched, before the first `before_request` function: what that answers itself
-    # is a request too.
-    undispatched = exceptions.replace(app, "full_dispatch_request", around)
-    untorn = exceptions.replace(app, "do_teardown_request", after)
-    watched = exceptions.watch(app)
-
-    def undo() -> None:
-        watched()
-        untorn()
-        undispatched()
-        app.wsgi_app = inner  # type: ignore[method-assign]
-
-    return undo
 
 
 _context = flask.globals._cv_request.get  # not by a proxy

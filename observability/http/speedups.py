@@ -14,11 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from observability.http.incoming import Incoming, Parts, Request
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
-
-    from observability.http.incoming import Parts
-
 
 Around = Callable[..., Any]
 
@@ -39,7 +38,6 @@ def current(compiled: Path, source: Path) -> bool:
 def incoming() -> tuple[Callable[[WSGIApplication, Parts], Any], Around, Around]:
     """`Incoming`, `dispatched` and `torn_down` of `incoming`, compiled. Raises ImportError."""
     from observability.http import _speedups
-    from observability.http.incoming import Incoming, Request
 
     class Compiled(_speedups.Way, Request):
         """A request of which the usual steps are native."""

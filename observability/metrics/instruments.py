@@ -19,7 +19,8 @@ from opentelemetry import metrics as api
 from opentelemetry.context import Context
 from opentelemetry.util.types import Attributes
 
-from observability.metrics.meters import DeclaredMeter, Families, exemplar
+from observability.exemplars import exemplar
+from observability.metrics.meters import DeclaredMeter, Families
 from observability.metrics.names import prometheus_name
 from observability.metrics.open_families import DEFAULT_BOUNDARIES, OpenFamily
 

@@ -15,15 +15,14 @@ from typing import Any
 
 import prometheus_client
 from opentelemetry import metrics as api
-from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.util.types import Attributes
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from observability import schema
+from observability.exemplars import exemplar
 from observability.metrics.names import prometheus_name, sample_names, unit_suffix
 from observability.metrics.open_families import OpenFamily
-from observability.traces.local_trace import promised
 
 ABSENT = {"http_route": schema.UNMATCHED_ROUTE}
 """The value of a label whose attribute is missing; empty for all others."""
@@ -149,19 +148,6 @@ def registered_names(registry: CollectorRegistry) -> set[str]:
     """Every name that a registry knows to be taken, without the client's own of the process."""
     with registry._lock:
         return {name for name in registry._names_to_collectors if not name.startswith(schema.RUNTIME)}
-
-
-def exemplar(context: Context | None = None) -> dict[str, str] | None:
-    """The labels of an exemplar for the span of `context` (the current one by default).
-
-    None where no span of this process will be found: an exemplar of an unsampled (and not kept), invalid
-    or merely passed-on span would be a link to nothing.
-    """
-    current = trace.get_current_span(context)
-    span = current.get_span_context()
-    if not span.is_valid or span.is_remote or not promised(current):
-        return None
-    return {"trace_id": trace.format_trace_id(span.trace_id), "span_id": trace.format_span_id(span.span_id)}
 
 
 class PrometheusMeterProvider(api.MeterProvider):

@@ -22,14 +22,14 @@ import signal
 import socket
 import sys
 import threading
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn, Protocol
 
 from observability.configuration import TelemetrySettings
 from observability.logs import handler as logs
 from observability.metrics.meters import Families
-from observability.settings import SettingError, between, from_environ, setting
+from observability.server.options import ServerSettings
+from observability.settings import SettingError, from_environ
 
 logger = logging.getLogger(__name__)
 
@@ -55,38 +55,6 @@ class Address(Protocol):
 
     @property
     def port(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class ServerSettings:
-    """How the server of a service runs. Times are in seconds."""
-
-    workers: int = setting(
-        "WEB_CONCURRENCY", 1, help="Worker processes of the server.", check=between(1, 512)
-    )
-    threads: int = setting(
-        "SERVER_THREADS",
-        8,
-        help="Threads of one worker that answer requests: how many requests it works on at once.",
-        check=between(1, 1024),
-    )
-    grace: float = setting(
-        "DASHCAM_GRACE_PERIOD",
-        10.0,
-        help="Seconds that requests in flight may take to finish once SIGTERM came.",
-        check=between(0.0, 3600.0),
-    )
-    flush: float = setting(
-        "DASHCAM_SHUTDOWN_TIMEOUT",
-        5.0,
-        help="Seconds that flushing the telemetry may take after that.",
-        check=between(0.0, 600.0),
-    )
-
-    @property
-    def bound(self) -> float:
-        """Seconds from SIGTERM to the end of the process, whatever hangs."""
-        return self.grace + self.flush + 2
 
 
 def serve(app: str, settings: type[Address], *, service: str) -> NoReturn:

@@ -19,15 +19,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from observability import schema
 from observability.server import bodies
 from observability.server.bodies import Wsgi
+from observability.server.options import ServerSettings
 from observability.settings import SettingError
-
-if TYPE_CHECKING:
-    from observability.server.serve import ServerSettings
 
 logger = logging.getLogger(__name__)
 

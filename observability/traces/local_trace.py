@@ -86,17 +86,6 @@ def failed(span: ReadableSpan) -> bool:
     return not (span.kind is SpanKind.CLIENT and isinstance(status, int) and 400 <= status < 500)
 
 
-def promised(span: trace.Span) -> bool:
-    """Whether `span`, one of this process, is going to be exported, as far as is known by now.
-
-    An exemplar and the sampled flag of `traceresponse` may point to it then. An answer of True is kept.
-    """
-    if span.get_span_context().trace_flags & 1:
-        return True
-    local: LocalTrace | None = getattr(span, "local_trace", None)
-    return local is not None and local.promise()
-
-
 def keep(span: trace.Span, reason: str = DOWNSTREAM) -> None:
     """Have the local trace of `span` exported in any case. No effect on a sampled one or after its end."""
     local: LocalTrace | None = getattr(span, "local_trace", None)

@@ -17,8 +17,8 @@ from opentelemetry.propagators.b3 import B3MultiFormat, B3SingleFormat
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import TextMapPropagator, default_getter
 
+from observability.exemplars import promised
 from observability.traces.b3 import B3Multi, B3Single
-from observability.traces.local_trace import promised
 from observability.traces.w3c import Baggage, TraceContext
 
 TRACE_RESPONSE = "traceresponse"

@@ -1,4 +1,4 @@
-"""The SDK's `Span`, with the same meaning and a third of the work; `span_tracer.py` makes them.
+"""The SDK's `Span`, with the same meaning and a third of the work; `tracer.py` makes them.
 
 What is left out: the copy that the SDK makes when a span ends (an ended span refuses every change anyway),
 a lock, a list and two bounded mappings for each span, and the collecting of attributes before anybody
@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Mapping
 from time import time_ns
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 from opentelemetry import trace
 from opentelemetry.attributes import BoundedAttributes
@@ -31,9 +31,6 @@ from opentelemetry.util.types import Attributes, AttributeValue
 
 from observability import redaction
 from observability.traces.local_trace import LocalTrace
-
-if TYPE_CHECKING:
-    from observability.traces.tracer import SpanTracer
 
 _logger = logging.getLogger(__name__)
 
@@ -55,6 +52,18 @@ class Later(Protocol):
 
         None where there may be more than ENOUGH of them, or one longer than LONGEST.
         """
+
+
+class Origin(Protocol):
+    """What a span asks of the tracer that made it."""
+
+    resource: Resource
+    scope: InstrumentationScope
+    limits: sdk.SpanLimits
+    lock: threading.Lock
+    span_processor: Any
+    roomy: bool
+    """Whether what is encoded without being collected keeps the limits in any case."""
 
 
 class RecordedSpan(sdk.Span):
@@ -79,7 +88,7 @@ class RecordedSpan(sdk.Span):
     _local_trace: LocalTrace | None = None
 
     def __init__(
-        self, tracer: SpanTracer, name: str, context: SpanContext, parent: SpanContext | None, kind: SpanKind
+        self, tracer: Origin, name: str, context: SpanContext, parent: SpanContext | None, kind: SpanKind
     ) -> None:
         self._tracer = tracer
         self._name = name

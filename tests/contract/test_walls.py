@@ -44,6 +44,7 @@ BREAKING = {
     "tools": ("dashcam/console/finding.py", "import dashcam.store.sqlite_file"),
     "store-alone": ("dashcam/store/values.py", "import dashcam.model.series"),
     "lab-on-top": ("dashcam/cli/fault.py", "import dashcam.lab.scenario"),
+    "library-cycles": ("observability/redaction.py", "import observability.problems"),
     "tools-cycles": ("dashcam/model/text.py", "import dashcam.console.filters"),
 }
 """For each contract in pyproject.toml a line that breaks it, and where."""

@@ -19,6 +19,7 @@ from backendkit import Request, Store, add_span
 from distributions.conftest import PARTS, ROOT, Distributions, Environment, run, tracked
 from polling import until
 
+from dashcam.cli.main import COMMANDS
 from dashcam.stack.ports import free_port
 from dashcam.store.http_server import HttpServer
 from dashcam.store.query import create_app
@@ -111,7 +112,8 @@ def test_the_tools_require_the_library_of_their_own_release(distributions: Distr
 
 def test_three_lines_work_with_nothing_but_what_the_library_declares(library: Environment) -> None:
     (library.folder / "app.py").write_text(ASKED)
-    said = json.loads(library.run("python", "app.py").splitlines()[-1])
+    printed = library.run("python", "app.py").splitlines()  # beside its log lines
+    said = next(json.loads(line) for line in printed if line.startswith('{"status"'))
     assert said["status"] == 200
     assert said["trace"].endswith("-03")
     assert (
@@ -161,7 +163,7 @@ def names(command, path):
                 yield from names(command.get_command(context, name), [*path, name])
 
 from click.testing import CliRunner
-count = 0
+count = -1  # the command itself
 for path in names(main, []):
     done = CliRunner().invoke(main, [*path, "--help"])
     assert done.exit_code == 0 and "Usage:" in done.output, (path, done.output, done.exception)
@@ -173,7 +175,7 @@ print(count)
 def test_the_command_and_every_subcommand_show_their_help(tools: Environment) -> None:
     assert "Commands:" in tools.run("dashcam", "--help")
     assert VERSION in tools.run("dashcam", "--version")
-    assert int(tools.run("python", "-c", EVERY_HELP)) > 30
+    assert int(tools.run("python", "-c", EVERY_HELP)) >= len(COMMANDS)
 
 
 @pytest.fixture
@@ -215,4 +217,4 @@ def test_the_console_serves_its_pages_from_the_wheel(tools: Environment, backend
             assert page(f"/console/static/{name.name}").data == name.read_bytes()
     finally:
         console.terminate()
-        console.wait(20)
+        console.communicate(timeout=20)

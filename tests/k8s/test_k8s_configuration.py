@@ -18,7 +18,7 @@ from verifying import Recorder
 
 from observability import schema
 from observability.configuration import TelemetrySettings
-from observability.server.serve import ServerSettings
+from observability.server.options import ServerSettings
 from services.car.settings import Settings as CarSettings
 from services.faults.points import FaultSettings
 from services.minus.settings import Settings as MinusSettings

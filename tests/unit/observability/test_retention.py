@@ -17,11 +17,12 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from werkzeug.serving import make_server
 
 from observability import Telemetry, schema
+from observability.exemplars import promised
 from observability.metrics.meters import Families, exemplar
 from observability.testing import settings
 from observability.traces import provider as tracing
 from observability.traces.keeper import Keeper
-from observability.traces.local_trace import MAX_SPANS, keep, kept_downstream, promised
+from observability.traces.local_trace import MAX_SPANS, keep, kept_downstream
 from observability.traces.sampling import HeadSampler
 from observability.traces.span_queue import SpanQueue
 from observability.traces.tracer import SpanTracerProvider

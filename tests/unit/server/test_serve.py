@@ -18,7 +18,8 @@ from polling import until
 from unit.server.served import Running
 
 from dashcam.stack.ports import free_port
-from observability.server.serve import MainProcess, ServerSettings
+from observability.server.options import ServerSettings
+from observability.server.serve import MainProcess
 
 Launch = Callable[..., Running]
 

@@ -13,7 +13,7 @@ import yaml
 from dashcam.stack import ports, programs, state
 from dashcam.stack.prerequisites import Need
 from dashcam.stack.settings import ROOT, Settings, read
-from observability.server.serve import ServerSettings
+from observability.server.options import ServerSettings
 from observability.settings import SettingError
 
 
