@@ -44,6 +44,10 @@ class AdminServer:
         """Answer requests from now on."""
         self._thread.start()
 
+    def forget(self) -> None:
+        """Close what a forked process has inherited, and leave the port to its parent."""
+        self._server.socket.close()
+
     def stop(self) -> None:
         """Close the port. Requests that are being answered are not waited for."""
         if self._thread.is_alive():

@@ -10,6 +10,7 @@ import atexit
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -34,7 +35,7 @@ from observability.metrics.exposition import OwnMetrics, Source
 from observability.metrics.instruments import OpenMeterProvider
 from observability.metrics.meters import Families, PrometheusMeterProvider
 from observability.metrics.workers import WorkerGroup, group_folder
-from observability.settings import from_environ
+from observability.settings import SettingError, from_environ
 from observability.traces import provider as tracing
 from observability.traces.processors import Processors
 
@@ -186,14 +187,37 @@ class Telemetry:
     def _open_admin_port(self) -> None:
         if self.settings.admin_port is None:
             return
-        if self.settings.workers == 1:
+        self._group = self._make_group()
+        if self._group is None:
             self._undo.callback(self._serve_admin(OwnMetrics(*self.families.registries)))
             return
-        name = self.settings.worker or str(os.getpid())
-        folder = group_folder(self.settings.run_dir)
-        self._group = WorkerGroup(folder, name, self.families.registries, self._serve_admin)
         self._undo.callback(self._group.stop)
         self._group.start()
+        itself = weakref.ref(self)
+        os.register_at_fork(
+            before=lambda: _of_group(itself, WorkerGroup.before_fork),
+            after_in_parent=lambda: _of_group(itself, WorkerGroup.after_fork),
+            after_in_child=lambda: _of_group(itself, WorkerGroup.rejoin),
+        )
+
+    def _make_group(self) -> WorkerGroup | None:
+        """The group of this process: of the workers of our own server, or of all that share an admin port.
+
+        None for one with a port of its own, or that has no folder where it could meet others.
+        """
+        settings = self.settings
+        several = settings.workers > 1
+        if settings.admin_port == 0 and not several:
+            return None
+        common = None if several else f"{self.service} {settings.admin_host} {settings.admin_port}"
+        folder = group_folder(settings.run_dir, common)
+        name = settings.worker or str(os.getpid())
+        try:
+            return WorkerGroup(folder, name, self.families.registries, self._serve_admin, several=several)
+        except (OSError, SettingError):  # nothing can be written there, or the path of a socket is too long
+            if several:
+                raise
+            return None
 
     def _serve_admin(self, metrics: Source) -> Callable[[], None]:
         port = self.settings.admin_port or 0
@@ -216,3 +240,14 @@ class Telemetry:
         parts = incoming.Parts(tracer, ServerMetrics(self.families), lines, ServerConventions())
         compiled = self.settings.instrumentation != "python" and speedups.available()
         return wiring.install(self._app, parts, compiled)
+
+
+def _of_group(reference: weakref.ref[Telemetry], do: Callable[[WorkerGroup], None]) -> None:
+    """Around a fork, where the telemetry is still in force and one of a group."""
+    telemetry = reference()
+    if telemetry is None or telemetry._closed or telemetry._group is None:
+        return
+    if do is WorkerGroup.rejoin and telemetry._admin is not None:
+        telemetry._admin.forget()
+        telemetry._admin = None
+    do(telemetry._group)

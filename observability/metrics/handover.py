@@ -56,6 +56,10 @@ class SnapshotServer:
         """Answer from now on."""
         self._thread.start()
 
+    def forget(self) -> None:
+        """Close what a forked process has inherited, and leave it to its parent."""
+        self._server.socket.close()
+
     def stop(self) -> None:
         """Leave nothing behind."""
         if self._thread.is_alive():

@@ -96,6 +96,12 @@ class OpenFamily:
 
         return forget
 
+    def reset(self) -> None:
+        """Forget what was measured, in a forked process: gauges too, for its parent has them."""
+        self._lock = threading.Lock()
+        self._series.clear()
+        self._known.clear()
+
     def _find(self, scope: Mapping[str, str], attributes: Any) -> Series:
         given = attributes or {}
         try:

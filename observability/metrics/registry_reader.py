@@ -66,6 +66,13 @@ class RegistryReader:
             self._layout = Layout(reading.families, list(chain.from_iterable(reading.parts)))
         return Snapshot(self._layout, reading.values, reading.exemplars)
 
+    def label(self, worker: str) -> None:
+        """From now on one of several: label what is each process's own."""
+        if self._worker != worker:
+            self._worker = worker
+            self._children.clear()
+            self._collected_keys.clear()
+
     def _collectors(self) -> Iterator[Any]:
         for number, registry in enumerate(self._registries):
             with registry._lock:

@@ -9,11 +9,16 @@ says, `process_*` and `python_*` get a `worker` label.
 A counter must not fall when a worker is replaced, or Prometheus takes it for a restart and counts all
 again. So a worker that ends leaves its last snapshot behind, and the owner writes down what it saw at
 each scrape, for a worker that is killed and for an owner that is.
+
+A process seldom knows whether it is one of several: servers fork before or after they load the application,
+and a reloader starts it twice. So every process of a service joins a group, and its own families get their
+`worker` label once there is another. A forked process joins as one more, with nothing counted.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import logging
 import os
 import shutil
@@ -25,6 +30,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from observability.metrics import after_fork
 from observability.metrics.exposition import Source
 from observability.metrics.handover import Departed, SnapshotServer, alive, read, replace
 from observability.metrics.merging import Merger
@@ -51,17 +57,27 @@ class WorkerGroup:
         worker: str,
         registries: Sequence[CollectorRegistry],
         open_port: Callable[[Source], Callable[[], None]],
+        *,
+        several: bool = True,
     ) -> None:
         self._folder = folder
+        self._registries = registries
+        self._worker = worker
+        self._several = several
+        self._open_port = open_port
+        self._close_port: Callable[[], None] | None = None
+        self._join()
+
+    def _join(self) -> None:
+        worker, folder = self._worker, self._folder
         self._id = f"{worker}-{uuid.uuid4().hex[:8]}"
-        self._own = RegistryReader(*registries, worker=worker)
+        self._own = RegistryReader(*self._registries, worker=worker if self._several else None)
         self._own_layout = (EMPTY.layout, EMPTY.layout.encoded())
         self._writing = threading.Lock()
         self._merger = Merger()
         self._layouts: dict[str, Layout] = {}
         self._departed = Departed(folder / "departed")
-        self._open_port = open_port
-        self._close_port: Callable[[], None] | None = None
+        self._left = False
         self._stopping = threading.Event()
         self._scraping = threading.Lock()
         private_folder(folder)
@@ -72,9 +88,34 @@ class WorkerGroup:
     def start(self) -> None:
         """Join the group, and own the admin port when nobody does. Raises SettingError as AdminServer."""
         self._server.start()
-        if not self._take_over():
+        try:
+            owns = self._take_over()
+        except SettingError:
+            self._leave()
+            raise
+        if not owns:
+            self._own.label(self._worker)
             self._waiting = threading.Thread(target=self._wait_for_the_port, name="take-over", daemon=True)
             self._waiting.start()
+
+    def before_fork(self) -> None:
+        """Let no snapshot be taken while the process is copied."""
+        self._scraping.acquire()
+        self._writing.acquire()
+
+    def after_fork(self) -> None:
+        """Go on in the process that forked."""
+        self._writing.release()
+        self._scraping.release()
+
+    def rejoin(self) -> None:
+        """Join as one more, in a process that was forked: with a name and threads of its own."""
+        self._server.forget()
+        os.close(self._lock)  # the parent's file stays locked, for the parent has it open
+        after_fork.reset(self._registries)
+        self._worker, self._several, self._close_port = str(os.getpid()), True, None
+        self._join()
+        self.start()
 
     @property
     def owns_the_port(self) -> bool:
@@ -92,13 +133,19 @@ class WorkerGroup:
 
     def stop(self) -> None:
         """Leave the group: what was counted stays behind for the others."""
+        if self._left:
+            return
         self._stopping.set()
         self.write()
-        self._server.stop()
         if self._waiting is not None:
             self._waiting.join(2 * TAKE_OVER_EVERY)
         if self._close_port is not None:
             self._close_port()
+        self._leave()
+
+    def _leave(self) -> None:
+        self._left = True
+        self._server.stop()
         os.close(self._lock)
         if not list(self._folder.glob("*.sock")):
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -116,7 +163,15 @@ class WorkerGroup:
         except OSError:
             return False
         self._close_port = self._open_port(self)
+        if not alive([path for path in self._folder.glob("*.sock") if path.stem != self._id]):
+            self._clear()
         return True
+
+    def _clear(self) -> None:
+        """Nobody else is here: what a group before this one left behind is not this one's."""
+        if not self._several:
+            for path in [*self._folder.glob("*.snapshot"), self._folder / "departed"]:
+                path.unlink(missing_ok=True)
 
     def _wait_for_the_port(self) -> None:
         while not self._stopping.wait(TAKE_OVER_EVERY):
@@ -133,6 +188,8 @@ class WorkerGroup:
         """The snapshot of each living worker, and the sum of those that are gone."""
         others = [path for path in self._folder.glob("*.sock") if path.stem != self._id]
         living = {path.stem for path in alive(others)}
+        if living:
+            self._own.label(self._worker)
         found = {self._id: self.write()}
         gone: dict[str, Snapshot | None] = {}
         for path in self._folder.glob("*.snapshot"):
@@ -149,10 +206,11 @@ class WorkerGroup:
         return [*(found[name] for name in sorted(found)), departed]
 
 
-def group_folder(run_dir: str | None) -> Path:
-    """Where the workers of one service meet: they have the server's main process in common."""
+def group_folder(run_dir: str | None, common: str | None = None) -> Path:
+    """Where the workers of one service meet, by what they have in common: by default the main process."""
     base = Path(run_dir) if run_dir else Path(tempfile.gettempdir())
-    return base / f"dashcam-{os.getuid()}-{os.getppid()}"
+    which = os.getppid() if common is None else hashlib.sha256(common.encode()).hexdigest()[:8]
+    return base / f"dashcam-{os.getuid()}-{which}"
 
 
 def private_folder(folder: Path) -> None:

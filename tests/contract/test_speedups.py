@@ -309,9 +309,8 @@ def test_what_cannot_be_encoded_is_counted_and_the_request_is_answered(both: Bot
 
 def test_durations_that_others_measure_in_the_same_family_are_added(both: Both) -> None:
     def act(seen: Told) -> Any:
-        instrument = seen.telemetry.meters.get_meter("opentelemetry.instrumentation.elsewhere").create_histogram(
-            "http.server.request.duration", unit="s"
-        )
+        meter = seen.telemetry.meters.get_meter("opentelemetry.instrumentation.elsewhere")
+        instrument = meter.create_histogram("http.server.request.duration", unit="s")
         labels = {"http.request.method": "GET", "http.route": "/plain", "http.response.status_code": 200}
         client = seen.app.test_client()
         instrument.record(3.0, labels)

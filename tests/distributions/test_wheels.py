@@ -41,6 +41,7 @@ ASKED = (
 import json, sys, urllib.request
 app.add_url_rule("/orders", view_func=lambda: "[]")
 answer = app.test_client().get("/orders")
+answer.get_data()
 host, port = telemetry.admin_address
 metrics = urllib.request.urlopen(f"http://{host}:{port}/metrics").read().decode()
 import observability.http.speedups as speedups
@@ -116,10 +117,8 @@ def test_three_lines_work_with_nothing_but_what_the_library_declares(library: En
     said = next(json.loads(line) for line in printed if line.startswith('{"status"'))
     assert said["status"] == 200
     assert said["trace"].endswith("-03")
-    assert (
-        'http_server_request_duration_seconds_count{http_request_method="GET",http_route="/orders"'
-        in (said["metrics"])
-    )
+    count = next(line for line in said["metrics"].splitlines() if "request_duration_seconds_count" in line)
+    assert count.endswith('http_route="/orders"} 1.0')
     assert said["compiled"], "the wheel's compiled request path is not used"
     assert Path(said["home"]).is_relative_to(library.bin.parent)
     extras = {"granian", "sqlalchemy", "openfeature", "services", "dashcam"}

@@ -1,0 +1,193 @@
+"""Any server, by the same one line: no fight for a port, right sums, exemplars, nothing lost at the end.
+
+A row of the table in observability/README.md is a row here, by its first column.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from polling import until
+
+from dashcam.stack.ports import free_ports
+
+pytestmark = pytest.mark.takes(90)
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+BIN = Path(sys.executable).parent
+REQUESTS = 60
+GUNICORN = [BIN / "gunicorn", "--bind", "127.0.0.1:{port}", "--no-control-socket", "shop:app"]
+
+ROWS: dict[str, tuple[list[Any], int]] = {
+    "Flask's development server with its reloader": ([sys.executable, "-P", HERE / "shop.py"], 1),
+    "waitress": ([BIN / "waitress-serve", "--listen", "127.0.0.1:{port}", "shop:app"], 1),
+    "gunicorn sync": ([*GUNICORN], 1),
+    "gunicorn sync -w 2": ([*GUNICORN, "-w", "2"], 2),
+    "gunicorn sync -w 2 --preload": ([*GUNICORN, "-w", "2", "--preload"], 2),
+    "gunicorn gthread -w 2": ([*GUNICORN, "-w", "2", "-k", "gthread", "--threads", "4"], 2),
+    "gunicorn gthread -w 2 --preload": (
+        [*GUNICORN, "-w", "2", "-k", "gthread", "--threads", "4", "--preload"],
+        2,
+    ),
+    "gunicorn gevent -w 2": ([*GUNICORN, "-w", "2", "-k", "gevent"], 2),
+    "gunicorn gevent -w 2 --preload": ([*GUNICORN, "-w", "2", "-k", "gevent", "--preload"], 2),
+    "granian --workers 2": (
+        [BIN / "granian", "--interface", "wsgi", "--port", "{port}", "--workers", "2", "shop:app"],
+        2,
+    ),
+}
+"""The command of each server, and in how many processes it answers."""
+
+
+class Receiver:
+    """An OTLP/HTTP receiver that keeps the trace ids of the server spans."""
+
+    def __init__(self) -> None:
+        received: list[str] = []
+        lock = threading.Lock()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                batch = ExportTraceServiceRequest.FromString(body)
+                with lock:
+                    received.extend(
+                        span.trace_id.hex()
+                        for resource in batch.resource_spans
+                        for scope in resource.scope_spans
+                        for span in scope.spans
+                        if span.name == "GET /order"
+                    )
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Nothing."""
+
+        self.received = received
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+class Served:
+    """A server that runs the shop, and where it is asked."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, admin: int) -> None:
+        self.process, self.port, self.admin = process, port, admin
+        self._http = urllib3.PoolManager(maxsize=8, retries=False)
+
+    def order(self, _: int = 0) -> int:
+        """Place an order, on a connection of its own; the process that took it."""
+        answer = self._http.request(
+            "GET", f"http://127.0.0.1:{self.port}/order", headers={"Connection": "close"}, timeout=20
+        )
+        assert answer.status == 200, answer.data
+        return int(answer.json()["pid"])
+
+    def ask(self, path: str, **headers: str) -> urllib3.BaseHTTPResponse:
+        return self._http.request("GET", f"http://127.0.0.1:{self.admin}{path}", headers=headers, timeout=20)
+
+
+@contextlib.contextmanager
+def served(command: list[Any], receiver: Receiver, folder: Path) -> Iterator[Served]:
+    port, admin = free_ports(2)
+    environ = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}:{HERE}",
+        "PORT": str(port),
+        "OTEL_EXPORTER_PROMETHEUS_PORT": str(admin),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+    }
+    told = [str(part).format(port=port) for part in command]
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(
+            told, cwd=folder, env=environ, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            yield Served(process, port, admin)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+
+
+def total(page: str, name: str) -> float:
+    return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*?}})? (\S+)", page, re.MULTILINE))
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_server_needs_the_one_line_and_nothing_else(row: str, receiver: Receiver, tmp_path: Path) -> None:
+    command, processes = ROWS[row]
+    with served(command, receiver, tmp_path) as shop:
+
+        def said() -> str:
+            return f"{row} to be ready; it said: {(tmp_path / 'output').read_text()[-3000:]}"
+
+        until(lambda: shop.ask("/readyz").status == 200 and shop.order(), said, within=60)
+        with ThreadPoolExecutor(4) as pool:
+            pids = list(pool.map(shop.order, range(REQUESTS - 1)))
+            while len(set(pids)) < processes and len(pids) < 50 * REQUESTS:
+                pids += pool.map(shop.order, range(REQUESTS))
+        asked = len(pids) + 1
+        assert len(set(pids)) == processes
+
+        def counted() -> str | None:  # a response is out a moment before it is counted
+            page = shop.ask("/metrics").data.decode()
+            return page if total(page, "http_server_request_duration_seconds_count") >= asked else None
+
+        page = until(counted, "all requests to be counted")
+        assert total(page, "http_server_request_duration_seconds_count") == asked
+        assert total(page, "orders_placed_total") == asked
+        assert total(page, "log_records_total") >= asked
+        text = shop.ask("/metrics", Accept="application/openmetrics-text").data.decode()
+        assert re.search(
+            r'^orders_placed_total{.*} \S+ # {span_id=".{16}",trace_id=".{32}"}', text, re.MULTILINE
+        )
+        shop.process.send_signal(signal.SIGTERM)
+        shop.process.wait(30)
+        until(lambda: len(receiver.received) >= asked, "the last spans", within=10)
+        assert len(receiver.received) == len(set(receiver.received)) == asked
+    output = (tmp_path / "output").read_text()
+    assert "cannot be used" not in output
+    assert "were lost" not in output
+
+
+def test_a_worker_that_is_replaced_takes_no_count_along(receiver: Receiver, tmp_path: Path) -> None:
+    command = [*GUNICORN, "-w", "2", "--preload"]
+    with served(command, receiver, tmp_path) as shop:
+        until(lambda: shop.ask("/readyz").status == 200 and shop.order(), "the shop", within=60)
+        pids = {shop.order() for _ in range(30)}
+        before = total(shop.ask("/metrics").data.decode(), "orders_placed_total")
+        os.kill(pids.pop(), signal.SIGKILL)
+        assert until(shop.order, "another worker", within=30)
+        assert total(shop.ask("/metrics").data.decode(), "orders_placed_total") >= before + 1
+        shop.process.terminate()
+        shop.process.wait(30)
