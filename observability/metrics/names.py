@@ -1,5 +1,6 @@
-"""How the names of OpenTelemetry become those of Prometheus, by the specification of both
-(https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/).
+"""How the names of OpenTelemetry become those of Prometheus, by OpenTelemetry's specification.
+
+https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
 """
 
 from __future__ import annotations

@@ -127,10 +127,6 @@ class OpenFamily:
 
     # -- reading ----------------------------------------------------------------------------------
 
-    def describe(self) -> Iterable[Collected]:
-        """The family without its samples: what the registry compares names with."""
-        return [Collected(self.name, self.help, self.kind, self.unit)]
-
     def collect(self) -> Iterable[Collected]:
         """The family as it is now."""
         with self._lock:

@@ -18,7 +18,7 @@ from local.conftest import RunningStack, running
 from playwright.sync_api import Page, expect
 from polling import until
 
-from services.car import VERSION
+from observability.version import VERSION
 
 NewPage = Callable[..., Page]
 Check = Callable[[Page], None]

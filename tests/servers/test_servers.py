@@ -33,6 +33,9 @@ BIN = Path(sys.executable).parent
 REQUESTS = 60
 GUNICORN = [BIN / "gunicorn", "--bind", "127.0.0.1:{port}", "--no-control-socket", "shop:app"]
 
+INTERRUPTED = {"Flask's development server with its reloader", "waitress"}
+"""Ended with Ctrl-C: they leave SIGTERM to the system, which ends them where they are."""
+
 ROWS: dict[str, tuple[list[Any], int]] = {
     "Flask's development server with its reloader": ([sys.executable, "-P", HERE / "shop.py"], 1),
     "waitress": ([BIN / "waitress-serve", "--listen", "127.0.0.1:{port}", "shop:app"], 1),
@@ -171,7 +174,10 @@ def test_a_server_needs_the_one_line_and_nothing_else(row: str, receiver: Receiv
         assert re.search(
             r'^orders_placed_total{.*} \S+ # {span_id=".{16}",trace_id=".{32}"}', text, re.MULTILINE
         )
-        shop.process.send_signal(signal.SIGTERM)
+        if row in INTERRUPTED:
+            os.killpg(shop.process.pid, signal.SIGINT)
+        else:
+            shop.process.send_signal(signal.SIGTERM)
         shop.process.wait(30)
         until(lambda: len(receiver.received) >= asked, "the last spans", within=10)
         assert len(receiver.received) == len(set(receiver.received)) == asked
