@@ -11,7 +11,6 @@ from asking import FOUND, SERVICES, quote
 from polling import until
 
 from dashcam.cluster.kubectl import NAMESPACE
-from observability.version import VERSION
 
 if TYPE_CHECKING:
     from conftest import Cluster
