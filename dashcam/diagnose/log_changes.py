@@ -107,7 +107,9 @@ def _said(
     for line in lines:
         what = statement(line)
         last[line.service, what] = line
-        if request := by_span.get((line.trace_id, line.span_id)):
+        # The line that a server writes of each request says what its span says, in words that name the path.
+        told = "http.response.status_code" in line.fields
+        if not told and (request := by_span.get((line.trace_id, line.span_id))):
             said.setdefault(id(request), set()).add(what)
     return said, last
 

@@ -110,3 +110,10 @@ def test_errors_of_the_time_before_what_is_diagnosed_are_no_cause_of_it() -> Non
     said = [line(one, "shop", "ERROR", "no price") for one in broken]
     assert found([], DURING, said, start=90.0, past=[*early, *broken]) == []
     assert found([], broken, said, start=39.0, past=early) != []
+
+
+def test_the_line_of_each_request_with_its_path_and_status_is_no_statement() -> None:
+    said = [line(one, "shop", "INFO", "GET /items/7 200") for one in BEFORE]
+    access = [LogLine({**each.fields, "http.response.status_code": 200}) for each in said]
+    assert found(BEFORE, DURING, access) == []
+    assert found(BEFORE, DURING, said) != []
