@@ -35,8 +35,8 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt | compiled
 	@$(UV) pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help python prerequisites prerequisites-test prerequisites-guard prerequisites-node compiled venv dev lock lint
-.PHONY: up down restart status logs test test-unit test-contract test-local test-browser test-integration
+.PHONY: help python prerequisites prerequisites-test prerequisites-guard prerequisites-node prerequisites-clock compiled venv dev lock lint
+.PHONY: up down restart status logs test test-unit test-contract test-local test-browser test-integration test-shifted-clock
 
 # `target: ## Group: text` shows a target; `# text` is for those that CI or another target calls.
 GROUPS := Try it,Your own,Kubernetes,Change it,Real programs,Measure,More
@@ -84,6 +84,9 @@ prerequisites-node: python # What `make test-cluster` needs of the machine
 prerequisites-guard: python # What `make bench-guard` needs of the machine
 	@$(PREREQUISITES) guard
 
+prerequisites-clock: python
+	@$(PREREQUISITES) clock
+
 # Asked each time, for a tenth of a second: so one who installs a compiler later has it with the next `make up`.
 compiled: $(VENV)/.run # The request path compiled in place; without a C compiler, why it is not
 	@$(COMPILED) || true
@@ -119,6 +122,12 @@ test-unit test-contract test-local test-browser: test-%: $(VENV)/.dev
 .PHONY: test-distributions
 test-distributions: $(VENV)/.dev # Build both distributions, install each into an empty environment, and use it there
 	$(BIN)/pytest --durations=5 tests/distributions
+
+# What depends on today's date is seen before that date has passed: everything here believes that it is 400 days later.
+SHIFTED := PYTHONPATH="$(CURDIR)/tests/shifted_clock" FAKETIME=+400d FAKETIME_DONT_FAKE_MONOTONIC=1
+test-shifted-clock: $(VENV)/.dev prerequisites-clock
+	library=$$(ls /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib/faketime/libfaketimeMT.so.1 2>/dev/null | head -1) && \
+		$(SHIFTED) LD_PRELOAD=$$library $(BIN)/pytest -n $(WORKERS) $(SIDE_BY_SIDE) tests/unit tests/contract
 
 lint: $(VENV)/.dev ## Change it: ruff, spelling, dead code, the walls between the parts, and mypy
 	$(BIN)/ruff check .

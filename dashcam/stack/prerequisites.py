@@ -180,6 +180,16 @@ PACKET_FILTER = Need(
 )
 
 
+FAKETIME = Need(
+    "libfaketime",
+    "runs the tests under another date",
+    ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib/faketime/libfaketimeMT.so.1"),
+    apt="faketime",
+    brew="",
+    elsewhere="install libfaketime (0.9.10 or newer) where a Linux distribution puts it",
+)
+
+
 def _of_this_python(part: str) -> str:
     """The package of Debian with a `part` of this Python (`venv`, `dev`)."""
     # Debian's own python3 has its package `python3-venv`; another version's is named after it.
@@ -219,6 +229,7 @@ NEEDS: dict[str, tuple[Need, ...]] = {
     "test": (PROMETHEUS, ALERTMANAGER, PROMTOOL, AMTOOL, CHROMIUM, POSTGRESQL, *COMPILING),
     "guard": (VALGRIND, *COMPILING),
     "node": (CONTAINERD, CNI, PODMAN, DEBOOTSTRAP, PACKET_FILTER),
+    "clock": (FAKETIME,),
 }
 
 
@@ -256,6 +267,8 @@ def remedy(needs: Sequence[Need]) -> str:
             return "sudo make prerequisites-guard"
         if CONTAINERD in needs or PODMAN in needs:
             return "sudo make prerequisites-node"
+        if FAKETIME in needs:
+            return "sudo make prerequisites-clock"
         tests = {CHROMIUM, POSTGRESQL, *COMPILING} & set(needs)
         return "sudo make prerequisites-test" if tests else "sudo make prerequisites"
     if shutil.which("brew"):
