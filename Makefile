@@ -12,7 +12,7 @@ LOCKS := requirements.txt requirements-dev.txt requirements-uv.txt requirements-
 	services/car/requirements.txt services/minus/requirements.txt services/web/requirements.txt
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links
-PREREQUISITES := $(PYTHON) -P dashcam/stack/prerequisites.py
+PREREQUISITES := $(PYTHON) -m dashcam.stack.prerequisites
 # Has the request path compiled, or says why not and fails.
 COMPILED := $(BIN)/python -m dashcam.stack.compiling
 

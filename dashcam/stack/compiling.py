@@ -18,7 +18,8 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from dashcam.stack.prerequisites import COMPILER, PYTHON_HEADERS, Need, remedy
+from dashcam.stack.needs import COMPILER, PYTHON_HEADERS, Need
+from dashcam.stack.prerequisites import remedy
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("observability/http/_speedups.pyx", "observability/setup.py", "requirements-build.txt")

@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 
 from dashcam.stack import jaeger, own_file, scrape_targets, tools
-from dashcam.stack.prerequisites import ALERTMANAGER, PROMETHEUS, Need
+from dashcam.stack.needs import ALERTMANAGER, PROMETHEUS, Need
 from dashcam.stack.settings import JAEGER, ROOT, Settings
 from observability.server.options import ServerSettings
 from observability.settings import from_environ

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from dashcam.stack import compiling
-from dashcam.stack.prerequisites import COMPILER, PYTHON_HEADERS
+from dashcam.stack.needs import COMPILER, PYTHON_HEADERS
 
 SOURCE = compiling.SOURCES[0]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dashcam.stack import prerequisites
-from dashcam.stack.prerequisites import (
+from dashcam.stack.needs import (
     ALERTMANAGER,
     COMPILER,
     POSTGRESQL,
@@ -217,11 +216,13 @@ def test_a_python_without_venv_is_told_its_package(
     assert "python venv is missing: it holds the locked Python packages" in capsys.readouterr().err
 
 
-def test_it_runs_before_anything_is_installed(tmp_path: Path) -> None:
-    copied = shutil.copy(prerequisites.__file__, tmp_path)
+def test_it_runs_before_anything_is_installed() -> None:
+    # -S: without what is installed beside the standard library.
+    command = [sys.executable, "-S", "-m", "dashcam.stack.prerequisites"]
+    root = Path(prerequisites.__file__).parents[2]
 
-    alone = subprocess.run([sys.executable, "-I", "-S", copied, "up"], capture_output=True, text=True)
-    wrong = subprocess.run([sys.executable, "-I", "-S", copied, "down"], capture_output=True, text=True)
+    alone = subprocess.run([*command, "up"], cwd=root, capture_output=True, text=True)
+    wrong = subprocess.run([*command, "down"], cwd=root, capture_output=True, text=True)
 
     assert alone.returncode == 0, alone.stderr
-    assert "usage: prerequisites.py up|test" in wrong.stderr
+    assert "usage: prerequisites up|test" in wrong.stderr

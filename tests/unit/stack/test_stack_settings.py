@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from dashcam.stack import ports, programs, state
-from dashcam.stack.prerequisites import Need
+from dashcam.stack.needs import Need
 from dashcam.stack.settings import ROOT, Settings, read
 from observability.server.options import ServerSettings
 from observability.settings import SettingError
