@@ -8,7 +8,8 @@ import yaml
 from verifying import Recorder
 
 from dashcam.stack.build_tools import version_of
-from dashcam.stack.tools import COLLECTOR, JAEGER, Tool
+from dashcam.stack.tool_recipes import Tool
+from dashcam.stack.tools import COLLECTOR, JAEGER
 
 K8S = Path(__file__).parents[1] / "k8s"
 

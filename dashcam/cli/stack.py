@@ -20,7 +20,7 @@ from dashcam.stack.own_file import BadFile
 from dashcam.stack.programs import MissingProgram
 from dashcam.stack.settings import read
 from dashcam.stack.supervision import SupervisorError
-from dashcam.stack.tools import MissingTool
+from dashcam.stack.tool_recipes import MissingTool
 from observability.settings import SettingError
 
 

@@ -10,31 +10,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from statistics import median
 
+from dashcam.diagnose import searches
 from dashcam.sources import (
     Alert,
     LogLine,
-    LogQuery,
     Series,
     SourceError,
     Sources,
     Trace,
-    TraceQuery,
 )
 from observability import schema
 
 MOST_POINTS = 240
 USUAL_INTERVAL = 15.0
 """Seconds between two scrapes where they cannot be told from the data."""
-TRACES, SLICES = 90, 4
-"""Traces asked for in each slice of the time before the fault, and since, for each service that is asked."""
 LIVE = 60.0
 """Seconds ago until which a time counts as reaching until now."""
-PROBE = 5
-"""Traces that tell in which other services' traces a service is."""
-LINES = 400
-"""Lines of warnings and worse that are asked for in each slice."""
-SAID, PAGE = 8000, 2000
-"""Lines of every level that are asked for on each side of the onset, at least, and on a page."""
 PAST, LEAST_PAST = 3.0, 300.0
 """How much of the time before is asked for: so many times as long, and so many seconds at least."""
 RAMP = 3
@@ -207,9 +198,9 @@ def details(sources: Sources, seen: Observed, onset: float | None) -> Observed:
     times = _times(seen, onset)
     try:
         traced = sources.traces.services()
-        asked = _asked_for(sources, traced, seen.start, seen.end)
+        asked = searches.asked_for(sources, traced, seen.start, seen.end)
         for start, end in times:
-            traces += _traces(sources, asked, traced, start, end)
+            traces += searches.traces_of(sources, asked, traced, start, end)
     except SourceError as error:
         away[error.source] = str(error)
     lines: list[LogLine] = []
@@ -218,10 +209,10 @@ def details(sources: Sources, seen: Observed, onset: float | None) -> Observed:
     heard: dict[str, float] = {}
     try:
         for start, end in times:
-            lines += _warnings(sources, start, end)
-            part, unknown = _said(sources, start, end)
+            lines += searches.warnings(sources, start, end)
+            part, unknown = searches.said(sources, start, end)
             said, unheard = [*said, *part], [*unheard, *unknown]
-        heard = {service: _last_line(sources, service, seen.start, seen.end) for service in traced}
+        heard = {service: searches.last_line(sources, service, seen.start, seen.end) for service in traced}
     except SourceError as error:
         away[error.source] = str(error)
     unique = {trace.trace_id: trace for trace in traces}
@@ -263,7 +254,7 @@ def parted(seen: Observed, onset: float | None) -> Observed:
         during=[
             one
             for one in traces
-            if one.start >= since * 1e6 or (one.start >= (since - ramp) * 1e6 and _broke(one))
+            if one.start >= since * 1e6 or (one.start >= (since - ramp) * 1e6 and searches.broke(one))
         ],
         lines_before=[line for line in lines if line.time < (border - ramp) * 1e6],
         lines_during=[line for line in lines if line.time >= since * 1e6],
@@ -274,10 +265,10 @@ def past(sources: Sources, seen: Observed) -> Observed:
     """`seen` with what the sources kept of the time before it, for what is usual."""
     start = seen.start - max(LEAST_PAST, PAST * (seen.end - seen.start))
     try:
-        asked = _asked_for(sources, seen.traced, start, seen.start)
-        traces = _traces(sources, asked, seen.traced, start, seen.start)
-        lines = _warnings(sources, start, seen.start)
-        said, unheard = _said(sources, start, seen.start)
+        asked = searches.asked_for(sources, seen.traced, start, seen.start)
+        traces = searches.traces_of(sources, asked, seen.traced, start, seen.start)
+        lines = searches.warnings(sources, start, seen.start)
+        said, unheard = searches.said(sources, start, seen.start)
         longer = {
             name: sources.metrics.range(seen.queries[name], start, seen.end, seen.interval)
             for name in ("cpu", "memory")
@@ -293,84 +284,3 @@ def past(sources: Sources, seen: Observed) -> Observed:
         said=[*said, *seen.said],
         unheard=[*unheard, *seen.unheard],
     )
-
-
-def _asked_for(sources: Sources, services: Sequence[str], start: float, end: float) -> list[str]:
-    """The services whose traces hold those of all others: where traces begin, and who is in none of them."""
-    probes = [TraceQuery(one, int(start * 1e6), int(end * 1e6), limit=PROBE) for one in services]
-    with ThreadPoolExecutor(4) as pool:
-        found = [trace for traces in pool.map(sources.traces.search, probes) for trace in traces]
-    begin = {trace.root.service for trace in found if trace.root}
-    within = {service for trace in found if trace.root for service in trace.services}
-    return sorted(begin | (set(services) - within))
-
-
-def _traces(
-    sources: Sources, asked: Sequence[str], every: Sequence[str], start: float, end: float
-) -> list[Trace]:
-    """Traces spread over the time, as the newest show only its last seconds; failed ones once more."""
-    width = (end - start) / SLICES
-    if width <= 0:
-        return []
-    queries = [
-        TraceQuery(
-            service, int((start + n * width) * 1e6), int((start + (n + 1) * width) * 1e6), limit=TRACES
-        )
-        for service in asked
-        for n in range(SLICES)
-    ]
-    queries += [
-        TraceQuery(service, int(start * 1e6), int(end * 1e6), tags={"error": "true"}, limit=TRACES)
-        for service in every
-    ]
-    with ThreadPoolExecutor(4) as pool:
-        found = {
-            trace.trace_id: trace for traces in pool.map(sources.traces.search, queries) for trace in traces
-        }
-    return sorted(found.values(), key=lambda trace: trace.start)
-
-
-def _broke(trace: Trace) -> bool:
-    return any(span.failed and span.kind == "server" for span in trace.spans)
-
-
-def _last_line(sources: Sources, service: str, start: float, end: float) -> float:
-    found = sources.logs.search(LogQuery(service, start=int(start * 1e6), end=int(end * 1e6), limit=1)).lines
-    return found[0].time / 1e6 if found else start
-
-
-def _warnings(sources: Sources, start: float, end: float) -> list[LogLine]:
-    """The lines of warnings and worse, the newest of each quarter of the time."""
-    return [
-        line for query in _quarters(start, end, "WARN", LINES) for line in sources.logs.search(query).lines
-    ]
-
-
-def _said(sources: Sources, start: float, end: float) -> tuple[list[LogLine], list[tuple[int, int]]]:
-    """The newest lines of a time, of every level, and the stretch before them if there are too many."""
-    lines: list[LogLine] = []
-    begin, until = int(start * 1e6), int(end * 1e6)
-    while len(lines) < SAID:
-        page = sources.logs.search(LogQuery(start=begin, end=until, limit=PAGE))
-        lines += page.lines
-        if not page.lines or page.total <= len(page.lines):
-            return lines, []
-        # Of those with the very same time some may be on the next page: they come twice rather than never.
-        oldest = min(line.time for line in page.lines)
-        if oldest >= until:
-            break
-        until = oldest
-    return lines, [(begin, until)]
-
-
-def _quarters(start: float, end: float, level: str, limit: int) -> list[LogQuery]:
-    width = (end - start) / SLICES
-    return [
-        LogQuery(
-            level=level,
-            start=int((start + n * width) * 1e6),
-            end=int((start + (n + 1) * width) * 1e6),
-            limit=limit,
-        )
-        for n in range(SLICES if width > 0 else 0)
-    ]

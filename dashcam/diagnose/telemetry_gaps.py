@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from dashcam.diagnose import evidence
 from dashcam.diagnose.findings import STOPPED, WASTE, Cause, Evidence, Step
-from dashcam.diagnose.observe import RAMP, SLICES, TRACES, Observed
+from dashcam.diagnose.observe import RAMP, Observed
 from dashcam.diagnose.processes import services
+from dashcam.diagnose.searches import SLICES, TRACES
 from dashcam.diagnose.steps import Points, amount, step
 from dashcam.diagnose.symptoms import BUSY, grouped, total
 

@@ -21,17 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dashcam.stack.settings import ROOT
-from dashcam.stack.tools import (
-    BIN,
-    GO_NEEDED,
-    TOOLS,
-    Collected,
-    Copied,
-    Installed,
-    MissingTool,
-    Ours,
-    Tool,
-)
+from dashcam.stack.tool_recipes import GO_NEEDED, Collected, Copied, Installed, MissingTool, Ours, Tool
+from dashcam.stack.tools import BIN, TOOLS
 
 TELL_SECONDS = 15.0
 """How often a build says how far it is."""

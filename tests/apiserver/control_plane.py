@@ -23,14 +23,8 @@ import httpx
 from polling import until
 
 from dashcam.stack.ports import free_port
-from dashcam.stack.tools import (
-    ETCD,
-    KUBE_APISERVER,
-    KUBE_CONTROLLER_MANAGER,
-    KUBECTL,
-    KUBERNETES_VERSION,
-    Tool,
-)
+from dashcam.stack.tool_recipes import Tool
+from dashcam.stack.tools import ETCD, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, KUBERNETES_VERSION
 
 CONTEXT = "dashcam-apiserver"
 LOOPBACK = "127.0.0.1"

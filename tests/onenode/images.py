@@ -24,6 +24,7 @@ from search_server import provide as elasticsearch
 
 from dashcam.cli.cluster import DEBUG_IMAGE
 from dashcam.stack.settings import ROOT
+from dashcam.stack.tool_recipes import Tool, cache
 from dashcam.stack.tools import (
     COLLECTOR,
     COREDNS,
@@ -33,8 +34,6 @@ from dashcam.stack.tools import (
     KUSTOMIZE,
     NODE_EXPORTER,
     PROMETHEUS,
-    Tool,
-    cache,
 )
 from onenode.containers import PAUSE
 from onenode.namespaces import separate_files

@@ -14,7 +14,8 @@ from polling import until
 from watchdog import Watchdog
 
 from dashcam.stack.ports import free_port
-from dashcam.stack.tools import JAEGER, Copied, Tool
+from dashcam.stack.tool_recipes import Copied, Tool
+from dashcam.stack.tools import JAEGER
 
 FOLDER = Path(__file__).parents[2] / "k8s" / "base" / "jaeger-elasticsearch"
 

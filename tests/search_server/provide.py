@@ -20,7 +20,7 @@ from pathlib import Path
 
 from search_server.descriptors import make_optional
 
-from dashcam.stack.tools import cache
+from dashcam.stack.tool_recipes import cache
 
 HERE = Path(__file__).parent
 VERSION = "9.5.3"

@@ -7,10 +7,12 @@ shifts.
 
 import select
 import time
+from typing import SupportsIndex
 
 
-def sleep(seconds: float) -> None:
+def sleep(seconds: float | SupportsIndex) -> None:
     """Wait for so many seconds."""
+    seconds = float(seconds)
     if seconds < 0:
         raise ValueError("sleep length must be non-negative")
     select.select((), (), (), seconds)

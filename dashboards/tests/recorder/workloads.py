@@ -15,13 +15,13 @@ import httpx
 from api_objects import Api, Object, in_order
 from control_plane import ControlPlane
 from monitoring import program
-from observability.stack.tools import KUBE_STATE_METRICS, KUBERNETES_VERSION
 from polling import until
 from rendering import rendered
 
 from dashboards.tests.recorder.cluster import ME, arguments, as_itself
 from dashboards.tests.recorder.page import Page
 from dashboards.tests.recorder.programs import HOST, Ports
+from dashcam.stack.tools import KUBE_STATE_METRICS, KUBERNETES_VERSION
 
 KINDS = (
     *("Namespace", "ServiceAccount", "ConfigMap", "StatefulSet", "DaemonSet"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dashcam.stack import jaeger, ports, programs, tools
+from dashcam.stack import jaeger, ports, programs, tool_recipes
 from dashcam.stack.settings import Settings, read
 from observability.settings import SettingError
 
@@ -127,7 +127,7 @@ def test_a_program_that_was_never_built_is_named_with_every_way_to_get_it(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(tools.MissingTool) as missing:
+    with pytest.raises(tool_recipes.MissingTool) as missing:
         programs.programs(read(JAEGER))
 
     for way in ("`make tools`", "Go ", "on PATH", "COLLECTOR_BINARY="):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dashcam.stack import build_tools, tools
-from dashcam.stack.tools import Installed, Tool
+from dashcam.stack import build_tools, tool_recipes, tools
+from dashcam.stack.tool_recipes import Installed, Tool
 
 MADE = Tool(
     "made",
@@ -112,7 +112,7 @@ def test_what_the_person_has_is_used_and_nothing_is_built(
 def test_a_variable_that_names_nothing_is_refused(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MADE_BINARY", "/nowhere/made")
 
-    with pytest.raises(tools.MissingTool, match=r"MADE_BINARY='/nowhere/made' is no program"):
+    with pytest.raises(tool_recipes.MissingTool, match=r"MADE_BINARY='/nowhere/made' is no program"):
         build_tools.provide(MADE)
 
 
@@ -121,7 +121,7 @@ def test_without_go_the_message_says_how_to_get_it_and_what_else_would_do(
 ) -> None:
     monkeypatch.setenv("PATH", str(machine.path))
 
-    with pytest.raises(tools.MissingTool) as missing:
+    with pytest.raises(tool_recipes.MissingTool) as missing:
         build_tools.provide(MADE)
 
     for part in ("Go is not on PATH", "apt-get install golang-go", "made-release", "MADE_BINARY="):
@@ -135,7 +135,7 @@ def test_a_build_that_fails_shows_the_compilers_words_and_leaves_nothing(machine
         build_tools.provide(MADE)
 
     assert not MADE.cached.parent.exists()
-    assert [path.name for path in tools.cache().iterdir()] == [".made.lock"]
+    assert [path.name for path in tool_recipes.cache().iterdir()] == [".made.lock"]
 
 
 def test_a_name_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
