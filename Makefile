@@ -119,6 +119,10 @@ test-unit: $(VENV)/.dev ## Change it: One folder of the tests; likewise test-con
 test-unit test-contract test-local test-browser: test-%: $(VENV)/.dev
 	$(BIN)/pytest --durations=5 tests/$*
 
+.PHONY: test-servers
+test-servers: $(VENV)/.dev # The library below each WSGI server, with several workers
+	$(BIN)/pytest --durations=5 tests/servers
+
 .PHONY: test-distributions
 test-distributions: $(VENV)/.dev # Build both distributions, install each into an empty environment, and use it there
 	$(BIN)/pytest --durations=5 tests/distributions
