@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,12 @@ def test_the_schema_for_editors_is_of_the_same_declaration_and_agrees(file: Path
         (GOOD.replace("[[logs]]", "[[log]]"), 1),
     ):
         file.write_text(text)
-        command = ["check-jsonschema", "--schemafile", str(own_file.SCHEMA), str(file)]
+        command = [
+            Path(sys.executable).with_name("check-jsonschema"),
+            "--schemafile",
+            str(own_file.SCHEMA),
+            str(file),
+        ]
         assert subprocess.run(command, capture_output=True).returncode == status, text
 
 
