@@ -39,7 +39,7 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt | compiled
 .PHONY: up down restart status logs test test-unit test-contract test-local test-browser test-integration test-shifted-clock
 
 # `target: ## Group: text` shows a target; `# text` is for those that CI or another target calls.
-GROUPS := Try it,Your own,Kubernetes,Change it,Real programs,Measure,More
+GROUPS := Try it,Kubernetes,Change it,Real programs,Measure,More
 help: ## Change it: List the targets that people want; the others are in the Makefile and in *.mk
 	@awk -v groups='$(GROUPS)' 'BEGIN { count = split(groups, order, ","); for (i in order) known[order[i]] = 1 } \
 		/^[a-z][a-z0-9 -]*:.*## / { name = $$0; sub(/:.*/, "", name); sub(/ .*/, "", name); text = $$0; sub(/.*## /, "", text); \
@@ -84,7 +84,7 @@ prerequisites-node: python # What `make test-cluster` needs of the machine
 prerequisites-guard: python # What `make bench-guard` needs of the machine
 	@$(PREREQUISITES) guard
 
-prerequisites-clock: python
+prerequisites-clock: python # What `make test-shifted-clock` needs of the machine
 	@$(PREREQUISITES) clock
 
 # Asked each time, for a tenth of a second: so one who installs a compiler later has it with the next `make up`.
@@ -107,7 +107,7 @@ SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 # One more than there are cores: a third of the time is waiting, for processes to start and to end.
 WORKERS = $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
-test: ## Change it: Everything that CI runs: lint, generated files, and all tests
+test: ## Change it: Lint, generated files, and unit, contract, local and browser tests
 	@$(MAKE) --no-print-directory prerequisites-test dev
 	@$(COMPILED)
 	@$(MAKE) --no-print-directory lint check-generated

@@ -79,7 +79,7 @@ def page() -> str:
     files = sorted(RECORDS.glob("*.json")) if RECORDS.exists() else []
     rows = [row for path in files for row in read(path)]
     stated = sorted(dict.fromkeys(claims()), key=lambda each: (each.component.lower(), each.module))
-    return HEAD + "".join(_line(claim, _of(claim, rows)) for claim in stated) + _not_run() + _by_hand()
+    return HEAD + "".join(_line(claim, _of(claim, rows)) for claim in stated) + _not_run() + by_hand()
 
 
 def _of(claim: Claim, rows: list[Row]) -> list[Row]:
@@ -125,7 +125,8 @@ def _not_run() -> str:
     return "".join(lines)
 
 
-def _by_hand() -> str:
+def by_hand() -> str:
+    """Return the section of what was seen once, by hand."""
     lines = ["\n## Seen once, by hand\n"]
     for entry in yaml.safe_load(BY_HAND.read_text()):
         lines.append(f"\n**{entry['what']}**, {entry['day']}.\n\n")

@@ -129,8 +129,9 @@ def number(
         .thresholds(coloured(steps))
         .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]))
         .color_mode(common.BigValueColorMode.VALUE)
-        .graph_mode(common.BigValueGraphMode.AREA)
-        .with_target(_target(query, "A"))
+        .graph_mode(common.BigValueGraphMode.NONE)
+        # A range would keep its last value for as long as the page shows, when nothing comes any more.
+        .with_target(_target(query, "A", instant=True))
     )
     if decimals is not None:
         panel.decimals(decimals)

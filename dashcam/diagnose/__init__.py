@@ -1,1 +1,1 @@
-"""From symptoms to a root cause, by what the three query interfaces answer, and the proof that it works."""
+"""From symptoms to a root cause, by what the three query interfaces answer."""

@@ -45,7 +45,9 @@ class LocalSettings:
         help="Folder of everything the local stack writes: log files, database, metrics.",
     )
     host: str = setting(
-        "DASHCAM_BACKEND_HOST", "127.0.0.1", help="Address the embedded backend listens on; loopback only."
+        "DASHCAM_BACKEND_HOST",
+        "127.0.0.1",
+        help="Address the embedded backend listens on. It has no accounts.",
     )
     allowed_hosts: tuple[str, ...] = further_names()
     otlp_grpc_port: int = setting("OTLP_GRPC_PORT", 4317, check=PORT, help="Port of OTLP over gRPC.")

@@ -40,6 +40,14 @@ def test_no_data_has_its_own_words_and_the_colour_of_nothing_else(board: dict[st
 
 
 @boards
+def test_a_number_is_of_now_and_not_the_last_one_that_ever_came(board: dict[str, Any]) -> None:
+    for panel in panels(board, "stat", "bargauge"):
+        for target in panel["targets"]:
+            if "expr" in target:
+                assert (target["instant"], target["range"]) == (True, False), panel["title"]
+
+
+@boards
 def test_a_zero_rests_on_something_that_is_there(board: dict[str, Any]) -> None:
     """`or vector(0)` is 0 also where nobody looks."""
     assert [query for panel in panels(board) for query in queries(panel) if "vector(" in query] == []

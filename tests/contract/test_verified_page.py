@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from verified_page import NOT_RUN, PAGE, claims
+from verified_page import NOT_RUN, PAGE, by_hand, claims
 from verifying import Recorder, Row, read
 
 
@@ -29,6 +29,10 @@ def test_what_was_not_run_is_said_with_reason_and_stand_in() -> None:
     for entry in yaml.safe_load(NOT_RUN.read_text()):
         assert entry.keys() == {"what", "why", "instead"}
         assert all(part in text for part in entry.values())
+
+
+def test_what_was_seen_by_hand_is_on_the_page() -> None:
+    assert PAGE.read_text().endswith(by_hand())
 
 
 def run(records: Path, test: str, *outcomes: str, version: str | None = "1.0") -> list[Row]:
