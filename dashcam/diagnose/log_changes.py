@@ -124,9 +124,14 @@ def _came(here: Sequence[Served], what: Said, said: Mapping[int, set[Said]]) -> 
 def _went(
     here: Sequence[Served], what: Said, said: Mapping[int, set[Said]], seen: Observed
 ) -> _Changed | None:
-    """A line that nearly all wrote, and that is missed. A request that says an error has its reason."""
+    """A line that nearly all wrote, and that is missed. A request that says an error has its reason.
+
+    Requests that ended with another status are others: who mistypes a form is told so, and nobody else.
+    """
     if what.severity not in ROUTINE or not seen.said:
         return None
+    endings = {_status(one) for one in here if what in said.get(id(one), ())}
+    here = [one for one in here if _status(one) in endings]
     usual = {one for request in here for one in said.get(id(request), ()) if one.error}
     always = {one for one in usual if all(one in said.get(id(request), ()) for request in here)}
     calm = [one for one in here if not any(each.error for each in said.get(id(one), set()) - always)]
@@ -134,6 +139,10 @@ def _went(
     if found is None or found.change.was > (1 - HABIT) * found.change.before:
         return None
     return found
+
+
+def _status(request: Served) -> str:
+    return str(request.visits[0].span.attributes.get("http.response.status_code", ""))
 
 
 def _changed(here: Sequence[Served], flags: Sequence[bool], came: bool) -> _Changed | None:

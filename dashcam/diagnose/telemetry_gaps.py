@@ -12,6 +12,7 @@ from dashcam.diagnose.processes import services
 from dashcam.diagnose.searches import SLICES, TRACES
 from dashcam.diagnose.steps import Points, amount, step
 from dashcam.diagnose.symptoms import BUSY, grouped, total
+from dashcam.sources import Series
 
 THIN, MANY = 0.1, 50.0
 """The share of requests with a trace below which that is said, where there were at least so MANY."""
@@ -168,13 +169,19 @@ def _mute(seen: Observed) -> list[Cause]:
 
 
 def _unscraped(seen: Observed) -> list[Cause]:
-    """Parts of the telemetry that answer no scrape."""
-    mine = services(seen)
-    found = []
+    """Parts of the telemetry that answer no scrape; a process with two pages to scrape is one part."""
+    mine, processes = services(seen), {one.labels.get("job") for one in seen.named("cpu")}
+    away: dict[str, Series] = {}
     for one in seen.named("up"):
-        job = one.labels.get("job", "")
+        job, instance = one.labels.get("job", ""), one.labels.get("instance", "")
         if job in mine or not one.points or one.points[-1][1] == 1:
             continue
+        # The page that has the process' own metrics is the one that is called like it.
+        if instance not in away or job in processes:
+            away[instance] = one
+    found = []
+    for one in away.values():
+        job = one.labels.get("job", "")
         result = f"{job} at {one.labels.get('instance', '')} answers no scrape"
         shown = (evidence.metric(seen, "up", result, f'up{{job="{job}"}}'),)
         change = step([(time, 1.0 - value) for time, value in one.points], least=0.5)

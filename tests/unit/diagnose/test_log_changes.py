@@ -42,6 +42,17 @@ def found(before: list[Trace], during: list[Trace], said: list[LogLine], **more:
     return log_changes.causes(seen, traced(seen).requests)
 
 
+def ended(one: Trace, status: int) -> Trace:
+    """`one`, whose server spans were answered with this status."""
+    spans = [
+        dataclasses.replace(each, attributes={**each.attributes, "http.response.status_code": status})
+        if each.kind == "server"
+        else each
+        for each in one.spans
+    ]
+    return dataclasses.replace(one, spans=tuple(spans))
+
+
 BEFORE = [request(n) for n in range(30)]
 DURING = [request(FAULT + n) for n in range(30)]
 USUAL = [line(one, "shop", "INFO", f"item {n} priced") for n, one in enumerate(BEFORE)]
@@ -73,6 +84,14 @@ def test_a_recovery_is_none() -> None:
 
 def test_a_line_that_only_some_requests_wrote_is_not_missed() -> None:
     assert found(BEFORE, DURING, USUAL[::2]) == []
+
+
+def test_a_line_that_only_those_wrote_who_ended_otherwise_is_not_missed() -> None:
+    """Who sends a form without its token is told so; later there are only some who send it right."""
+    refused = [ended(one, 400) for one in BEFORE]
+    taken = [ended(one, 303) for one in DURING]
+    assert found(refused, taken, USUAL) == []
+    assert found(refused, [ended(one, 400) for one in DURING], USUAL)
 
 
 def test_lines_that_were_not_asked_for_are_not_missed() -> None:
