@@ -130,15 +130,15 @@ def _went(
     """
     if what.severity not in ROUTINE or not seen.said:
         return None
-    endings = {_status(one) for one in here if what in said.get(id(one), ())}
-    here = [one for one in here if _status(one) in endings]
     usual = {one for request in here for one in said.get(id(request), ()) if one.error}
     always = {one for one in usual if all(one in said.get(id(request), ()) for request in here)}
     calm = [one for one in here if not any(each.error for each in said.get(id(one), set()) - always)]
     found = _changed(calm, [what not in said.get(id(one), ()) for one in calm], came=False)
     if found is None or found.change.was > (1 - HABIT) * found.change.before:
         return None
-    return found
+    endings = {_status(one) for one in here if what in said.get(id(one), ())}
+    alike = sum(_status(one) in endings for one in found.bad)
+    return found if 2 * alike > len(found.bad) else None
 
 
 def _status(request: Served) -> str:

@@ -94,6 +94,15 @@ def test_a_line_that_only_those_wrote_who_ended_otherwise_is_not_missed() -> Non
     assert found(refused, [ended(one, 400) for one in DURING], USUAL)
 
 
+def test_a_line_of_trouble_that_is_over_is_not_missed() -> None:
+    """Asked again while it failed, and refused at once since the circuit is open."""
+    well = [ended(request(n), 200) for n in range(30)]
+    asked_again = [ended(request(30 + n), 503) for n in range(10)]
+    refused = [ended(one, 503) for one in DURING]
+    said = [line(one, "shop", "INFO", "asked again") for one in asked_again]
+    assert found([*well, *asked_again], refused, said) == []
+
+
 def test_lines_that_were_not_asked_for_are_not_missed() -> None:
     since = int(FAULT * 1e6)
     assert found(BEFORE, DURING, USUAL, unheard=[(since, since + 10**9)]) == []
