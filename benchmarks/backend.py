@@ -129,7 +129,7 @@ class Load:
             "service": service,
             "trace_id": dice.randbytes(16).hex(),
             "span_id": dice.randbytes(8).hex(),
-            "logger": "observability.http.access",
+            "logger": "observability.access",
             "http.request.method": "GET",
             "http.route": route,
             "http.response.status_code": status,

@@ -28,7 +28,7 @@ from benchmarks.servers.load import missing, saturate
 from benchmarks.servers.process import Server, samples
 from dashcam.stack.ports import free_port
 
-ACCESS = b'"logger":"observability.http.access"'
+ACCESS = b'"logger":"observability.access"'
 
 
 def create_app(settings: Settings) -> Any:
