@@ -45,7 +45,7 @@ COLLECTOR_AGENT = Tool(
     Collected(
         "go.opentelemetry.io/collector/cmd/builder@v0.159.0",
         "k8s/log-agent-build.yaml",
-        modules="tests/log_agents/build/profiler",
+        modules="tests/log_agents/profiler",
     ),
     variable="COLLECTOR_AGENT_BINARY",
     on_path=("otelcol-contrib",),
