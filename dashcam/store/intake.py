@@ -30,7 +30,7 @@ from dashcam.store.otlp_logs import decode_logs, parse_logs
 from dashcam.store.own_metrics import ReceiverMetrics
 from dashcam.store.pushed_metrics import PushedMetrics
 from dashcam.store.records import Batch
-from dashcam.store.writer import Full, Unavailable, Writer
+from dashcam.store.writer import Full, Unavailable, Unstorable, Writer
 
 STORE_SECONDS = 8.0
 """How long a request waits for its transaction; the SDK's exporters give up after 10 s."""
@@ -80,6 +80,11 @@ class Intake:
         finally:
             self.count(transport, signal, outcome)
 
+    def turn_away(self, signal: str, transport: str, message: str) -> Refused:
+        """What a request that nobody had time to read is refused with, counted like one that was read."""
+        self.count(transport, signal, "refused")
+        return Refused(message, overloaded=True)
+
     def count(self, transport: str, signal: str, outcome: str) -> None:
         """Count an answered request."""
         self._metrics.requests.labels(transport, signal, outcome).inc()
@@ -98,8 +103,14 @@ class Intake:
 
     def _logs(self, body: bytes, is_json: bool) -> Message:
         request = parse_json(body, ExportLogsServiceRequest()) if is_json else parse_logs(body)
-        self._store("logs", Batch(logs=decode_logs(request, int(self._clock() * 1_000_000))))
-        return ExportLogsServiceResponse()
+        decoded = decode_logs(request, int(self._clock() * 1_000_000))
+        self._store("logs", Batch(logs=decoded.rows))
+        response = ExportLogsServiceResponse()
+        if decoded.rejected:
+            response.partial_success.rejected_log_records = decoded.rejected
+            response.partial_success.error_message = decoded.reason
+            self._metrics.records.labels("logs", "rejected").inc(decoded.rejected)
+        return response
 
     def _metrics_signal(self, body: bytes, is_json: bool) -> Message:
         """Metrics are held for Prometheus, which scrapes them."""
@@ -128,5 +139,8 @@ class Intake:
         except Full as full:
             self._metrics.records.labels(signal, "refused").inc(len(batch))
             raise Refused(str(full), overloaded=True) from None
+        except Unstorable as unstorable:
+            self._metrics.records.labels(signal, "rejected").inc(len(batch))
+            raise Malformed(str(unstorable)) from unstorable
         except Unavailable as unavailable:
             raise Refused(str(unavailable), overloaded=False) from None

@@ -28,6 +28,11 @@ from dashcam.store.pushed_metrics import PushedMetrics
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 
+MEMBERS = 1000
+"""Members of one gzip body that are read; senders make one, parallel compressors one for each piece."""
+
+_PIECE = 64 * 1024
+
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 
@@ -158,22 +163,30 @@ class OtlpHttp:
 
 
 def inflate(data: bytes, encoding: str, limit: int) -> bytes | None:
-    """The decompressed data, None where it is longer than `limit`. Raises ValueError where it is broken."""
-    decompressor = zlib.decompressobj(wbits=31 if encoding == "gzip" else 15)
+    """The decompressed data, None where it is longer than `limit`. Raises ValueError where it is broken.
+
+    gzip allows several members one after another. Each costs a decompressor and a copy of what follows, so
+    that millions of empty ones would take minutes: at most MEMBERS are read, fed in pieces.
+    """
+    wbits = 31 if encoding == "gzip" else 15
+    decompressor = zlib.decompressobj(wbits)
     out: list[bytes] = []
-    size = 0
+    size, members = 0, 1
     try:
-        while data:
-            chunk = decompressor.decompress(data, limit + 1 - size)
-            out.append(chunk)
-            size += len(chunk)
-            if size > limit:
-                return None
-            data = decompressor.unconsumed_tail
-            if decompressor.eof and decompressor.unused_data:
-                # gzip allows several members one after another.
-                data = decompressor.unused_data
-                decompressor = zlib.decompressobj(wbits=31 if encoding == "gzip" else 15)
+        for first in range(0, len(data), _PIECE):
+            piece = data[first : first + _PIECE]
+            while piece:
+                if decompressor.eof:
+                    members += 1
+                    if members > MEMBERS:
+                        raise ValueError(f"it has more than {MEMBERS} members")
+                    decompressor = zlib.decompressobj(wbits)
+                chunk = decompressor.decompress(piece, limit + 1 - size)
+                out.append(chunk)
+                size += len(chunk)
+                if size > limit:
+                    return None
+                piece = decompressor.unconsumed_tail or decompressor.unused_data
     except zlib.error as error:
         raise ValueError(str(error)) from None
     if not decompressor.eof:

@@ -6,6 +6,7 @@ only the record has (`timestamp`, `severity`, …) is not an attribute's: that i
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -27,15 +28,35 @@ def parse_logs(body: bytes) -> ExportLogsServiceRequest:
         raise Malformed(f"not an ExportLogsServiceRequest in protobuf: {error}") from None
 
 
-def decode_logs(request: ExportLogsServiceRequest, now: int) -> list[LogRow]:
-    """The lines of a request. `now` is in microseconds. Raises Malformed."""
-    rows: list[LogRow] = []
+HIGHEST_SEVERITY = 24
+"""The data model's severities end here, at FATAL4."""
+
+
+@dataclass
+class DecodedLogs:
+    """The lines to store, and how many records were rejected and why."""
+
+    rows: list[LogRow] = field(default_factory=list)
+    rejected: int = 0
+    reason: str = ""
+
+
+def decode_logs(request: ExportLogsServiceRequest, now: int) -> DecodedLogs:
+    """The lines of a request. `now` is in microseconds. Raises Malformed.
+
+    A record of a severity that does not exist is rejected alone.
+    """
+    decoded = DecodedLogs()
     for resource_logs in request.resource_logs:
         service = service_name(resource_logs.resource)
         for scope_logs in resource_logs.scope_logs:
             for item in scope_logs.log_records:
-                rows.append(_row(item, service, scope_logs.scope.name, now))
-    return rows
+                if 0 <= item.severity_number <= HIGHEST_SEVERITY:
+                    decoded.rows.append(_row(item, service, scope_logs.scope.name, now))
+                else:
+                    decoded.rejected += 1
+                    decoded.reason = f"severity_number {item.severity_number} is not one of 0 to 24"
+    return decoded
 
 
 _RECORDS_OWN = frozenset({"timestamp", "severity", "service", "trace_id", "span_id", "logger"})

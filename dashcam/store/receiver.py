@@ -27,7 +27,7 @@ from dashcam.store.records import Batch
 from dashcam.store.settings import MIB, LocalSettings
 from dashcam.store.sqlite_file import StoreError
 from dashcam.store.tail import Tailer
-from dashcam.store.writer import Full, Unavailable, Writer
+from dashcam.store.writer import Full, Unavailable, Unstorable, Writer
 from observability.settings import SettingError, from_environ
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,13 @@ class TailThread:
         piece = self._tailer.read(service, int(time.time() * 1_000_000))
         if piece is None:
             return False
-        self._store(Batch(logs=piece.rows, tail=piece.states))
+        try:
+            self._store(Batch(logs=piece.rows, tail=piece.states))
+        except Unstorable as error:
+            # The same bytes would fail for ever, and keep every line behind them from being read.
+            log.error("%d log lines of %s are left out: %s", len(piece.rows), service, error)
+            self._metrics.records.labels("logs", "rejected").inc(len(piece.rows))
+            self._store(Batch(tail=piece.states))
         self._tailer.advance(piece)
         return True
 

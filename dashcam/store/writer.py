@@ -39,6 +39,10 @@ class Unavailable(Exception):
     """The batch could not be stored; nothing of it is. Try again later."""
 
 
+class Unstorable(Exception):
+    """The batch holds what no database takes, and would not be stored however often it came again."""
+
+
 class Ticket:
     """The fate of one batch: pending until it is committed, withdrawn or failed."""
 
@@ -128,10 +132,11 @@ class Writer:
         return ticket
 
     def wait(self, ticket: Ticket, timeout: float) -> None:
-        """Return once the batch is committed. Raises Unavailable when it failed or took too long.
+        """Return once the batch is committed.
 
-        A batch that is still queued at the timeout is withdrawn; one that is being written is waited
-        for, because "retry" for data that then gets stored would double it.
+        Raises Unavailable when that failed or took too long, Unstorable where the batch itself is at fault.
+        A batch that is still queued at the timeout is withdrawn; one that is being written is waited for,
+        because "retry" for data that then gets stored would double it.
         """
         if not ticket.done.wait(timeout):
             with self._ready:
@@ -143,7 +148,7 @@ class Writer:
                 if not self._thread.is_alive():
                     raise Unavailable("the database writer does not run")
         if ticket.error is not None:
-            raise Unavailable(str(ticket.error)) from ticket.error
+            raise _refusal(ticket.error) from ticket.error
 
     def tail_states(self) -> list[tuple[int, int, bytes, int, int]]:
         """The stored positions of the log files. Call before start()."""
@@ -226,3 +231,10 @@ class Writer:
             self.logs.forget()
         except sqlite3.Error as error:
             log.error("the database does not answer", exc_info=error)
+
+
+def _refusal(error: Exception) -> Exception:
+    """Whose fault a failed transaction is: values that Python or SQLite cannot hold are the sender's."""
+    if isinstance(error, ValueError | OverflowError | TypeError | sqlite3.DataError | sqlite3.IntegrityError):
+        return Unstorable(f"it holds what cannot be stored: {error}")
+    return Unavailable(str(error))

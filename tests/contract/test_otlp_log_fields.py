@@ -19,7 +19,7 @@ def line(body: Any = None, text: str = "", number: int = 0, **attributes: Any) -
     if body is not None:
         item.body.CopyFrom(value(body))
     item.attributes.extend(pairs(attributes))
-    (row,) = decode_logs(request, START // 1000)
+    (row,) = decode_logs(request, START // 1000).rows
     found: dict[str, Any] = orjson.loads(row.line)
     return found
 

@@ -20,7 +20,7 @@ from dashcam.store import sqlite_file
 from dashcam.store.otlp import decode_traces
 from dashcam.store.records import Batch
 from dashcam.store.sqlite_file import StoreError
-from dashcam.store.writer import Full, Unavailable
+from dashcam.store.writer import Full, Unavailable, Unstorable
 
 
 def request_of(count: int, first: int = 0, **attributes) -> Request:
@@ -64,7 +64,7 @@ def test_a_batch_that_cannot_be_stored_leaves_nothing_and_takes_no_other_along(s
     blocker.set()
     store.writer.wait(first, 10)
     store.writer.wait(tickets[0], 10)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unstorable):
         store.writer.wait(tickets[1], 10)
     assert count(store) == 4
     store.spans(request_of(2, first=100))
