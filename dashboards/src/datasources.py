@@ -35,9 +35,13 @@ LOG_INDEX = "logs-dashcam-*"
 
 EXEMPLAR_LABEL = "trace_id"
 LOG_TRACE_FIELD = "trace_id"
-SERVICE_TAG = "k8s.deployment.name"
-"""A tag of the process that says what `job` says. Jaeger takes `service.name` out of the tags, so a query by
-it would choose nothing; the Collector writes this one, and a Deployment is called like its service."""
+PROCESS_TAGS = {"service.instance.id": "service_instance_id", "k8s.deployment.name": "job"}
+"""Tags of a span's process, and the labels of `target_info` that say the same.
+
+Jaeger takes `service.name` out of the tags, so a query by it would choose nothing. The first is of every
+process that keeps to the conventions, wherever it runs; the second the Collector writes in a cluster, where a
+Deployment is called like its service.
+"""
 
 
 def provisioning() -> dict[str, Any]:
@@ -99,8 +103,18 @@ def _prometheus() -> dict[str, Any]:
     )
 
 
+def _of_service(rate: str) -> str:
+    """PromQL: `rate` of all instances of the service that the span's process is an instance of.
+
+    At the end of the time that is shown: the process may have begun within it. The hour is longer than that.
+    """
+    return f"{rate} and on (job) last_over_time({schema.TARGET.sample}{{$$__tags}}[1h] @ end())"
+
+
 def _jaeger() -> dict[str, Any]:
-    requests = schema.HTTP_SERVER_DURATION.sample
+    duration = schema.HTTP_SERVER_DURATION
+    requests = _of_service(f"rate({duration.sample}[5m])")
+    buckets = _of_service(f"rate({duration.name}_bucket[5m])")
     return _source(
         JAEGER,
         {
@@ -120,17 +134,10 @@ def _jaeger() -> dict[str, Any]:
                 "datasourceUid": PROMETHEUS.uid,
                 "spanStartTimeShift": "-15m",
                 "spanEndTimeShift": "15m",
-                "tags": [{"key": SERVICE_TAG, "value": "job"}],
+                "tags": [{"key": tag, "value": label} for tag, label in PROCESS_TAGS.items()],
                 "queries": [
-                    {
-                        "name": "Requests a second",
-                        "query": f"sum by (http_route) (rate({requests}{{$$__tags}}[5m]))",
-                    },
-                    {
-                        "name": "p99",
-                        "query": "histogram_quantile(0.99, sum by (le) (rate("
-                        f"{schema.HTTP_SERVER_DURATION.name}_bucket{{$$__tags}}[5m])))",
-                    },
+                    {"name": "Requests a second", "query": f"sum by (http_route) ({requests})"},
+                    {"name": "p99", "query": f"histogram_quantile(0.99, sum by (le) ({buckets}))"},
                 ],
             },
         },

@@ -121,9 +121,9 @@ class PushedMetrics:
         who = {"job": f"{namespace}/{job}" if namespace else job}
         if instance := given.get("service.instance.id"):
             who["instance"] = instance
-        rest = labels_of((key, value) for key, value in given.items() if key not in _IDENTITY)
-        if rest:
-            self._target_info(who, rest | who)
+        if given.keys() - _IDENTITY:
+            # With what `job` and `instance` were made of: a span's process is found by it.
+            self._target_info(who, labels_of(given.items()) | who)
         return who | labels_of((key, given[key]) for key in self._promoted if key in given)
 
     def _target_info(self, who: dict[str, str], labels: dict[str, str]) -> None:

@@ -42,13 +42,12 @@ def test_an_exemplar_opens_its_trace_by_an_address_and_not_in_tempo_s_language()
     assert json.loads(left) == {"datasource": "jaeger", "queries": [{"query": "$${__value.raw}"}]}
 
 
-def test_a_trace_finds_its_metrics_by_a_tag_that_jaeger_has() -> None:
-    """Jaeger takes `service.name` out of a process' tags; the Collector puts the Deployment's name in."""
+def test_a_tag_that_only_a_cluster_has_is_one_that_the_collector_writes() -> None:
+    """The others are of every process; that a trace finds its metrics by them, a query of a trace holds."""
     collector = yaml.safe_load((ROOT / "k8s/base/collector/config.yaml").read_text())
     written = collector["processors"]["k8s_attributes"]["extract"]["metadata"]
-    tags = SOURCES["jaeger"]["jsonData"]["tracesToMetrics"]["tags"]
-    assert [tag["value"] for tag in tags] == ["job"]
-    assert {tag["key"] for tag in tags} <= set(written) - {"service.name"}
+    tags = {tag["key"] for tag in SOURCES["jaeger"]["jsonData"]["tracesToMetrics"]["tags"]}
+    assert {tag for tag in tags if tag.startswith("k8s.")} == tags & set(written) == {"k8s.deployment.name"}
 
 
 @pytest.mark.parametrize("service", load().depends_on)

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from local.conftest import RunningStack, running
 from polling import until
+from tracelinks import metrics_queries
 
 from dashcam.stack.ports import free_ports
 from dashcam.stack.settings import ROOT
@@ -131,6 +132,13 @@ def test_both_have_figures_like_our_own_services(foreign: Foreign) -> None:
     assert not found["shop"]["from_spans"]
     assert not found["stock"]["from_spans"]
     assert found["web"]["state"] == "ok"
+
+
+def test_a_trace_leads_to_the_metrics_of_each_of_them(foreign: Foreign, trace: dict[str, Any]) -> None:
+    for process in trace["processes"].values():
+        name, found = process["serviceName"], metrics_queries(process)["Requests a second"]
+        count = f"count({found.replace('by (http_route)', 'by (job)')})"
+        until(lambda count=count: foreign.figure(count) == 1, f"the metrics of {name}", within=SEEN_SECONDS)
 
 
 def test_the_parts_of_the_file_are_parts_of_the_stack(foreign: Foreign) -> None:

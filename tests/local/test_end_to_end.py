@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from polling import typical_seconds, until
+from tracelinks import metrics_queries
 
 if TYPE_CHECKING:
     from local.conftest import RunningStack
@@ -192,6 +193,21 @@ def test_an_exemplar_in_prometheus_leads_to_a_trace_of_the_service(stack: Runnin
     )
     trace = until(lambda: complete_trace(stack, trace_id), "the exemplar's trace")
     assert service in {service_of(trace, span) for span in trace["spans"]}
+
+
+@pytest.mark.parametrize("service", ["web", "car", "minus"])
+def test_a_trace_leads_to_the_metrics_of_its_service_alone(
+    stack: RunningStack, trace: dict[str, Any], service: str
+) -> None:
+    """By what Grafana makes of the tags that are really there."""
+    (process,) = (each for each in trace["processes"].values() if each["serviceName"] == service)
+
+    def jobs() -> bool:
+        httpx.get(f"{stack.web}/cars/bentz/e-class", params={"discount": "3"}, timeout=30)
+        chosen = metrics_queries(process)["Requests a second"].replace("by (http_route)", "by (job)")
+        return [row["metric"] for row in query(stack, chosen)] == [{"job": service}]
+
+    until(jobs, f"the metrics of {service} alone", every=0.5, within=60)
 
 
 def test_the_counters_equal_the_requests_sent(stack: RunningStack) -> None:

@@ -169,7 +169,10 @@ def test_who_sends_is_job_and_instance_and_what_else_is_known_is_target_info(pus
     assert sample.labels == {"job": "shop/orders", "instance": "i1", "otel_scope_name": "my.lib"}
     (info,) = pushed.families()["target"].samples
     assert info.name == "target_info"
-    assert info.labels == {"job": "shop/orders", "instance": "i1", "service_version": "1.2", "host_name": "h"}
+    assert info.labels == {
+        "job": "shop/orders", "instance": "i1", "service_version": "1.2", "host_name": "h",
+        "service_namespace": "shop", "service_name": "orders", "service_instance_id": "i1",
+    }  # fmt: skip
     pushed.push(gauge(1), service__namespace="shop", service__version="1.3")
     assert [one.labels["service_version"] for one in pushed.families()["target"].samples] == ["1.3"]
 
