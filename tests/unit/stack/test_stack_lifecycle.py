@@ -164,7 +164,7 @@ def test_a_part_that_says_it_is_ready_but_does_not_listen_is_not_ready(trial: Tr
         trial.listens = (server.getsockname()[1],)
 
     with pytest.raises(StackError, match=rf"127.0.0.1:{trial.listens[0]} accepts no connection"):
-        trial.up(STACK_START_TIMEOUT="1")
+        trial.up(STACK_START_TIMEOUT="5")
 
 
 def test_a_command_that_does_not_exist_is_named(trial: Trial) -> None:
