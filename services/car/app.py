@@ -11,10 +11,11 @@ from flask import Flask
 from observability import Telemetry, instrument, problems, schema
 from observability.settings import from_environ
 from observability.version import VERSION
-from services.car import examples, http, routes
+from services.car import examples, http, reservation_routes, routes
 from services.car.catalogue import Unavailable
 from services.car.clients import Limits, Minus
 from services.car.database import Database
+from services.car.reservations import Reservations
 from services.car.settings import Settings
 from services.car.signals import QUOTES
 from services.car.store import Store, insert
@@ -46,6 +47,7 @@ def create_app(settings: Settings | None = None, *, minus: routes.Difference | N
         write_token=settings.write_token,
     )
     routes.install(app, parts)
+    reservation_routes.install(app, Reservations(database), settings.write_token)
     app.extensions["car"] = parts
     try:
         database.prepare()

@@ -32,6 +32,9 @@ RATING_STEPS = 10
 FUELS = ("petrol", "diesel", "hybrid", "electric", "hydrogen")
 SORT_KEYS = ("maker", "model", "name", "price", "rating", "release_date")
 
+ACTIVE, CANCELLED = "active", "cancelled"
+"""The states of a reservation. Cancelled is for good."""
+
 SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -103,6 +106,16 @@ class Car:
     engine: Engine | None = None
     options: tuple[str, ...] = ()
     description: str = ""
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """A car kept for somebody, who chose `id`: asking again with the same id changes nothing."""
+
+    id: str
+    maker: str
+    model: str
+    state: str = ACTIVE
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.car import catalogue, fields
-from services.car.catalogue import Car, Engine, FieldError, Invalid
+from services.car.catalogue import Car, Engine, FieldError, Invalid, Reservation
 from services.car.fields import Parse
 
 
@@ -70,6 +70,22 @@ def engine_document(engine: Engine | None) -> dict[str, Any] | None:
         return None
     keys = ("fuel", "displacement_cc", "power_kw", "cylinders")
     return {key: getattr(engine, key) for key in keys}
+
+
+def reservation_document(reservation: Reservation) -> dict[str, Any]:
+    """The resource of a reservation."""
+    car = f"/cars/{reservation.maker}/{reservation.model}"
+    here = f"{car}/reservations/{reservation.id}"
+    return {**vars(reservation), "links": {"self": here, "car": car}}
+
+
+def read_reservation(document: Any) -> str:
+    """The id of the reservation that `document` asks for. Raises Invalid."""
+    errors: list[FieldError] = []
+    values = _read(document, {"id": fields.slug}, {"id"}, "", errors)
+    if errors:
+        raise Invalid(errors)
+    return str(values["id"])
 
 
 def read_car(document: Any, maker: str | None = None, model: str | None = None) -> Car:

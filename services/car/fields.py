@@ -75,7 +75,8 @@ def _text(low: int, high: int, *, lines: bool = False) -> Parse:
     return parse
 
 
-def _slug(value: Any) -> str:
+def slug(value: Any) -> str:
+    """Take what can stand in an address: a maker, a model, the id of a reservation."""
     if isinstance(value, str) and catalogue.is_slug(value):
         return value
     raise ValueError(
@@ -83,13 +84,13 @@ def _slug(value: Any) -> str:
     )
 
 
-def same(slug: str) -> Parse:
-    """Take nothing but `slug`: what the path names already."""
+def same(given: str) -> Parse:
+    """Take nothing but `given`: what the path names already."""
 
     def parse(value: Any) -> str:
-        if value != slug:
-            raise ValueError(f"the address says {slug!r}: give the same or leave the field out")
-        return slug
+        if value != given:
+            raise ValueError(f"the address says {given!r}: give the same or leave the field out")
+        return given
 
     return parse
 
@@ -160,8 +161,8 @@ ENGINE: dict[str, Parse] = {
 }
 
 CAR: dict[str, Parse] = {
-    "maker": _slug,
-    "model": _slug,
+    "maker": slug,
+    "model": slug,
     "name": _text(1, catalogue.MAX_NAME),
     "price": _whole(0, catalogue.MAX_PRICE),
     "currency": _currency,

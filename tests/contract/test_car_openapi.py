@@ -49,8 +49,8 @@ OPERATIONS = [(m, path) for path, item in DOCUMENT["paths"].items() for m in ite
 NOTHING_TO_GET_WRONG = {("delete", "/cars"), ("get", "/openapi.json")}
 """Operations that take nothing but a header with any text: there is no malformed request of them."""
 
-HERE = {"maker": "bentz", "model": "e-class"}
-CAR = carapps.a_car(**HERE, engine={"fuel": "petrol", "power_kw": 1})
+HERE = {"maker": "bentz", "model": "e-class", "reservation": "order-1"}
+CAR = carapps.a_car(maker="bentz", model="e-class", engine={"fuel": "petrol", "power_kw": 1})
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
@@ -64,6 +64,7 @@ def test_well_formed_requests_are_answered_as_the_document_says(
     def check(case: schemathesis.Case, there: bool) -> None:
         if there:
             app.test_client().put("/cars/bentz/e-class", json=CAR)
+            app.test_client().post("/cars/bentz/e-class/reservations", json={"id": HERE["reservation"]})
             case.path_parameters = {name: HERE[name] for name in case.path_parameters}
         case.call_and_validate()
 
