@@ -83,9 +83,8 @@ def console(port: int | None, host: str | None) -> None:
       kubectl -n dashcam port-forward svc/prometheus 9090 &
       JAEGER_QUERY_URL=http://127.0.0.1:26686 LOGS_KIND=elasticsearch dashcam console --port 8080
     """
-    import waitress
-
     from dashcam.console.app import create_app
+    from dashcam.store.http_server import HttpServer
 
     with failures():
         asked = from_environ(ConsoleSettings)
@@ -103,10 +102,6 @@ def console(port: int | None, host: str | None) -> None:
             "Set JAEGER_QUERY_URL, or give another --port."
         )
     click.echo(f"http://{settings.host}:{settings.console_port}  Jaeger: {settings.jaeger_address}", err=True)
-    waitress.serve(
-        create_app(settings),
-        host=settings.host,
-        port=settings.console_port,
-        threads=settings.threads,
-        ident="",
-    )
+    HttpServer(
+        create_app(settings), host=settings.host, port=settings.console_port, threads=settings.threads
+    ).run()

@@ -22,6 +22,7 @@ from observability.settings import SettingError, from_environ
 log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 3.0
+_WATCH_SECONDS = 0.5
 
 
 def create_app(settings: LocalSettings | None = None) -> Flask:
@@ -50,7 +51,10 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     server.start()
     log.info("query API and console on port %d", server.port)
-    stop.wait()
+    while not stop.wait(_WATCH_SECONDS):
+        if not server.alive:
+            log.critical("the HTTP thread has ended: the console ends with it")
+            return 1
     server.stop(_GRACE_SECONDS)
     return 0
 

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _HTTP_THREADS = 4
 _GRACE_SECONDS = 3.0
+_WATCH_SECONDS = 0.5
 
 
 class TailThread:
@@ -146,6 +147,11 @@ class Receiver:
         self._tail.stop()
         self._writer.stop()
 
+    def dead_part(self) -> str | None:
+        """The thread that has ended though nobody asked it to, or None."""
+        alive = {"writer": self._writer.alive, "tail": self._tail.alive, "http": self._http.alive}
+        return next((name for name, lives in alive.items() if not lives), None)
+
     def _complaint(self) -> str | None:
         if not self._writer.alive:
             return "the database writer does not run"
@@ -171,7 +177,11 @@ def main() -> int:
     receiver.start()
     taken = f"OTLP gRPC on port {receiver.grpc_port}, HTTP" if settings.takes_otlp else "no OTLP; health"
     log.info("%s on port %d", taken, receiver.http_port)
-    stop.wait()
+    while not stop.wait(_WATCH_SECONDS):
+        if dead := receiver.dead_part():
+            # Half a receiver looks well from outside; a new one is up in a second.
+            log.critical("the %s thread has ended: the receiver ends with it", dead)
+            return 1
     receiver.stop()
     return 0
 
