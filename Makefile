@@ -205,6 +205,7 @@ scenarios: $(VENV)/.dev prerequisites ## Try it: Break a stack of its own in eve
 	$(BIN)/dashcam scenario verify --all --stacks 3 --junit .dashcam/scenarios.xml --markdown .dashcam/scenarios.md
 
 include services/images.mk
+include services/web/browser/tools.mk
 include k8s/tools.mk
 include benchmarks/bench.mk
 include benchmarks/loss.mk

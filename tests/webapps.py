@@ -19,10 +19,10 @@ CONSOLE = "http://console.test"
 
 
 @contextmanager
-def web_app(car: Any) -> Iterator[Flask]:
-    """`web` over `car`, a fake or a `CarClient`."""
+def web_app(car: Any, **settings: Any) -> Iterator[Flask]:
+    """`web` over `car`, a fake or a `CarClient`, with further settings."""
     with mock.patch.dict(os.environ, OFFLINE):
-        app = create_app(Settings(secret_key=SECRET, console_url=CONSOLE), car=car)
+        app = create_app(Settings(secret_key=SECRET, console_url=CONSOLE, **settings), car=car)
     try:
         yield app
     finally:

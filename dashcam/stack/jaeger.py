@@ -2,6 +2,7 @@
 
 What differs from k8s/base, and nothing else does:
 - addresses and folders;
+- pages of this machine may send OTLP from the browser;
 - the Collector does not ask Kubernetes which pod a span came from, since there is none.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from dashcam.stack.page_origins import page_origins
 from dashcam.stack.settings import ROOT, Settings
 
 K8S = ROOT / "k8s" / "base"
@@ -46,6 +48,7 @@ def collector_page(page: Page, settings: Settings) -> Page:
     extensions["file_storage"]["compaction"]["directory"] = str(folders["compaction"])
     receivers["grpc"]["endpoint"] = at(settings.otlp_grpc_port)
     receivers["http"]["endpoint"] = at(settings.otlp_http_port)
+    receivers["http"]["cors"] = {"allowed_origins": list(page_origins(settings))}
     page["exporters"]["prometheus"]["endpoint"] = at(settings.collector_spans_port)
     _own_metrics(page, settings.collector_metrics_port)
     del page["processors"][POD_PROCESSOR]

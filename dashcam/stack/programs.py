@@ -11,6 +11,7 @@ from string import Template
 
 from dashcam.stack import jaeger, own_file, scrape_targets, tools
 from dashcam.stack.needs import ALERTMANAGER, PROMETHEUS, Need
+from dashcam.stack.page_origins import page_origins
 from dashcam.stack.settings import JAEGER, ROOT, Settings
 from observability.server.options import ServerSettings
 from observability.settings import from_environ
@@ -67,6 +68,7 @@ def common_environ(settings: Settings) -> dict[str, str]:
         "CAR_URL": url(settings.car_port),
         "MINUS_URL": url(settings.minus_port),
         "CONSOLE_URL": url(settings.console_port),
+        "BROWSER_OTLP_URL": url(settings.otlp_http_port),
         "PROMETHEUS_URL": url(settings.prometheus_port),
         "ALERTMANAGER_URL": url(settings.alertmanager_port),
         # Faults may be switched on here, where nobody but the one who looks is hurt.
@@ -171,6 +173,7 @@ def _backend(settings: Settings) -> list[Program]:
             "receiver",
             BACKEND,
             (sys.executable, "-m", "dashcam.store.receiver"),
+            {"OTLP_CORS_ORIGINS": ",".join(page_origins(settings))},
             ready=url(settings.otlp_http_port, "/readyz"),
             listens=(settings.otlp_grpc_port,),
             address=url(settings.otlp_http_port),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from observability import current_trace_id, instrument
 from observability.settings import from_environ
 from observability.version import VERSION
 from services.faults import points as faults
-from services.web import catalogue, errors, routes
+from services.web import browser, catalogue, errors, routes
 from services.web.clients import CarClient
 from services.web.settings import Settings, secret_key
 
@@ -21,7 +23,7 @@ MAX_FORM_BYTES = 256 * 1024
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; "
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -31,7 +33,7 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Sent with every response. Pages need no script, no frame and nothing of another host."""
+"""Sent with every response. Pages need no frame and nothing of another host, and work without a script."""
 
 STATIC_SECONDS = 86400
 """How long a browser may keep a style sheet or picture; their addresses change with their content."""
@@ -57,6 +59,7 @@ def create_app(settings: Settings | None = None, *, car: CarClient | None = None
     )
     instrument(app, service="web", version=VERSION, ready={})
     faults.install(app, "web")
+    browser.install(app, settings.browser_otlp_url)
     CSRFProtect(app)
     routes.install(
         app,
@@ -64,7 +67,7 @@ def create_app(settings: Settings | None = None, *, car: CarClient | None = None
     )
     errors.install(app)
     _install_templates(app, settings)
-    app.after_request(_finish)
+    app.after_request(partial(_finish, _headers(browser.origin_of(settings.browser_otlp_url))))
     return app
 
 
@@ -94,8 +97,15 @@ def _install_templates(app: Flask, settings: Settings) -> None:
     app.jinja_options = {**app.jinja_options, "trim_blocks": True, "lstrip_blocks": True}
 
 
-def _finish(response: Response) -> Response:
-    for name, value in SECURITY_HEADERS.items():
+def _headers(sent_to: str) -> dict[str, str]:
+    """The headers of every response, where pages may also send to the origin `sent_to`."""
+    policy = SECURITY_HEADERS["Content-Security-Policy"]
+    allowed = policy.replace("connect-src 'self'", f"connect-src 'self' {sent_to}".rstrip())
+    return {**SECURITY_HEADERS, "Content-Security-Policy": allowed}
+
+
+def _finish(headers: Mapping[str, str], response: Response) -> Response:
+    for name, value in headers.items():
         response.headers.setdefault(name, value)
     if "Cache-Control" not in response.headers:
         # A page names the trace of its own request, so only that request's browser may keep it.

@@ -74,6 +74,13 @@ class Settings:
         help="Where a browser reaches the console; trace ids on pages link to {CONSOLE_URL}/trace/{id}.",
         check=_web_address,
     )
+    browser_otlp_url: str | None = setting(
+        "BROWSER_OTLP_URL",
+        None,
+        help="Where browsers reach OTLP/HTTP, such as http://localhost:4318, for the spans of the pages "
+        "themselves; its CORS must list the origin of the pages. Unset: pages carry no telemetry.",
+        check=_web_address,
+    )
     state_dir: str = setting("DASHCAM_STATE_DIR", ".dashcam", help="The folder of everything that is kept.")
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from dashcam.stack import jaeger, ports, programs, tool_recipes
+from dashcam.stack.page_origins import page_origins
 from dashcam.stack.settings import Settings, read
 from observability.settings import SettingError
 
@@ -41,6 +42,11 @@ def changed(settings: Settings, name: str) -> tuple[set[str], set[str]]:
 
 def test_of_the_collectors_configuration_only_addresses_folders_and_pods_change(settings: Settings) -> None:
     jaeger.write_configurations(settings)
+    page = yaml.safe_load(jaeger.configuration(settings, "collector").read_text())
+    # Only here, since in a cluster whose pages may send is for its owner to say.
+    cors = page["receivers"]["otlp"]["protocols"]["http"].pop("cors")
+    assert cors == {"allowed_origins": list(page_origins(settings))}
+    jaeger.configuration(settings, "collector").write_text(yaml.safe_dump(page))
 
     different, missing = changed(settings, "collector")
 
