@@ -8,8 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The certificates of the system, as pip and git use them: a company may have added its own.
 UV := UV_LINK_MODE=copy UV_SYSTEM_CERTS=$${UV_SYSTEM_CERTS:-1} VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
-LOCKS := requirements.txt requirements-dev.txt requirements-uv.txt requirements-build.txt \
-	services/car/requirements.txt services/minus/requirements.txt services/web/requirements.txt
+# The names in services/catalogue.yaml, in its order.
+SERVICES := $(shell sed -n '/^services:/,$$s/^  \([a-z][a-z0-9]*\):$$/\1/p' services/catalogue.yaml)
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links
 PREREQUISITES := $(PYTHON) -m dashcam.stack.prerequisites
@@ -99,7 +99,7 @@ dev: $(VENV)/.dev ## Change it: The locked environment with linters and test too
 
 lock: $(BIN)/uv ## Change it: Resolve every requirements.in again into its hashed requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
-	for name in requirements requirements-uv requirements-build services/car/requirements services/minus/requirements services/web/requirements; do \
+	for name in requirements requirements-uv requirements-build $(SERVICES:%=services/%/requirements); do \
 		$(COMPILE) $$name.in -c requirements-dev.txt -o $$name.txt; done
 
 # Files side by side, in the order of tests/conftest.py.
@@ -141,14 +141,18 @@ lint: $(VENV)/.dev ## Change it: ruff, spelling, dead code, the walls between th
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-.PHONY: dashboards telemetry-schema generated check-generated dashboards-preview docs-configuration bench-servers bench-backend bench-console screenshots
+.PHONY: services-generated dashboards telemetry-schema generated check-generated dashboards-preview docs-configuration bench-servers bench-backend bench-console screenshots
 
 dashboards: $(VENV)/.dev ## Change it: Write dashboards/generated from its sources
 	$(BIN)/python -m dashboards.src
 
-generated: dashboards docs-configuration telemetry-schema ## Change it: Write every generated file again from its source
+services-generated: $(VENV)/.dev ## Change it: Write what is made from services/catalogue.yaml
+	@$(BIN)/python -m dashcam.registry
+
+generated: services-generated dashboards docs-configuration telemetry-schema ## Change it: Write every generated file again from its source
 
 check-generated: $(VENV)/.dev ## Change it: Fail when a generated file is not what its sources give
+	$(BIN)/python -m dashcam.registry --check
 	$(BIN)/python -m dashboards.src --check
 	$(BIN)/python -m telemetry_schema --check
 
@@ -181,12 +185,11 @@ BASE ?= docker.io/library/python:3.11-slim-bookworm
 IMAGES ?= dashcam
 TAG ?= $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' observability/version.py)
 REVISION ?= $(shell git rev-parse HEAD)
-SERVICES := car minus web
 # Times in an image are those of the commit, where the engine can set them: the same commit, the same image.
 COMMIT_TIME = $(shell git log -1 --format=%ct)
 REPRODUCIBLE = $(if $(filter docker,$(ENGINE)),--build-arg SOURCE_DATE_EPOCH=$(COMMIT_TIME),--timestamp $(COMMIT_TIME))
 
-.PHONY: images image-car image-minus image-web test-images
+.PHONY: images $(SERVICES:%=image-%) test-images
 
 images: $(addprefix image-,$(SERVICES)) ## Kubernetes: Build the services' images with docker, podman or buildah (ENGINE=, BASE=)
 

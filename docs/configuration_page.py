@@ -15,6 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dashcam.registry.catalogue import load
+from dashcam.stack.settings import Settings, with_services
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "configuration.md"
 PACKAGES = ("services", "observability", "dashcam")
@@ -41,8 +44,13 @@ def declared() -> list[type]:
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
             for thing in vars(importlib.import_module(name)).values():
                 if isinstance(thing, type) and thing.__module__ == name and _settings(thing):
-                    found[f"{name}.{thing.__qualname__}"] = thing
+                    found[f"{name}.{thing.__qualname__}"] = _whole(thing)
     return list(found.values())
+
+
+def _whole(cls: type) -> type:
+    """The settings of the stack with the ports of the services; any other as it is."""
+    return with_services(load().services) if cls is Settings else cls
 
 
 def page() -> str:

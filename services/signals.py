@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from observability import schema
-from services.car import signals as car
+from importlib import import_module
+from pathlib import Path
 
-METRICS: tuple[schema.Metric, ...] = (*schema.METRICS, *car.SIGNALS.metrics)
+from observability import schema
+
+
+def _own() -> tuple[schema.Metric, ...]:
+    """What the services declare as `SIGNALS` in a module `signals` of theirs."""
+    folders = sorted(path.parent.name for path in Path(__file__).parent.glob("*/signals.py"))
+    modules = [import_module(f"services.{name}.signals") for name in folders]
+    return tuple(metric for module in modules for metric in module.SIGNALS.metrics)
+
+
+METRICS: tuple[schema.Metric, ...] = (*schema.METRICS, *_own())

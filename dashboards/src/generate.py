@@ -36,7 +36,7 @@ def rule_groups(objectives: Objectives) -> dict[str, list[Group]]:
 
 def rules(objectives: Objectives, scale: Fraction = Fraction(1)) -> dict[str, str]:
     """The rule files. `scale` shortens every window, wait and interval, and nothing else, for a live test."""
-    sources = dict.fromkeys(("slo", "slo-budget"), "dashboards/slos.yaml")
+    sources = dict.fromkeys(("slo", "slo-budget"), "services/catalogue.yaml and dashboards/slos.yaml")
     return {
         f"rules/{name}.yml": dump(
             rule_file([group.scaled(scale) for group in groups], objectives.runbooks),
@@ -57,7 +57,7 @@ def files() -> dict[str, str]:
     objectives = load()
     routing = dump(
         alertmanager.configuration(objectives, receivers()),
-        _header("dashboards/src/alertmanager.py, slos.yaml and receivers.yaml"),
+        _header("services/catalogue.yaml, dashboards/src/alertmanager.py and receivers.yaml"),
     )
     texts = {**rules(objectives), "alertmanager.yml": routing, **grafana(objectives)}
     texts["kibana/saved-objects.ndjson"] = kibana.saved_objects()

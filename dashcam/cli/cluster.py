@@ -11,10 +11,12 @@ from contextlib import contextmanager
 import click
 
 from dashcam.cluster import deployment
-from dashcam.cluster.forwards import FORWARDS, forward_all
+from dashcam.cluster.forwards import forward_all, forwards
 from dashcam.cluster.kubectl import NAMESPACE, ClusterError, Kubectl
 from dashcam.cluster.parts import Parts, named
 from dashcam.cluster.readiness import seconds
+from dashcam.registry import catalogue
+from dashcam.registry.catalogue import CatalogueError
 
 DEBUG_IMAGE = "busybox:1.37.0"
 CONTEXT = click.option("--context", metavar="NAME", help="The cluster, by kubectl's name for it [current].")
@@ -35,10 +37,18 @@ def _seconds(_: click.Context, __: click.Parameter, text: str) -> float:
         raise click.BadParameter(str(error)) from error
 
 
+def _of_catalogue(_: click.Context, __: click.Parameter, name: str) -> str:
+    """A service's name, or a complaint that lists those of the catalogue."""
+    try:
+        return catalogue.load().service(name).name
+    except CatalogueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 @click.command()
 @CONTEXT
 @click.option("--timeout", default="15m", show_default=True, callback=_seconds, help="How long to wait.")
-@click.option("--only", multiple=True, metavar="PARTS", help="These parts alone: web,car,minus,collector …")
+@click.option("--only", multiple=True, metavar="PARTS", help="These parts alone: web,car,collector …")
 @click.option(
     "--without", multiple=True, metavar="PARTS", help="All but these, as of your own: elasticsearch …"
 )
@@ -68,10 +78,10 @@ def undeploy(context: str | None, data: bool, overlay: str) -> None:
 @click.argument("services", nargs=-1)
 def port_forward(context: str | None, services: tuple[str, ...]) -> None:
     """Open all pages of a cluster (or only SERVICES) at their ports of this machine, until Ctrl-C."""
-    known = {each.service: each for each in FORWARDS}
+    known = {each.service: each for each in forwards()}
     if unknown := [name for name in services if name not in known]:
         raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(known)}", param_hint="SERVICES")
-    chosen = tuple(known[name] for name in services) or FORWARDS
+    chosen = tuple(known[name] for name in services) or tuple(known.values())
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -82,7 +92,7 @@ def port_forward(context: str | None, services: tuple[str, ...]) -> None:
 @click.command()
 @CONTEXT
 @click.option("--shell/--no-shell", default=True, help="Open a shell beside the service at the end.")
-@click.argument("service", type=click.Choice(["web", "car", "minus"]))
+@click.argument("service", callback=_of_catalogue)
 def debug(context: str | None, shell: bool, service: str) -> None:
     """Look into SERVICE: its pods, its last lines, its latest failing trace, and a shell beside it."""
     kubectl = Kubectl(context)

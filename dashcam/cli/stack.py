@@ -66,7 +66,7 @@ def down() -> None:
 @click.command()
 @click.argument("part")
 def stop(part: str) -> None:
-    """End one PART of the running stack, such as `minus`, to see what its absence does."""
+    """End one PART of the running stack, such as `car`, to see what its absence does."""
     with failures_told():
         ended = lifecycle.stop_part(read(), part, click.echo)
     click.echo(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dashcam.cluster.kubectl import NAMESPACE, ClusterError, Kubectl
+from dashcam.registry import catalogue
 
 AGAIN_SECONDS = 1.0
 """Between the end of a forward and the next attempt."""
@@ -30,10 +31,7 @@ class Forward:
         return f"http://127.0.0.1:{self.local}"
 
 
-FORWARDS = (
-    Forward("web", 5000, 5000),
-    Forward("car", 5001, 5001),
-    Forward("minus", 8000, 8000),
+_PARTS = (
     Forward("jaeger", 16686, 16686),
     Forward("prometheus", 9090, 9090),
     Forward("alertmanager", 9093, 9093),
@@ -41,7 +39,12 @@ FORWARDS = (
     Forward("kibana", 5601, 5601),
     Forward("elasticsearch", 9200, 9200),
 )
-"""The ports of docs: the same addresses as on a laptop, where there is the same thing."""
+
+
+def forwards() -> tuple[Forward, ...]:
+    """Every page at the port of docs: the same address as on a laptop, where there is the same thing."""
+    services = catalogue.load().services
+    return (*(Forward(each.name, each.port, each.port) for each in services), *_PARTS)
 
 
 def taken(forwards: tuple[Forward, ...]) -> list[Forward]:

@@ -156,7 +156,7 @@ def _bench(running: bool, number: int) -> Iterator[Bench]:
         yield bench_of(recorded_settings(asked))
         return
     with tempfile.TemporaryDirectory(prefix="dashcam-scenarios-") as folder:
-        free = dict.fromkeys(Settings().ports(), "0")
+        free = dict.fromkeys(read({}).ports(), "0")
         own = {**free, "TRAFFIC": "on", "TRAFFIC_RATE": os.environ.get("TRAFFIC_RATE") or RATE}
         asked = read({**own, "DASHCAM_STATE_DIR": str(Path(folder) / "state")})
         try:

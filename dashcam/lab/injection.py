@@ -70,7 +70,7 @@ class Bench:
             if scenario.twin:
                 undo.enter_context(second_instance.running(scenario.twin, self.settings))
             if scenario.slow_clients:
-                cars, token = url(self.settings.car_port, "/cars"), os.environ.get("CAR_WRITE_TOKEN")
+                cars, token = url(self.settings.port("car"), "/cars"), os.environ.get("CAR_WRITE_TOKEN")
                 undo.enter_context(slowclients.sending(cars, scenario.slow_clients, token))
             yield time.time()
 

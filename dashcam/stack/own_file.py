@@ -16,17 +16,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dashcam.json_schema import complaints
+
 NAME = "dashcam.toml"
 SCHEMA = Path(__file__).with_name("dashcam.schema.json")
 
-_NAMES = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-_ADDRESS = r"[^/\s]+:\d{1,5}"
+_NAME = {
+    "type": "string",
+    "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$",
+    "patternErrorMessage": "give letters, digits, '.', '_' and '-'",
+    "description": "The service's name.",
+}
+_ADDRESS = {"type": "string", "pattern": r"^[^/\s]+:\d{1,5}$", "patternErrorMessage": "give HOST:PORT"}
 _PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 _WORDS = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
 _TABLES: Mapping[str, Mapping[str, Any]] = {
     "programs": {
         "required": ("name", "command"),
-        "name": {"type": "string", "pattern": f"^{_NAMES}$", "description": "The service's name."},
+        "name": _NAME,
         "command": {"type": ["string", "array"], "items": {"type": "string"}, "description": "What to run."},
         "folder": {"type": "string", "description": "Where it runs, relative to this file."},
         "port": {**_PORT, "description": "Port it serves on; it is ready once that takes connections."},
@@ -36,16 +43,15 @@ _TABLES: Mapping[str, Mapping[str, Any]] = {
     },
     "targets": {
         "required": ("job", "addresses"),
-        "job": {"type": "string", "pattern": f"^{_NAMES}$", "description": "The service's name."},
-        "addresses": {**_WORDS, "items": {"type": "string", "pattern": f"^{_ADDRESS}$"}},
+        "job": _NAME,
+        "addresses": {**_WORDS, "items": _ADDRESS},
     },
     "logs": {
         "required": ("service", "files"),
-        "service": {"type": "string", "pattern": f"^{_NAMES}$", "description": "The service's name."},
+        "service": _NAME,
         "files": {**_WORDS, "description": "Files and patterns such as /var/log/shop/*.log."},
     },
 }
-_TYPES = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
 
 
 class BadFile(ValueError):
@@ -153,31 +159,8 @@ def _row(table: str, number: int, row: Mapping[str, Any], places: _Places) -> No
         if key not in declared or key == "required":
             known = ", ".join(name for name in declared if name != "required")
             raise places.bad(table, number, key, f"{key!r} is no key of [[{table}]]: use {known}")
-        if complaint := _complaint(declared[key], value):
-            raise places.bad(table, number, key, f"{key} = {value!r}: {complaint}")
-
-
-def _complaint(rule: Mapping[str, Any], value: Any) -> str | None:
-    """What is wrong with a value by its part of the schema, as what to give; None for nothing."""
-    kinds = [rule["type"]] if isinstance(rule["type"], str) else rule["type"]
-    if not any(type(value) is _TYPES[kind] for kind in kinds):
-        return f"give {' or '.join(f'{_article(kind)} {kind}' for kind in kinds)}"
-    if isinstance(value, int) and not rule.get("minimum", value) <= value <= rule.get("maximum", value):
-        return f"give a number from {rule['minimum']} to {rule['maximum']}"
-    if isinstance(value, str) and "pattern" in rule and not re.search(rule["pattern"], value):
-        return "give HOST:PORT" if _ADDRESS in rule["pattern"] else "give letters, digits, '.', '_' and '-'"
-    if isinstance(value, str | list) and not value:
-        return "give something, not nothing"
-    if isinstance(value, list):
-        return next((found for item in value if (found := _complaint(rule["items"], item))), None)
-    if isinstance(value, dict):
-        inner = rule["additionalProperties"]
-        return next((found for item in value.values() if (found := _complaint(inner, item))), None)
-    return None
-
-
-def _article(kind: str) -> str:
-    return "an" if kind[0] in "aeio" else "a"
+        for complaint in complaints(value, declared[key], {}):
+            raise places.bad(table, number, key, f"{key} = {value!r}: {complaint.remedy}")
 
 
 def schema() -> dict[str, Any]:

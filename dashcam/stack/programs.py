@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
+from dashcam.registry import catalogue
+from dashcam.registry.catalogue import Service
 from dashcam.stack import jaeger, own_file, scrape_targets, tools
 from dashcam.stack.needs import ALERTMANAGER, PROMETHEUS, Need
 from dashcam.stack.page_origins import page_origins
@@ -64,9 +66,7 @@ def common_environ(settings: Settings) -> dict[str, str]:
         "HOST": LOOPBACK,
         "OTEL_EXPORTER_PROMETHEUS_HOST": LOOPBACK,
         "OTEL_EXPORTER_OTLP_ENDPOINT": url(settings.otlp_http_port),
-        "WEB_URL": url(settings.web_port),
-        "CAR_URL": url(settings.car_port),
-        "MINUS_URL": url(settings.minus_port),
+        **{f"{name.upper()}_URL": url(settings.port(name)) for name in catalogue.load().names},
         "CONSOLE_URL": url(settings.console_port),
         "BROWSER_OTLP_URL": url(settings.otlp_http_port),
         "PROMETHEUS_URL": url(settings.prometheus_port),
@@ -92,6 +92,7 @@ def write_configurations(settings: Settings) -> None:
     filled = template.substitute(
         settings.as_environ(),
         receiver_port=settings.receiver_port,
+        services="\n".join(_scrape(name, settings.admin_port(name)) for name in catalogue.load().names),
         rules=json.dumps(rules, ensure_ascii=False),
     )
     _write(settings.state_dir / "prometheus" / "prometheus.yml", filled)
@@ -112,22 +113,22 @@ def write_configurations(settings: Settings) -> None:
         scrape_targets.write(settings.state_dir, "jaeger", groups)
 
 
+def _scrape(job: str, port: int) -> str:
+    return f'  - job_name: {job}\n    static_configs:\n      - targets: ["{LOOPBACK}:{port}"]'
+
+
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
 
 def _services(settings: Settings) -> list[Program]:
-    return [
-        _service(settings, "web", "the catalogue's pages"),
-        _service(settings, "car", "the REST catalogue", "/cars"),
-        _service(settings, "minus", "subtracts", "/minus?x=5&y=3"),
-    ]
+    return [_service(settings, service) for service in catalogue.load().services]
 
 
-def _service(settings: Settings, name: str, about: str, path: str = "") -> Program:
-    port = getattr(settings, f"{name}_port")
-    admin = getattr(settings, f"{name}_admin_port")
+def _service(settings: Settings, service: Service) -> Program:
+    name = service.name
+    port, admin = settings.port(name), settings.admin_port(name)
     return Program(
         name,
         SERVICES,
@@ -135,8 +136,8 @@ def _service(settings: Settings, name: str, about: str, path: str = "") -> Progr
         {"PORT": str(port), "OTEL_EXPORTER_PROMETHEUS_PORT": str(admin)},
         ready=url(admin, "/readyz"),
         listens=(port,),
-        address=url(port, path),
-        about=f"{about}; admin port {admin}",
+        address=url(port, service.home),
+        about=f"{service.description.removesuffix('.')}; admin port {admin}",
         # Longer than the service itself promises to take: killing it is for one that hangs.
         stop_seconds=math.ceil(from_environ(ServerSettings).bound) + 3,
     )

@@ -6,16 +6,16 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dashcam.registry import catalogue
+from dashcam.registry.catalogue import CatalogueError, Service
 from observability.settings import PORT, SettingError, between, from_environ, one_of, setting
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
-
-ADMIN_OFFSET = 10000
-"""A service's admin port, unless set, is its port plus this."""
 
 _UNSPEAKABLE = frozenset('"\\\n\r')
 
@@ -42,15 +42,12 @@ def _for_jaeger(env: str, default: int, of: str) -> Any:
     return setting(env, default, check=PORT, help=f"With BACKEND=jaeger: port of {of}.")
 
 
-def _admin(service: str) -> Any:
-    name = service.upper()
-    text = f"Port of {service}'s /metrics, /livez and /readyz; {name}_PORT + {ADMIN_OFFSET} by default."
-    return setting(f"{name}_ADMIN_PORT", None, check=PORT, help=text)
-
-
 @dataclass(frozen=True)
 class Settings:
-    """What `make up` reads. Every port listens on 127.0.0.1 only; 0 takes a free one."""
+    """What `make up` reads. Every port listens on 127.0.0.1 only; 0 takes a free one.
+
+    The ports of the services are fields, too: see :func:`with_services`.
+    """
 
     state_dir: Path = setting(  # noqa: RUF009 - it answers a dataclass field, as for the others
         "DASHCAM_STATE_DIR",
@@ -65,12 +62,6 @@ class Settings:
         check=one_of(EMBEDDED, JAEGER),
         help="What takes in and finds traces: `embedded`, or `jaeger` for the Collector and Jaeger.",
     )
-    web_port: int = setting("WEB_PORT", 5000, check=PORT, help="Port of web.")
-    car_port: int = setting("CAR_PORT", 5001, check=PORT, help="Port of car.")
-    minus_port: int = setting("MINUS_PORT", 8000, check=PORT, help="Port of minus.")
-    web_admin_port: int | None = _admin("web")
-    car_admin_port: int | None = _admin("car")
-    minus_admin_port: int | None = _admin("minus")
     otlp_grpc_port: int = setting("OTLP_GRPC_PORT", 4317, check=PORT, help="Port that takes OTLP over gRPC.")
     otlp_http_port: int = setting("OTLP_HTTP_PORT", 4318, check=PORT, help="Port that takes OTLP over HTTP.")
     console_port: int = setting(
@@ -125,6 +116,14 @@ class Settings:
         help="Seconds that `make up` waits for every part to be ready before it gives up.",
     )
 
+    def port(self, service: str) -> int:
+        """Where a service of the catalogue listens."""
+        return int(getattr(self, f"{service}_port"))
+
+    def admin_port(self, service: str) -> int:
+        """Where a service of the catalogue answers for its readiness and metrics."""
+        return int(getattr(self, f"{service}_admin_port"))
+
     @property
     def receiver_port(self) -> int:
         """Where the embedded receiver answers for its readiness and metrics."""
@@ -157,17 +156,39 @@ def _as_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+@cache
+def with_services(services: tuple[Service, ...]) -> type[Settings]:
+    """The settings with two fields for each service: `orders_port` (ORDERS_PORT) and `orders_admin_port`."""
+    fields: list[tuple[str, Any, Any]] = []
+    for service in services:
+        name = service.name
+        variable, above = name.upper(), service.admin_port - service.port
+        text = f"Port of {name}'s /metrics, /livez and /readyz; {variable}_PORT + {above} by default."
+        ports = setting(f"{variable}_PORT", service.port, check=PORT, help=f"Port of {name}.")
+        fields.append((f"{name}_port", int, ports))
+        fields.append(
+            (f"{name}_admin_port", int | None, setting(f"{variable}_ADMIN_PORT", None, check=PORT, help=text))
+        )
+    made = dataclasses.make_dataclass("Settings", fields, bases=(Settings,), frozen=True)
+    made.__module__, made.__doc__ = Settings.__module__, Settings.__doc__
+    return made
+
+
 def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     """The settings of the environment, with the folder absolute and the admin ports filled in.
 
-    Raises SettingError for a value that cannot be used, and for two variables that name one port.
+    Raises SettingError for a value that cannot be used, for two variables that name one port, and for a
+    catalogue of services that cannot be used.
     """
-    settings = from_environ(Settings, environ, **overrides)
+    try:
+        services = catalogue.load().services
+    except CatalogueError as error:
+        raise SettingError(str(error)) from None
+    settings = from_environ(with_services(services), environ, **overrides)
     filled: dict[str, Any] = {"state_dir": (ROOT / settings.state_dir.expanduser()).resolve()}
-    for service in ("web", "car", "minus"):
-        port = getattr(settings, f"{service}_port")
-        if getattr(settings, f"{service}_admin_port") is None:
-            filled[f"{service}_admin_port"] = _default_admin_port(service, port)
+    for service in services:
+        if getattr(settings, f"{service.name}_admin_port") is None:
+            filled[f"{service.name}_admin_port"] = _default_admin_port(service, settings.port(service.name))
     if settings.own_file:
         filled["own_file"] = settings.own_file.expanduser().resolve()
     settings = dataclasses.replace(settings, **filled)
@@ -177,16 +198,17 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     return settings
 
 
-def _default_admin_port(service: str, port: int) -> int:
+def _default_admin_port(service: Service, port: int) -> int:
+    above = service.admin_port - service.port
     if port == 0:
         return 0
-    if port + ADMIN_OFFSET > 65535:
-        name = service.upper()
+    if not 0 < port + above <= 65535:
+        name = service.name.upper()
         raise SettingError(
-            f"{name}_PORT={port} leaves no port for its admin side ({port} + {ADMIN_OFFSET} is above 65535): "
+            f"{name}_PORT={port} leaves no port for its admin side ({port} + {above} is above 65535): "
             f"set {name}_ADMIN_PORT too"
         )
-    return port + ADMIN_OFFSET
+    return port + above
 
 
 def _refuse_duplicates(settings: Settings) -> None:

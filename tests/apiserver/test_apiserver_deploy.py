@@ -19,7 +19,7 @@ from rendering import rendered
 from dashcam.cli.cluster import debug
 from dashcam.cli.cluster import deploy as deploy_command
 from dashcam.cluster.deployment import deploy, undeploy
-from dashcam.cluster.forwards import FORWARDS, forward_all
+from dashcam.cluster.forwards import forward_all, forwards
 from dashcam.cluster.kubectl import ClusterError, Kubectl
 from dashcam.stack.ports import free_port
 
@@ -134,7 +134,7 @@ def test_forwards_without_pods_say_so_and_go_on(said: list[str]) -> None:
         if "trying again" in text:
             ended.set()
 
-    web = replace(FORWARDS[0], local=free_port())
+    web = replace(forwards()[0], local=free_port())
     forward_all(KUBECTL, (web,), say, ended)
     assert any(each.startswith("web: ") and "trying again" in each for each in told), told
 

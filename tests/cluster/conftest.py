@@ -22,7 +22,7 @@ from polling import until
 from verifying import Recorder
 
 from dashcam.cluster.deployment import deploy
-from dashcam.cluster.forwards import FORWARDS, forward_all
+from dashcam.cluster.forwards import forward_all, forwards
 from dashcam.cluster.kubectl import NAMESPACE, Kubectl
 from dashcam.cluster.parts import Parts, named
 from dashcam.stack.ports import free_port
@@ -58,13 +58,13 @@ def cluster(ran: Recorder) -> Iterator[Cluster]:
     deploy(kubectl, "local", lambda text: print(text, flush=True), parts=PARTS)
     version = json.loads(kubectl.run("version", "-o", "json"))["serverVersion"]["gitVersion"]
     ran("Kubernetes node", version=version.removeprefix("v"), had=HAD)
-    chosen = [each for each in FORWARDS if each.service not in PARTS.without]
-    forwards = tuple(replace(each, local=free_port()) for each in chosen)
+    chosen = [each for each in forwards() if each.service not in PARTS.without]
+    opened = tuple(replace(each, local=free_port()) for each in chosen)
     ended = threading.Event()
-    runner = threading.Thread(target=forward_all, args=(kubectl, forwards, print, ended))
+    runner = threading.Thread(target=forward_all, args=(kubectl, opened, print, ended))
     runner.start()
     try:
-        found = Cluster(kubectl, {each.service: each.address for each in forwards})
+        found = Cluster(kubectl, {each.service: each.address for each in opened})
         until(lambda: httpx.get(f"{found.web}/hello", timeout=5).status_code == 200, "web", within=60)
         yield found
     finally:

@@ -18,8 +18,8 @@ class Load:
     """Asks `minus` until it is told to stop, and keeps when each trace began. One request is one span."""
 
     def __init__(self, pipeline: Pipeline, rate: float) -> None:
-        self._url = f"http://127.0.0.1:{pipeline.settings.minus_port}/minus"
-        self._metrics = f"http://127.0.0.1:{pipeline.settings.minus_admin_port}/metrics"
+        self._url = f"http://127.0.0.1:{pipeline.settings.port('minus')}/minus"
+        self._metrics = f"http://127.0.0.1:{pipeline.settings.admin_port('minus')}/metrics"
         self._pause = 1 / rate
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="load")
@@ -65,12 +65,12 @@ def load(pipeline: Pipeline, rate: float) -> Iterator[Load]:
     environ = {
         **os.environ,
         "HOST": "127.0.0.1",
-        "PORT": str(settings.minus_port),
+        "PORT": str(settings.port("minus")),
         "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1",
-        "OTEL_EXPORTER_PROMETHEUS_PORT": str(settings.minus_admin_port),
+        "OTEL_EXPORTER_PROMETHEUS_PORT": str(settings.admin_port("minus")),
         "OTEL_EXPORTER_OTLP_ENDPOINT": pipeline.otlp,
     }
-    ready = f"http://127.0.0.1:{settings.minus_admin_port}/readyz"
+    ready = f"http://127.0.0.1:{settings.admin_port('minus')}/readyz"
     command = [sys.executable, "-m", "services.minus"]
     service = Running("minus", command, environ, ready, Path(settings.state_dir) / "minus.log")
     made = Load(pipeline, rate)

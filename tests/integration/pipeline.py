@@ -242,4 +242,4 @@ def jaeger_endpoint(settings: Settings) -> dict[str, str]:
 
 @functools.cache
 def _ports() -> tuple[str, ...]:
-    return tuple(Settings(backend="jaeger").ports())
+    return tuple(read({"BACKEND": "jaeger"}).ports())

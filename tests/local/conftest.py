@@ -35,7 +35,7 @@ from dashcam.stack import lifecycle
 from dashcam.stack.programs import url
 from dashcam.stack.settings import JAEGER, Settings, read
 
-FREE_PORTS = dict.fromkeys(Settings(backend=JAEGER).ports(), "0")
+FREE_PORTS = dict.fromkeys(read({"BACKEND": JAEGER}).ports(), "0")
 
 
 @dataclass(frozen=True)
@@ -44,27 +44,27 @@ class RunningStack:
 
     @property
     def web(self) -> str:
-        return url(self.settings.web_port)
+        return url(self.settings.port("web"))
 
     @property
     def car(self) -> str:
-        return url(self.settings.car_port)
+        return url(self.settings.port("car"))
 
     @property
     def minus(self) -> str:
-        return url(self.settings.minus_port)
+        return url(self.settings.port("minus"))
 
     @property
     def web_admin(self) -> str:
-        return url(self.settings.web_admin_port)
+        return url(self.settings.admin_port("web"))
 
     @property
     def car_admin(self) -> str:
-        return url(self.settings.car_admin_port)
+        return url(self.settings.admin_port("car"))
 
     @property
     def minus_admin(self) -> str:
-        return url(self.settings.minus_admin_port)
+        return url(self.settings.admin_port("minus"))
 
     @property
     def receiver(self) -> str:

@@ -12,7 +12,7 @@ from walks.walking import Shell, steps, walk
 from watchdog import Watchdog
 
 from dashcam.stack.ports import free_ports
-from dashcam.stack.settings import Settings
+from dashcam.stack.settings import read
 
 PAGES = ("README.md", "docs/tutorial.md", "docs/msa-drawbacks.md", "docs/how-to/own-service.md")
 
@@ -20,7 +20,7 @@ PAGES = ("README.md", "docs/tutorial.md", "docs/msa-drawbacks.md", "docs/how-to/
 @pytest.fixture
 def shell(checkout: Path, tmp_path: Path) -> Iterator[Shell]:
     """A shell in the checkout, for a stack of its own on free ports; what runs in it ends with the test."""
-    usual = Settings().ports()
+    usual = read({}).ports()
     used = [name for name, port in usual.items() if port]
     free = dict(zip(used, free_ports(len(used) + 2), strict=False))
     others = free_ports(2, but=free.values())

@@ -38,7 +38,7 @@ reached at all.
 
 
 def build(objectives: Objectives) -> Dashboard:
-    """The overview of the services that slos.yaml names. Jaeger counts its requests under the same metric."""
+    """The overview of the services of the catalogue. Jaeger counts its requests under the same metric."""
     ours = f'job=~"{"|".join(objectives.depends_on)}"'
     board = page("overview", "All services", "Rate, errors, duration and error budget of every service.")
     board.with_panel(note("How to read this page", _HOW, width=24, height=4))

@@ -14,7 +14,7 @@ from dashcam.slo.objectives import BurnRate, Objectives
 
 def build(objectives: Objectives) -> Dashboard:
     """The page of the objectives; the factors of the burn rates are those of slos.yaml."""
-    about = "Error budgets and burn rates of every objective in slos.yaml."
+    about = "Error budgets and burn rates of every objective in services/catalogue.yaml."
     board = page("slo", "Objectives", about, since=objectives.period, refresh="5m")
     board.with_variable(choice("slo", "Objective", "label_values(slo:objective:ratio, slo)", every=".*"))
     board.with_panel(note(board_text.HOW, board_text.how(objectives), height=5))

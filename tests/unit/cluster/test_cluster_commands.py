@@ -14,7 +14,7 @@ from polling import until
 
 from dashcam.cli.cluster import deploy, port_forward
 from dashcam.cluster.failing_trace import latest_failing_trace
-from dashcam.cluster.forwards import FORWARDS, Forward, forward_all
+from dashcam.cluster.forwards import Forward, forward_all, forwards
 from dashcam.cluster.kubectl import ClusterError, Kubectl
 from dashcam.stack.ports import free_port
 
@@ -108,7 +108,7 @@ def test_the_end_ends_a_forward_that_runs(standin: Path) -> None:
 
 
 def test_every_page_has_a_port_of_its_own() -> None:
-    assert len({each.local for each in FORWARDS}) == len(FORWARDS)
+    assert len({each.local for each in forwards()}) == len(forwards())
 
 
 def test_no_jaeger_is_a_sentence_and_not_a_failure() -> None:

@@ -105,8 +105,8 @@ def test_the_ports_of_jaeger_count_only_with_jaeger() -> None:
         "COLLECTOR_HEALTH_PORT",
         "LOG_RECEIVER_PORT",
     }
-    assert read({"WEB_PORT": "16687"}).web_port == 16687
-    with pytest.raises(SettingError, match="WEB_PORT and JAEGER_PORT are both 16687"):
+    assert read({"WEB_PORT": "16687"}).port("web") == 16687
+    with pytest.raises(SettingError, match="JAEGER_PORT and WEB_PORT are both 16687"):
         read({**JAEGER, "WEB_PORT": "16687"})
 
 

@@ -42,7 +42,7 @@ def gone(pids: list[int]) -> bool:
 def test_up_returns_when_every_part_is_ready(trial: Trial) -> None:
     settings = trial.up()
 
-    assert httpx.get(f"http://127.0.0.1:{settings.web_port}/").status_code == 200
+    assert httpx.get(f"http://127.0.0.1:{settings.port('web')}/").status_code == 200
     status = trial.status()
     assert status.ready
     assert [part.name for part in status.parts] == ["receiver", "car", "web"]
@@ -73,7 +73,7 @@ def test_down_ends_every_process_and_frees_the_ports(trial: Trial) -> None:
 
     assert trial.down()
     assert gone(pids)
-    for port in (settings.web_port, settings.car_port, settings.otlp_http_port):
+    for port in (settings.port("web"), settings.port("car"), settings.otlp_http_port):
         with socket.create_server(("127.0.0.1", port)):
             pass
 
@@ -206,7 +206,7 @@ def test_taken_ports_are_all_reported_with_owner_and_variable_before_anything_st
 def test_up_with_another_port_than_the_running_stack_asks_for_down_first(trial: Trial) -> None:
     settings = trial.up()
 
-    with pytest.raises(StackError, match=rf"WEB_PORT=5999 \(running: {settings.web_port}\)"):
+    with pytest.raises(StackError, match=rf"WEB_PORT=5999 \(running: {settings.port('web')}\)"):
         trial.up(explicit=frozenset({"WEB_PORT"}), WEB_PORT="5999")
 
     assert trial.status().ready
@@ -229,7 +229,7 @@ def test_up_after_a_killed_supervisor_ends_the_old_parts_and_starts_new_ones(tri
     supervisor_of(trial).kill()
     until(lambda: trial.status().leftover, "the supervisor to be gone")
 
-    trial.up(CAR_PORT=str(settings.car_port))
+    trial.up(CAR_PORT=str(settings.port("car")))
 
     assert gone(pids)
     assert trial.status().ready
@@ -321,12 +321,12 @@ def test_programs_get_the_callers_environment_without_foreign_exporters(
 
     settings = trial.up()
 
-    environ = environ_of(f"http://127.0.0.1:{settings.web_port}/")
+    environ = environ_of(f"http://127.0.0.1:{settings.port('web')}/")
     assert "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" not in environ
     assert "OTEL_SERVICE_NAME" not in environ
     assert environ["OTEL_TRACES_SAMPLER"] == "always_off"
     assert environ["OTEL_RESOURCE_ATTRIBUTES"] == "team=blue,deployment.environment.name=local"
-    assert environ["PORT"] == str(settings.web_port)
+    assert environ["PORT"] == str(settings.port("web"))
     assert environ["OTEL_EXPORTER_OTLP_ENDPOINT"] == f"http://127.0.0.1:{settings.otlp_http_port}"
     assert environ["HOST"] == "127.0.0.1"
 

@@ -12,7 +12,7 @@ import yaml
 
 from dashcam.stack import ports, programs, state
 from dashcam.stack.needs import Need
-from dashcam.stack.settings import ROOT, Settings, read
+from dashcam.stack.settings import ROOT, read
 from observability.server.options import ServerSettings
 from observability.settings import SettingError
 
@@ -34,8 +34,8 @@ def test_ports_are_the_documented_ones_by_default() -> None:
 
 
 def test_an_admin_port_follows_its_service_and_can_be_set() -> None:
-    assert read({"WEB_PORT": "6000"}).web_admin_port == 16000
-    assert read({"WEB_PORT": "6000", "WEB_ADMIN_PORT": "7000"}).web_admin_port == 7000
+    assert read({"WEB_PORT": "6000"}).admin_port("web") == 16000
+    assert read({"WEB_PORT": "6000", "WEB_ADMIN_PORT": "7000"}).admin_port("web") == 7000
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_settings_survive_the_way_through_the_environment() -> None:
 
 
 def test_zero_takes_free_ports_all_different() -> None:
-    chosen = ports.choose_free(read(dict.fromkeys(Settings().ports(), "0")))
+    chosen = ports.choose_free(read(dict.fromkeys(read({}).ports(), "0")))
 
     assert len({port for port in chosen.ports().values() if port}) == len(chosen.ports())
     assert ports.unusable(chosen) == []

@@ -10,7 +10,7 @@ from dashcam.stack.programs import BACKEND, SERVICES, TRAFFIC, Program, url
 from dashcam.stack.settings import Settings, read
 
 STANDIN = Path(__file__).with_name("standin.py")
-FREE_PORTS = dict.fromkeys(Settings().ports(), "0")
+FREE_PORTS = dict.fromkeys(read({}).ports(), "0")
 
 
 class Trial:
@@ -33,8 +33,8 @@ class Trial:
     def plan(self, settings: Settings) -> list[Program]:
         return [
             self._program("receiver", BACKEND, settings.otlp_http_port),
-            self._program("car", SERVICES, settings.car_port),
-            self._program("web", TRAFFIC, settings.web_port),
+            self._program("car", SERVICES, settings.port("car")),
+            self._program("web", TRAFFIC, settings.port("web")),
         ]
 
     def _program(self, name: str, group: str, port: int) -> Program:

@@ -1,0 +1,55 @@
+"""What holds for each service of the catalogue, whatever it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import yaml
+from flask import Flask
+from serviceapps import service_app
+
+from dashcam.registry.catalogue import ROOT, load
+from observability.version import VERSION
+
+CATALOGUE = load()
+
+
+@pytest.fixture(scope="module", params=CATALOGUE.names)
+def app(request: pytest.FixtureRequest) -> Iterator[Flask]:
+    with service_app(request.param) as made:
+        yield made
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.node.callspec.params["app"])
+
+
+def test_its_example_is_answered_without_any_other_service(app: Flask, name: str) -> None:
+    answer = app.test_client().get(CATALOGUE.service(name).example)
+    assert answer.status_code == 200
+    assert answer.headers["traceresponse"].startswith("00-")
+
+
+def test_it_serves_its_document_with_its_version_and_every_route(app: Flask, name: str) -> None:
+    document = yaml.safe_load((ROOT / "services" / name / "openapi.yaml").read_text(encoding="utf-8"))
+    served = app.test_client().get("/openapi.json")
+    assert served.json == document
+    assert document["info"]["version"] == VERSION
+    documented = {path.replace("{", "<").replace("}", ">") for path in document["paths"]}
+    routes = {_plain(rule.rule) for rule in app.url_map.iter_rules() if rule.endpoint != "static"}
+    assert routes == documented
+
+
+def _plain(rule: str) -> str:
+    """A route with its parameters as a document writes them: without their converters."""
+    return "/".join(
+        f"<{part.rpartition(':')[2]}" if part.startswith("<") else part for part in rule.split("/")
+    )
+
+
+def test_an_address_that_is_not_there_is_a_problem_with_its_trace(app: Flask) -> None:
+    answer = app.test_client().get("/nothing/here", headers={"Accept": "application/json"})
+    assert answer.status_code == 404
+    assert answer.headers["traceresponse"].startswith("00-")
