@@ -14,6 +14,6 @@ HOSTS = ("127.0.0.1", "localhost")
 def page_origins(settings: Settings) -> tuple[str, ...]:
     """The origins that the receiver of OTLP is to accept. Raises BadFile for a bad dashcam.toml."""
     own = own_file.read_file(settings.own_file).programs if settings.own_file else ()
-    ports = [settings.web_port, *(program.port for program in own if program.port)]
+    ports = [settings.port("web"), *(program.port for program in own if program.port)]
     listed = from_environ(LocalSettings).cors_origins
     return tuple(dict.fromkeys([*listed, *(f"http://{host}:{port}" for port in ports for host in HOSTS)]))
