@@ -99,7 +99,7 @@ dev: $(VENV)/.dev ## Change it: The locked environment with linters and test too
 
 lock: $(BIN)/uv ## Change it: Resolve every requirements.in again into its hashed requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
-	for name in requirements requirements-uv requirements-build $(SERVICES:%=services/%/requirements); do \
+	for name in requirements requirements-uv requirements-build $(SERVICES:%=services/%/requirements) services/template/requirements; do \
 		$(COMPILE) $$name.in -c requirements-dev.txt -o $$name.txt; done
 
 # Files side by side, in the order of tests/conftest.py.
@@ -148,6 +148,20 @@ dashboards: $(VENV)/.dev ## Change it: Write dashboards/generated from its sourc
 
 services-generated: $(VENV)/.dev ## Change it: Write what is made from services/catalogue.yaml
 	@$(BIN)/python -m dashcam.registry
+
+.PHONY: new-service remove-service test-service
+new-service: $(VENV)/.dev ## Change it: Make the service NAME=orders from services/template, complete
+	@test -n "$$NAME" || { echo "make: name the service: make new-service NAME=orders" >&2; exit 2; }
+	@$(BIN)/python -m dashcam.scaffold new "$$NAME" $(if $(PORT),--port "$$PORT") $(if $(OWNER),--owner "$$OWNER") $(if $(ABOUT),--about "$$ABOUT")
+
+remove-service: $(VENV)/.dev ## Change it: Take the service NAME= away again; refuses what was changed (FORCE=1)
+	@test -n "$$NAME" || { echo "make: name the service: make remove-service NAME=orders" >&2; exit 2; }
+	@$(BIN)/python -m dashcam.scaffold remove "$$NAME" $(if $(FORCE),--force)
+
+# The tests of one service (NAME=), and those that hold each service of the catalogue
+test-service: $(VENV)/.dev check-generated
+	@test -n "$$NAME" || { echo "make: name the service: make test-service NAME=orders" >&2; exit 2; }
+	$(BIN)/pytest -q tests/unit/$$NAME tests/contract/test_$${NAME}_*.py tests/contract/test_every_service.py tests/contract/test_urls_rules.py tests/unit/registry
 
 generated: services-generated dashboards docs-configuration telemetry-schema ## Change it: Write every generated file again from its source
 

@@ -96,11 +96,12 @@ class Catalogue:
 
 def load(path: Path = PATH) -> Catalogue:
     """The catalogue, an empty one where there is no such file. Raises CatalogueError."""
-    return _parsed(path.read_text(encoding="utf-8"), str(path)) if path.exists() else Catalogue()
+    return parse(path.read_text(encoding="utf-8"), str(path)) if path.exists() else Catalogue()
 
 
 @cache
-def _parsed(text: str, name: str) -> Catalogue:
+def parse(text: str, name: str) -> Catalogue:
+    """The catalogue that a text is; messages call it `name`. Raises CatalogueError."""
     try:
         lines, page = Lines(text), yaml.safe_load(text)
     except yaml.YAMLError as error:
