@@ -52,9 +52,10 @@ debug: $(VENV)/.run ## Kubernetes: Look into SERVICE=car in the cluster: pods, l
 
 # The whole of tests/cluster where CONTEXT names a cluster, whose nodes can pull images; else what the node of
 # tests/onenode can run: no package registry has Grafana, Kibana and Fluent Bit.
-ON_THE_NODE := test_cluster_end_to_end test_node_network test_cluster_disruptions
-ON_A_CLUSTER := test_cluster_end_to_end test_cluster_lines test_cluster_pages test_cluster_disruptions
-ONE_NODE := PYTHONPATH=tests CLUSTER_WITHOUT=grafana,kibana,fluent-bit \
+ON_BOTH := test_cluster_end_to_end test_cluster_lines test_cluster_by_hand test_cluster_disruptions
+ON_THE_NODE := $(ON_BOTH) test_node_network
+ON_A_CLUSTER := $(ON_BOTH) test_cluster_pages
+ONE_NODE := PYTHONPATH=tests CLUSTER_OVERLAY=tests/cluster/overlays/local CLUSTER_WITHOUT=grafana,kibana \
 	CLUSTER_HAD="one node made of packages and Go modules (tests/onenode)" $(BIN)/python -m onenode
 
 test-cluster: $(VENV)/.dev ## Real programs: Test a deployment end to end, on a node made here of packages (as root) or in CONTEXT=name
@@ -72,7 +73,7 @@ tools-node: $(VENV)/.dev
 	@PYTHONPATH=tests $(BIN)/python -m onenode.obstacles
 	@$(MAKE) --no-print-directory tools-elasticsearch
 	@$(BUILD_TOOLS) kustomize etcd kube-apiserver kube-controller-manager kubectl kube-scheduler kube-proxy kubelet \
-		coredns kube-router prometheus otelcol jaeger kube-state-metrics node_exporter elasticsearch_exporter
+		coredns kube-router prometheus otelcol otelcol-agent jaeger kube-state-metrics node_exporter elasticsearch_exporter
 
 node: tools-node ## Kubernetes: A cluster of one node, made here of packages (as root), and a shell in it
 	@$(ONE_NODE)

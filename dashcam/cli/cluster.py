@@ -56,7 +56,7 @@ def _of_catalogue(_: click.Context, __: click.Parameter, name: str) -> str:
 def deploy(
     context: str | None, timeout: float, only: tuple[str, ...], without: tuple[str, ...], overlay: str
 ) -> None:
-    """Bring an OVERLAY (local or production) into a cluster and wait until it is ready."""
+    """Bring an OVERLAY (local, production, a folder of yours) into a cluster and wait until it is ready."""
     parts = Parts(named(only), named(without))
     with _failures():
         deployment.deploy(Kubectl(context), overlay, click.echo, timeout, parts)

@@ -38,11 +38,24 @@ def overlays() -> list[str]:
     return sorted(path.parent.name for path in (K8S / "overlays").glob("*/kustomization.yaml"))
 
 
+def folder_of(overlay: str) -> Path:
+    """Where one of ours is, by its name, or the folder of your own that `overlay` is the path of.
+
+    Raises ClusterError for anything else, with the names there are.
+    """
+    if overlay in overlays():
+        return K8S / "overlays" / overlay
+    if (Path(overlay) / "kustomization.yaml").is_file():
+        return Path(overlay)
+    raise ClusterError(
+        f"there is no overlay {overlay!r}; there are {', '.join(overlays())}, "
+        "and any folder of yours with a kustomization.yaml"
+    )
+
+
 def render(kubectl: Kubectl, overlay: str) -> list[dict[str, Any]]:
-    """The overlay's objects. Raises ClusterError for an unknown one, with those there are."""
-    if overlay not in overlays():
-        raise ClusterError(f"there is no overlay {overlay!r}; there are {', '.join(overlays())}")
-    page = kubectl.run("kustomize", str(K8S / "overlays" / overlay))
+    """The objects of an overlay, by its name or folder. Raises ClusterError for an unknown one."""
+    page = kubectl.run("kustomize", str(folder_of(overlay)))
     return [each for each in yaml.safe_load_all(page) if each]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -24,12 +26,29 @@ def quote(cluster: Cluster) -> str:
     return match[1]
 
 
-def elasticsearch(cluster: Cluster, query: dict[str, Any]) -> list[dict[str, Any]]:
-    """The stored lines that a query finds, as Grafana's user may read them."""
+def elasticsearch(
+    cluster: Cluster, query: dict[str, Any], authority: Path | None = None, password: str = ""
+) -> list[dict[str, Any]]:
+    """The stored lines that a query finds, as Grafana's user may read them.
+
+    Over TLS where an `authority` is named. Raises httpx.HTTPStatusError where it is refused.
+    """
+    address = cluster.elasticsearch
+    if authority:
+        address = address.replace("http://127.0.0.1", "https://localhost")
     answer = httpx.post(
-        f"{cluster.elasticsearch}/logs-dashcam*/_search",
+        f"{address}/logs-dashcam*/_search",
         json={"query": query, "size": 100},
-        auth=("grafana", cluster.secret("elasticsearch-users", "grafana")),
+        auth=("grafana", password or cluster.secret("elasticsearch-users", "grafana")),
         timeout=10,
+        verify=ssl.create_default_context(cafile=authority) if authority else True,
     ).raise_for_status()
     return [hit["_source"] for hit in answer.json()["hits"]["hits"]]
+
+
+def down(cluster: Cluster) -> list[str]:
+    """Prometheus' targets that cannot be reached, each with why."""
+    answer = httpx.get(f"{cluster.prometheus}/api/v1/targets", params={"state": "active"}, timeout=10)
+    targets = answer.raise_for_status().json()["data"]["activeTargets"]
+    assert targets
+    return [f"{each['scrapeUrl']}: {each['lastError']}" for each in targets if each["health"] != "up"]

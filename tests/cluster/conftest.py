@@ -1,8 +1,9 @@
 """The stack in the cluster that kubectl's current context names: deployed, forwarded, ready to be looked at.
 
 `make test-cluster` runs these tests, on a node that it makes for them, or with CONTEXT=name on a cluster of
-yours; they are no part of `make test`. Where there is no cluster they fail. They deploy `local`, without the
-parts that CLUSTER_WITHOUT names, into the namespaces dashcam and dashcam-agents and leave it there.
+yours; they are no part of `make test`. Where there is no cluster they fail. They deploy `local`, or what
+CLUSTER_OVERLAY names, without the parts that CLUSTER_WITHOUT names, into the namespaces dashcam and
+dashcam-agents, and leave it there.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from dashcam.stack.ports import free_port
 # What renders the manifests and asks questions to them is there.
 sys.path.append(str(Path(__file__).parents[1] / "k8s"))
 
+OVERLAY = os.environ.get("CLUSTER_OVERLAY", "local")
 PARTS = Parts(without=named([os.environ.get("CLUSTER_WITHOUT", "")]))
 HAD = os.environ.get("CLUSTER_HAD", "a cluster of the person who ran the tests")
 
@@ -55,7 +57,7 @@ class Cluster:
 @pytest.fixture(scope="session")
 def cluster(ran: Recorder) -> Iterator[Cluster]:
     kubectl = Kubectl(os.environ.get("CONTEXT") or None)
-    deploy(kubectl, "local", lambda text: print(text, flush=True), parts=PARTS)
+    deploy(kubectl, OVERLAY, lambda text: print(text, flush=True), parts=PARTS)
     version = json.loads(kubectl.run("version", "-o", "json"))["serverVersion"]["gitVersion"]
     ran("Kubernetes node", version=version.removeprefix("v"), had=HAD)
     chosen = [each for each in forwards() if each.service not in PARTS.without]

@@ -12,7 +12,8 @@ from polling import until
 from dashcam.cluster.kubectl import NAMESPACE, Kubectl
 
 PROGRAM = """
-import collections, os, threading, time, urllib.request
+import collections, os, sys, threading, time, urllib.request
+clients, pause = int(sys.argv[1]), float(sys.argv[2])
 outcomes, page = collections.Counter(), "http://web:5000/cars/bentz/e-class?discount=1"
 def ask():
     while not os.path.exists("/tmp/end"):
@@ -21,7 +22,7 @@ def ask():
                 outcomes[answer.status] += 1
         except Exception as error:
             outcomes[repr(error)] += 1
-        time.sleep(0.02)
+        time.sleep(pause)
 began = time.time()
 while not outcomes[200] and time.time() < began + 60:
     outcomes.clear()
@@ -29,7 +30,7 @@ while not outcomes[200] and time.time() < began + 60:
         outcomes[urllib.request.urlopen(page, timeout=10).status] += 1
     except Exception:
         time.sleep(0.5)
-threads = [threading.Thread(target=ask) for _ in range(4)]
+threads = [threading.Thread(target=ask) for _ in range(clients)]
 [thread.start() for thread in threads]
 print("asking", flush=True)
 [thread.join() for thread in threads]
@@ -42,15 +43,19 @@ PYTHON = "/opt/venv/bin/python"
 
 
 class Load:
-    """Asks from entering on, until :meth:`outcomes`. The pod and its own policy go with the block."""
+    """Asks from entering on, until :meth:`outcomes`. The pod and its own policy go with the block.
 
-    def __init__(self, kubectl: Kubectl) -> None:
+    Each of `clients` waits `pause` seconds between an answer and its next request.
+    """
+
+    def __init__(self, kubectl: Kubectl, clients: int = 4, pause: float = 0.02) -> None:
         self._kubectl = kubectl
+        self._arguments = [str(clients), str(pause)]
 
     def __enter__(self) -> Load:
         web = self._kubectl.get("deployment", "web", "-n", NAMESPACE)
         image = web["spec"]["template"]["spec"]["containers"][0]["image"]
-        self._kubectl.apply([_open_web(), _pod(image)])
+        self._kubectl.apply([_open_web(), _pod(image, self._arguments)])
         self._until("asking")
         return self
 
@@ -65,6 +70,12 @@ class Load:
         end = "open('/tmp/end', 'w')"
         self._kubectl.run("exec", "-n", NAMESPACE, "load", "--", PYTHON, "-c", end)
         return Counter(ast.literal_eval(self._until("{")))
+
+    def lost_nothing(self, at_least: int = 100) -> None:
+        """Stop asking, and assert that each of more than `at_least` requests was answered with 200."""
+        outcomes = self.outcomes()
+        assert set(outcomes) == {200}, outcomes
+        assert outcomes[200] > at_least, outcomes
 
     def _until(self, beginning: str) -> str:
         """The first line of its output that begins so."""
@@ -97,7 +108,7 @@ def _open_web() -> dict[str, Any]:
     }
 
 
-def _pod(image: str) -> dict[str, Any]:
+def _pod(image: str, arguments: list[str]) -> dict[str, Any]:
     """The `image` of `web` has Python; nothing else has to be fetched."""
     return {
         "apiVersion": "v1",
@@ -119,7 +130,7 @@ def _pod(image: str) -> dict[str, Any]:
                 {
                     "name": "load",
                     "image": image,
-                    "command": [PYTHON, "-c", PROGRAM],
+                    "command": [PYTHON, "-c", PROGRAM, *arguments],
                     "securityContext": {
                         "allowPrivilegeEscalation": False,
                         "readOnlyRootFilesystem": True,

@@ -6,52 +6,29 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from asking import SERVICES, quote
 from load import Load
+from pods import IN_ORDER, pods, ready, settled, two_of_each
 from polling import until
 from switches import fault
 
-from dashcam.cluster.kubectl import NAMESPACE, Kubectl
+from dashcam.cluster.kubectl import NAMESPACE, ClusterError, Kubectl
+from dashcam.cluster.readiness import wait_until_ready
 
 if TYPE_CHECKING:
     from conftest import Cluster
 
 KUBERNETES = "Kubernetes node"
-IN_ORDER = ("minus", "car", "web")
 
 
 @pytest.fixture
 def load(cluster: Cluster) -> Iterator[Load]:
     with Load(cluster.kubectl) as asking:
         yield asking
-
-
-def settled(kubectl: Kubectl) -> None:
-    """Wait until every service has its newest pods, and no older one is left."""
-    for name in IN_ORDER:
-        kubectl.run("rollout", "status", f"deployment/{name}", "-n", NAMESPACE, "--timeout=5m")
-    until(
-        lambda: all("deletionTimestamp" not in pod["metadata"] for pod in pods(kubectl)),
-        "the old pods to be gone",
-        within=90,
-        every=1,
-    )
-
-
-def pods(kubectl: Kubectl, name: str = "") -> list[dict[str, Any]]:
-    label = f"app.kubernetes.io/name={name}" if name else "app.kubernetes.io/component=service"
-    found: list[dict[str, Any]] = kubectl.get("pods", "-n", NAMESPACE, "-l", label)["items"]
-    return found
-
-
-def nothing_failed(load: Load) -> None:
-    outcomes = load.outcomes()
-    assert set(outcomes) == {200}, outcomes
-    assert outcomes[200] > 100
 
 
 @pytest.mark.verifies(
@@ -62,7 +39,7 @@ def test_a_rolling_restart_under_load_loses_no_request(cluster: Cluster, load: L
     for name in IN_ORDER:
         cluster.kubectl.run("rollout", "restart", f"deployment/{name}", "-n", NAMESPACE)
     settled(cluster.kubectl)
-    nothing_failed(load)
+    load.lost_nothing()
     assert not before & {pod["metadata"]["name"] for pod in pods(cluster.kubectl)}
 
 
@@ -72,31 +49,13 @@ def test_a_rolling_restart_under_load_loses_no_request(cluster: Cluster, load: L
 )
 def test_a_drain_evicts_one_pod_of_a_service_at_a_time_and_loses_no_request(cluster: Cluster) -> None:
     kubectl = cluster.kubectl
-    for name in SERVICES:
-        at_least(kubectl, name, 2)
-    try:
-        for name in SERVICES:
-            until(lambda name=name: ready(kubectl, name) == 2, f"two pods of {name}", within=120, every=1)
+    with two_of_each(kubectl), Load(kubectl) as load:
+        before = {pod["metadata"]["name"] for pod in pods(kubectl)}
+        fewest = _drain(kubectl)
         settled(kubectl)
-        with Load(kubectl) as load:
-            before = {pod["metadata"]["name"] for pod in pods(kubectl)}
-            fewest = _drain(kubectl)
-            settled(kubectl)
-            nothing_failed(load)
+        load.lost_nothing()
         assert not before & {pod["metadata"]["name"] for pod in pods(kubectl)}, "every pod was evicted"
         assert fewest == dict.fromkeys(SERVICES, 1), "never less than the budgets allow, and they were used"
-    finally:
-        for name in SERVICES:
-            at_least(kubectl, name, 1)
-            # An autoscaler takes pods away after minutes, and not at all without metrics of them.
-            kubectl.run("scale", f"deployment/{name}", "-n", NAMESPACE, "--replicas=1")
-        settled(kubectl)
-
-
-def at_least(kubectl: Kubectl, name: str, count: int) -> None:
-    """So many pods of a service, by its autoscaler."""
-    patch = f'{{"spec": {{"minReplicas": {count}}}}}'
-    kubectl.run("patch", "hpa", name, "-n", NAMESPACE, "--type=merge", f"--patch={patch}")
 
 
 def _drain(kubectl: Kubectl) -> dict[str, int]:
@@ -124,13 +83,23 @@ def _drain(kubectl: Kubectl) -> dict[str, int]:
     return fewest
 
 
-def ready(kubectl: Kubectl, name: str) -> int:
-    """Pods of a service that are ready and not about to end."""
-    return sum(
-        any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", []))
-        for pod in pods(kubectl, name)
-        if "deletionTimestamp" not in pod["metadata"]
-    )
+@pytest.mark.verifies(
+    component=KUBERNETES,
+    claim="an image that cannot be had stops its roll-out and is named; no request is lost",
+)
+def test_an_image_that_cannot_be_had_takes_nothing_down_and_is_named(cluster: Cluster, load: Load) -> None:
+    kubectl = cluster.kubectl
+    before = kubectl.get("deployment", "minus", "-n", NAMESPACE)
+    kubectl.run("set", "image", "deployment/minus", "app=localhost:1/dashcam/minus:none", "-n", NAMESPACE)
+    try:
+        with pytest.raises(
+            ClusterError, match=r"minus: 0 of \d pods are ready; app: (ErrImagePull|ImagePullBackOff)"
+        ):
+            wait_until_ready(kubectl, [before], print, 20)
+    finally:
+        kubectl.run("rollout", "undo", "deployment/minus", "-n", NAMESPACE)
+    settled(kubectl)
+    load.lost_nothing()
 
 
 @pytest.mark.verifies(

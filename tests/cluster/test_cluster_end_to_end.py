@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from asking import FOUND, SERVICES, quote
+from asking import FOUND, SERVICES, down, quote
 from polling import until
 
 from dashcam.cluster.kubectl import NAMESPACE
@@ -61,13 +61,7 @@ def test_prometheus_has_its_metrics_and_an_exemplar_of_a_trace(cluster: Cluster,
 
 
 def test_every_target_is_up(cluster: Cluster) -> None:
-    def down() -> list[str]:
-        answer = httpx.get(f"{cluster.prometheus}/api/v1/targets", params={"state": "active"}, timeout=10)
-        targets = answer.raise_for_status().json()["data"]["activeTargets"]
-        assert targets
-        return [f"{each['scrapeUrl']}: {each['lastError']}" for each in targets if each["health"] != "up"]
-
-    until(lambda: not down(), lambda: f"all targets up; down are {down()}", within=120, every=5)
+    until(lambda: not down(cluster), lambda: f"all targets up; down are {down(cluster)}", within=120, every=5)
 
 
 def test_an_alert_comes_to_alertmanager(cluster: Cluster) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import PARTS
+from conftest import OVERLAY, PARTS
 from manifests import NAME, Manifests, ports
 from network import Flow, Network
 
@@ -85,7 +86,7 @@ class Tried:
 
 @pytest.fixture(scope="module")
 def manifests(cluster: Cluster) -> Manifests:
-    return Manifests(PARTS.of(render(cluster.kubectl, "local")))
+    return Manifests(PARTS.of(render(cluster.kubectl, OVERLAY)))
 
 
 @pytest.fixture(scope="module")
@@ -99,15 +100,17 @@ def tried(cluster: Cluster, manifests: Manifests) -> list[Tried]:
     offered = [(pod, port) for pod in pods for port in opened.get(pod.part, [])]
     listening = _connects([(pod.address, port) for pod, port in offered])
     targets = [each for each, listens in zip(offered, listening, strict=True) if listens]
-    found = []
-    for client in pods:
+
+    def attempts(client: Pod) -> list[Tried]:
         others = [(server, port) for server, port in targets if server != client]
         worked = client.connects([(server.address, port) for server, port in others])
-        found += [
+        return [
             Tried(Flow(client.part, server.part, port), result)
             for (server, port), result in zip(others, worked, strict=True)
         ]
-    return found
+
+    with ThreadPoolExecutor(8) as pool:  # what is refused is waited for
+        return [each for found in pool.map(attempts, pods) for each in found]
 
 
 @pytest.mark.verifies(

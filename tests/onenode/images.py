@@ -27,6 +27,7 @@ from dashcam.stack.settings import ROOT
 from dashcam.stack.tool_recipes import Tool, cache
 from dashcam.stack.tools import (
     COLLECTOR,
+    COLLECTOR_AGENT,
     COREDNS,
     ELASTICSEARCH_EXPORTER,
     JAEGER,
@@ -43,7 +44,11 @@ HERE = Path(__file__).parent
 SUITE = "bookworm"
 BASE = f"localhost/dashcam-base:{SUITE}"
 PACKAGES = "localhost/dashcam-packages:1"
-SERVICES = ("car", "minus", "web")
+SERVICE = "dashcam/"
+"""What the images of services begin with."""
+
+LOG_AGENT = "localhost/otelcol-agent:1"
+"""The published image of the Collector has its components and the gateway's; here each is built by itself."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class Program:
 PROGRAMS = (
     Program("jaegertracing/jaeger", JAEGER, "/cmd/jaeger/jaeger-linux"),
     Program("otel/opentelemetry-collector-contrib", COLLECTOR, "/otelcol-contrib"),
+    Program(LOG_AGENT, COLLECTOR_AGENT, "/otelcol-contrib"),
     Program("prom/prometheus", PROMETHEUS, "/bin/prometheus"),
     Program("quay.io/prometheus/node-exporter", NODE_EXPORTER, "/bin/node_exporter"),
     Program(
@@ -115,7 +121,7 @@ def wanted() -> dict[str, str]:
 def _services(podman: Podman, manifests: dict[str, str]) -> Iterable[str]:
     # Told where packages are as this machine is told; certificates come with the base.
     told = [f"--build-arg {name}={os.environ[name]}" for name in ("PIP_INDEX_URL",) if name in os.environ]
-    names = [manifests[f"dashcam/{name}"] for name in SERVICES]
+    names = sorted(full for name, full in manifests.items() if name.startswith(SERVICE))
     make = [
         # Neither revision nor times of the commit, so that layers stay where the sources do.
         *("make", "--no-print-directory", "images", f"BASE={BASE}", "REVISION=tests", "REPRODUCIBLE="),
@@ -129,7 +135,9 @@ def _services(podman: Podman, manifests: dict[str, str]) -> Iterable[str]:
 
 def _programs(podman: Podman, manifests: dict[str, str]) -> Iterable[str]:
     for each in PROGRAMS:
-        yield podman.build(each.containerfile(), manifests[each.image], program=each.tool.path())
+        yield podman.build(
+            each.containerfile(), manifests.get(each.image, each.image), program=each.tool.path()
+        )
 
 
 def _of_packages(podman: Podman, manifests: dict[str, str]) -> Iterable[str]:

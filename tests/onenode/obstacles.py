@@ -18,6 +18,9 @@ PROGRAMS = (
     *("unshare", "setpriv", "mount", "ip", "sysctl", "openssl"),
 )
 
+CONTROLLERS = {"cpu", "cpuset", "memory", "pids"}
+"""By which a kubelet limits pods."""
+
 ATTEMPTS = {
     "mount an overlay": "mkdir u w m && mount -t overlay -o lowerdir=/etc,upperdir=u,workdir=w overlay m",
     "show a setting of the kernel as another": (
@@ -60,6 +63,10 @@ def _control_groups() -> list[str]:
     memory = CGROUPS / "memory"
     if not (memory if memory.exists() else CGROUPS).exists() or not os.access(CGROUPS, os.W_OK):
         return [f"control groups cannot be made in {CGROUPS}"]
+    passed_on = CGROUPS / "cgroup.subtree_control"  # of version 2
+    if passed_on.exists() and (lacking := sorted(CONTROLLERS - set(passed_on.read_text().split()))):
+        said = f"control groups in {CGROUPS} are not given {', '.join(lacking)}"
+        return [f"{said}; in a container: run it with the host's (docker run --privileged --cgroupns=host)"]
     return []
 
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from polling import until
 
 from dashcam.cli.cluster import deploy, port_forward
+from dashcam.cluster.deployment import folder_of
 from dashcam.cluster.failing_trace import latest_failing_trace
 from dashcam.cluster.forwards import Forward, forward_all, forwards
 from dashcam.cluster.kubectl import ClusterError, Kubectl
@@ -64,6 +65,14 @@ def test_an_unknown_overlay_names_those_there_are(standin: Path) -> None:
     result = CliRunner().invoke(deploy, ["staging"])
     assert result.exit_code == 1
     assert "there is no overlay 'staging'; there are local, production" in result.output
+
+
+def test_a_folder_of_ones_own_is_an_overlay_too(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match=r"and any folder of yours with a kustomization\.yaml"):
+        folder_of(str(tmp_path))
+    (tmp_path / "kustomization.yaml").touch()
+    assert folder_of(str(tmp_path)) == tmp_path
+    assert (folder_of("local") / "kustomization.yaml").exists()
 
 
 def test_an_unknown_service_names_those_there_are() -> None:

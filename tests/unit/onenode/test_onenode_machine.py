@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from pathlib import Path
 
 import pytest
 from onenode import obstacles, unchanged
@@ -44,6 +45,20 @@ def test_elsewhere_than_on_linux_it_says_so(
 ) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     assert "a node runs on Linux, and this is Darwin" in said(capsys)
+
+
+def test_a_container_whose_control_groups_limit_nothing_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(obstacles, "PLUGINS", str(tmp_path))
+    (tmp_path / "ptp").touch()
+    monkeypatch.setattr(obstacles, "CGROUPS", tmp_path)
+    monkeypatch.setattr(obstacles, "_namespaces", list)
+    (tmp_path / "cgroup.subtree_control").write_text("cpuset cpu memory pids\n")
+    assert obstacles.main() == 0
+    (tmp_path / "cgroup.subtree_control").write_text("cpu io\n")
+    assert "are not given cpuset, memory, pids" in said(capsys)
 
 
 def test_what_is_left_behind_or_taken_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
