@@ -73,6 +73,20 @@ PODSECURITY = Tool(
     effort="two minutes",
     elsewhere="build tests/k8s_programs/podsecurity",
 )
+TELEMETRYGEN = Tool(
+    "telemetrygen",
+    "0.160.0",
+    "sends made-up telemetry of all three signals, as its makers' tests do",
+    Ours(
+        "tests/integration/telemetrygen",
+        "github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen",
+        "-s -w",
+    ),
+    variable="TELEMETRYGEN_BINARY",
+    on_path=("telemetrygen",),
+    effort="two minutes on two cores",
+    elsewhere="put `telemetrygen` (0.160 or newer) on PATH",
+)
 
 KUBERNETES_VERSION = "1.35.4"
 """Of the API server that the manifests are given to; tests/apiserver/programs/go.mod has it, too."""
@@ -197,7 +211,7 @@ ELASTICSEARCH_EXPORTER = _exporter(
 TOOLS = {
     tool.name: tool
     for tool in (
-        *(JAEGER, COLLECTOR, COLLECTOR_AGENT, KUSTOMIZE, PODSECURITY),
+        *(JAEGER, COLLECTOR, COLLECTOR_AGENT, KUSTOMIZE, PODSECURITY, TELEMETRYGEN),
         *(ETCD, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL),
         *(KUBE_SCHEDULER, KUBE_PROXY, KUBELET, COREDNS, KUBE_ROUTER, PROMETHEUS),
         *(NODE_EXPORTER, KUBE_STATE_METRICS, ELASTICSEARCH_EXPORTER),
