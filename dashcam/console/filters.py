@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 import zlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -166,6 +167,37 @@ def cut(text: str) -> bool:
     return text.endswith(_MORE)
 
 
+_NARROW = frozenset("iljtfrI.,:;'|!()[]-/ ")
+
+
+def fitted(text: str, room: float) -> str:
+    """A text that is as wide as `room` letters of middling width, for a box of a fixed size.
+
+    What is left out is in the middle: long names of one system often differ at their end alone.
+    """
+    if sum(map(_width, text[:1000])) <= room:
+        return text
+    head, tail = _within(text, room * 0.45 - 0.5), _within(text[::-1], room * 0.55 - 0.5)[::-1]
+    return f"{head.rstrip()}…{tail.lstrip()}"
+
+
+def _within(text: str, room: float) -> str:
+    """As much of the start of a text as has room."""
+    for place, letter in enumerate(text):
+        room -= _width(letter)
+        if room < 0:
+            return text[:place]
+    return text
+
+
+def _width(letter: str) -> float:
+    if unicodedata.east_asian_width(letter) in "WF":
+        return 1.8
+    if letter in _NARROW:
+        return 0.6
+    return 1.35 if letter.isupper() or letter in "mw@%&" else 1.0
+
+
 def install(app: Flask) -> None:
     """Make these the template filters of `app`."""
     for function in (
@@ -186,4 +218,5 @@ def install(app: Flask) -> None:
     ):
         app.jinja_env.filters[f"as_{function.__name__}"] = function
     app.jinja_env.filters["clipped"] = clipped
+    app.jinja_env.filters["fitted"] = fitted
     app.jinja_env.tests["cut"] = cut

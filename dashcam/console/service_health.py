@@ -64,6 +64,19 @@ def urgency(alert: Alert) -> tuple[bool, bool, float]:
     return alert.state != "firing", alert.labels.get("severity") != "page", alert.active_at
 
 
+STATES = ("down", "firing", "failing", "unknown", "ok")
+"""What a service can be, what needs a person most first."""
+
+
+def need(service: Service) -> tuple[Any, ...]:
+    """To sort by: by state, what pages before what can wait, the emptiest budget, the busiest first."""
+    pages = any(alert.labels.get("severity") == "page" for alert in service.alerts)
+    budget, rate = service.figure("budget"), service.figure("rate")
+    left = 1.0 if budget is None else min(budget, 1.0)
+    troubled = service.state in ("down", "firing", "failing")
+    return STATES.index(service.state), not pages, left if troubled else 0.0, -(rate or 0.0), service.name
+
+
 def questions(sources: Sources, window: parameters.Window) -> dict[str, Callable[[], Any]]:
     """What to ask for :func:`services_of`, by name."""
     metrics = sources.metrics
@@ -110,11 +123,11 @@ def with_spans(
         else service
         for service in services
     ]
-    return sorted(found, key=lambda service: (-(service.figure("rate") or 0.0), service.name))
+    return sorted(found, key=need)
 
 
 def services_of(asked: Mapping[str, Outcome], window: parameters.Window) -> list[Service]:
-    """Each service that serves requests or sends spans, the busiest first."""
+    """Each service that serves requests or sends spans, in the order of `need`."""
     figures = {name: _by_service(asked[name].or_else([])) for name in FIGURES}
     versions = {
         sample.labels.get("job", ""): sample.labels.get("service_version", "")
@@ -135,7 +148,7 @@ def services_of(asked: Mapping[str, Outcome], window: parameters.Window) -> list
         for name in names
         if name
     ]
-    return sorted(found, key=lambda service: (-(service.figure("rate") or 0.0), service.name))
+    return sorted(found, key=need)
 
 
 def _figures(metrics: Prometheus, window: parameters.Window) -> dict[str, Callable[[], Any]]:

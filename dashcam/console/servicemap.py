@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dashcam.sources import Span, Trace
 
-NODE_WIDTH, NODE_HEIGHT = 150, 44
+NODE_WIDTH, NODE_HEIGHT = 170, 44
+LABEL = 18.0
+"""How many letters of middling width fit into a node."""
 GAP_X, GAP_Y = 190, 34
 MOST_NODES = 40
+ABREAST = 6
+"""Nodes side by side of those that have no calls."""
 
 
 @dataclass
@@ -97,18 +102,23 @@ def store_of(span: Span) -> str:
 
 
 def draw(
-    traces: Sequence[Trace], services: Iterable[str], rates: Mapping[tuple[str, str], float]
+    traces: Sequence[Trace], services: Sequence[str], rates: Mapping[tuple[str, str], float]
 ) -> ServiceMap:
-    """Place every service and store; `rates` are the calls a second by (caller, called) where known."""
+    """Place every service and store; `rates` are the calls a second by (caller, called) where known.
+
+    Where not all have room, those who come first in `services` do, and then those who are called most.
+    """
     edges = edges_of(traces)
     known = set(services) | {service for trace in traces for service in trace.services}
-    names = sorted(known | {edge.called for edge in edges})
-    kept = set(names[:MOST_NODES])
+    names = known | {edge.called for edge in edges}
+    kept = set(sorted(names, key=_importance(edges, services))[:MOST_NODES])
     edges = [edge for edge in edges if edge.caller in kept and edge.called in kept]
-    columns = _columns(sorted(kept), edges)
-    places = {place.name: place for place in _places(columns, known)}
+    joined = {name for edge in edges for name in (edge.caller, edge.called)}
+    placed = _places(_columns(sorted(kept & joined), edges), known)
+    alone = _rows(sorted(kept - joined), max((place.y for place in placed), default=-NODE_HEIGHT), known)
+    places = {place.name: place for place in (*placed, *alone)}
     height = max((place.y for place in places.values()), default=0) + NODE_HEIGHT + 12
-    width = len(columns) * (NODE_WIDTH + GAP_X) - GAP_X + 24 if columns else 0
+    width = max((place.x for place in places.values()), default=-NODE_WIDTH) + NODE_WIDTH + 12
     return ServiceMap(
         width=width,
         height=height,
@@ -117,6 +127,15 @@ def draw(
         traces=len(traces),
         left_out=len(names) - len(kept),
     )
+
+
+def _importance(edges: Sequence[Edge], services: Sequence[str]) -> Callable[[str], tuple[int, int, str]]:
+    calls: Counter[str] = Counter()
+    for edge in edges:
+        calls[edge.caller] += edge.calls
+        calls[edge.called] += edge.calls
+    places = {name: place for place, name in enumerate(services)}
+    return lambda name: (places.get(name, len(places)), -calls[name], name)
 
 
 def _columns(names: Sequence[str], edges: Sequence[Edge]) -> list[list[str]]:
@@ -144,6 +163,20 @@ def _places(columns: Sequence[Sequence[str]], known: set[str]) -> list[Place]:
             x = 12 + number * (NODE_WIDTH + GAP_X)
             found.append(Place(name, x, top + row * (NODE_HEIGHT + GAP_Y), name not in known))
     return found
+
+
+def _rows(names: Sequence[str], below: float, known: set[str]) -> list[Place]:
+    """Those that call nobody and are called by nobody, side by side under the others."""
+    top = below + NODE_HEIGHT + GAP_Y
+    return [
+        Place(
+            name,
+            12 + (number % ABREAST) * (NODE_WIDTH + 24),
+            top + number // ABREAST * (NODE_HEIGHT + 16),
+            name not in known,
+        )
+        for number, name in enumerate(names)
+    ]
 
 
 def _curves(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -12,7 +13,7 @@ from dashcam.console import parameters, service_health
 from dashcam.console.app import console
 from dashcam.console.filters import colours
 from dashcam.console.gather import Outcome, first_error
-from dashcam.console.servicemap import draw
+from dashcam.console.servicemap import LABEL, NODE_HEIGHT, NODE_WIDTH, draw
 from dashcam.sources import Jaeger, SourceError, Trace, TraceQuery
 
 SAMPLE = 20
@@ -38,9 +39,10 @@ def overview() -> str:
     services = service_health.with_spans(
         service_health.services_of(asked, window), sources, console().gatherer, window
     )
-    traces, error = _sample(sources.traces, asked["traced"], window)
+    names = [service.name for service in services]
+    traces, error = _sample(sources.traces, asked["traced"], names, window)
     rates = {(one.parent, one.child): one.calls / window.seconds for one in asked["calls"].or_else([])}
-    drawing = draw(traces, asked["traced"].or_else([]), rates)
+    drawing = draw(traces, names, rates)
     alerts = [alert for alert in asked["alerts"].or_else([]) if service_health.serious(alert)]
     return render_template(
         "console/overview.html",
@@ -50,8 +52,10 @@ def overview() -> str:
         metrics_error=first_error(asked["rate"], asked["alerts"]),
         traces_error=error,
         map=drawing,
+        node=(NODE_WIDTH, NODE_HEIGHT, LABEL),
+        states=Counter(service.state for service in services),
         alerts=sorted(alerts, key=service_health.urgency),
-        troubled={service.name for service in services if service.state in ("down", "firing")},
+        troubled={service.name for service in services if service.state in ("down", "firing", "failing")},
         colours=colours({service.name for service in services} | {node.name for node in drawing.nodes}),
         has_budget=any(service.figure("budget") is not None for service in services),
     )
@@ -63,12 +67,13 @@ def dependencies() -> Response:
 
 
 def _sample(
-    traces: Jaeger, traced: Outcome, window: parameters.Window
+    traces: Jaeger, traced: Outcome, names: Sequence[str], window: parameters.Window
 ) -> tuple[list[Trace], SourceError | None]:
-    """The newest traces of each service, each once."""
+    """The newest traces of the first of these services that have any, each once."""
+    sending = set(traced.or_else([]))
     searches: Mapping[str, Callable[[], list[Trace]]] = {
         f"search{place}": partial(traces.search, TraceQuery(service, window.start, window.end, limit=SAMPLE))
-        for place, service in enumerate(traced.or_else([])[:SAMPLED_SERVICES])
+        for place, service in enumerate([name for name in names if name in sending][:SAMPLED_SERVICES])
     }
     found = list(console().gatherer.ask(**searches).values())
     every = {trace.trace_id: trace for one in found for trace in one.or_else([])}
