@@ -1,39 +1,50 @@
-"""What was deployed or started in the time: instances and versions that came, as metrics tell."""
+"""What was changed in the time: versions and instances that came, restarts, flags. Metrics and spans tell."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dashcam.diagnose import evidence
 from dashcam.diagnose.findings import Cause, Evidence
-from dashcam.diagnose.observe import Observed
+from dashcam.diagnose.observe import RAMP, Observed
+from dashcam.sources import Span, Trace
 
 WITHIN = 90.0
 """Seconds between a change and what it brings about, at most, for the one to be shown with the other."""
 FIRST = 20.0
 """Seconds after the beginning of the time from which on an instance counts as new: all are seen by then."""
+KNOWN = 5
+"""Spans of a service that must have been seen before one that is of another version, instance or variant."""
+FLAG, VARIANTS = "feature_flag.key", ("feature_flag.result.variant", "feature_flag.variant")
+"""What the semantic conventions call a flag, and the variant that it had, on a span or an event of it."""
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """An instance that was not there before; `new_version` where no other of its service has this one."""
+class Change:
+    """Something that was changed at a service at one time. `version` is the new one, where it is that."""
 
     service: str
-    version: str
-    instance: str
     at: float
-    new_version: bool
+    text: str
+    evidence: Evidence
+    version: str = ""
 
     def __str__(self) -> str:
-        what = f"version {self.version} of {self.service}" if self.new_version else f"a new {self.service}"
-        return f"{what} runs at {self.instance} since {evidence.clock(self.at)}"
+        return f"{self.text} since {evidence.clock(self.at)}"
 
 
-def arrivals(seen: Observed) -> list[Arrival]:
-    """Every instance that came up in the time, the latest first."""
+def happened(seen: Observed) -> list[Change]:
+    """Everything that was changed in the time, the latest first."""
+    measured = {one.labels.get("job", "") for one in seen.named("versions")}
+    found = [*_arrivals(seen), *_restarts(seen), *_of_spans(seen, measured)]
+    return sorted(found, key=lambda one: -one.at)
+
+
+def _arrivals(seen: Observed) -> Iterator[Change]:
+    """Instances that came up, by their metrics."""
     known = [(one.labels, one.points[0][0]) for one in seen.named("versions") if one.points]
-    found = []
     for labels, at in known:
         if at < seen.start + FIRST:
             continue
@@ -43,22 +54,100 @@ def arrivals(seen: Observed) -> list[Arrival]:
             for other, since in known
             if other.get("job") == service and since < at
         }
-        instance = labels.get("instance", "")
-        found.append(Arrival(service, version, instance, at, version not in others and bool(others)))
-    return sorted(found, key=lambda one: -one.at)
+        new = version if version not in others and others else ""
+        what = f"version {version} of {service}" if new else f"a new {service}"
+        text = f"{what} runs at {labels.get('instance', '')}"
+        yield Change(service, at, text, _metric(seen, "versions", "target_info", service, text), new)
 
 
-def shown(seen: Observed, cause: Cause, came: Sequence[Arrival]) -> Cause:
-    """`cause` with the arrival that it may come with: of its service, shortly before it began."""
+def _restarts(seen: Observed) -> Iterator[Change]:
+    """Processes that were started again in place of one that was there before."""
+    for one in seen.named("started"):
+        service, instance = one.labels.get("job", ""), one.labels.get("instance", "")
+        values = [value for _, value in one.points]
+        for earlier, later in itertools.pairwise(values):
+            if later > max(earlier, seen.start) + 1:
+                text = f"{service} at {instance} was started again"
+                shown = _metric(seen, "started", "process_start_time_seconds", service, text)
+                yield Change(service, later, text, shown)
+
+
+def _of_spans(seen: Observed, measured: set[str]) -> Iterator[Change]:
+    """What spans say of their process, where no metrics do, and of the flags that were asked."""
+    counts: dict[tuple[str, str], int] = {}
+    known: set[tuple[str, str, str]] = set()
+    for one in sorted((*seen.past, *seen.before, *seen.during), key=lambda trace: trace.start):
+        for span in one.spans:
+            for what, value in _said(span):
+                if what in _RESOURCE and span.service in measured:
+                    continue
+                place = span.service, what
+                new = (*place, value) not in known
+                if new and counts.get(place, 0) >= KNOWN and span.start / 1e6 >= seen.start:
+                    yield _told(seen, one, span, what, value)
+                known.add((*place, value))
+                counts[place] = counts.get(place, 0) + 1
+
+
+_RESOURCE = ("service.version", "k8s.pod.name", "service.instance.id")
+
+
+def _said(span: Span) -> Iterator[tuple[str, str]]:
+    yield from ((name, str(span.resource[name])) for name in _RESOURCE if span.resource.get(name))
+    for attributes in (span.attributes, *(event.attributes for event in span.events)):
+        if flag := attributes.get(FLAG):
+            variant = next((attributes[name] for name in VARIANTS if name in attributes), None)
+            if variant is not None:
+                yield f"the flag {flag}", str(variant)
+
+
+def _told(seen: Observed, one: Trace, span: Span, what: str, value: str) -> Change:
+    version = value if what == "service.version" else ""
+    if version:
+        text = f"version {value} of {span.service} runs"
+    elif what in _RESOURCE:
+        text = f"a new {span.service} runs at {value}"
+    else:
+        text = f"{what} is {value} in {span.service}"
+    return Change(span.service, span.start / 1e6, text, evidence.trace(seen, one, text), version)
+
+
+def _metric(seen: Observed, query: str, name: str, service: str, text: str) -> Evidence:
+    return evidence.metric(seen, query, text, f'{seen.queries.get(query, name)}{{job="{service}"}}')
+
+
+def near(cause: Cause, change: Change) -> bool:
+    """Whether `change` may have brought about `cause`: of its service, shortly before it began."""
+    return change.service == cause.service and bool(cause.since) and _close(cause.since or 0.0, change.at)
+
+
+def _close(since: float, at: float) -> bool:
+    return -WITHIN < at - since < WITHIN / 3
+
+
+def shown(cause: Cause, came: Sequence[Change]) -> Cause:
+    """`cause` with the change that it may come with."""
+    one = next((one for one in came if near(cause, one)), None)
+    if one is None:
+        return cause
+    return replace(
+        cause, evidence=(*cause.evidence, one.evidence), details={**cause.details, "change": str(one)}
+    )
+
+
+def ruled_out(seen: Observed, came: Sequence[Change], causes: Sequence[Cause]) -> list[str]:
+    """The changes that explain nothing of `causes`, roots and effects, each with the reason, in words."""
+    said = []
+    known = [cause for cause in causes if cause.since]
     for one in came:
-        if one.service == cause.service and cause.since and -WITHIN < one.at - cause.since < WITHIN / 3:
-            evidence = _evidence(seen, one)
-            return replace(
-                cause, evidence=(*cause.evidence, evidence), details={**cause.details, "change": str(one)}
-            )
-    return cause
-
-
-def _evidence(seen: Observed, one: Arrival) -> Evidence:
-    query = f'{seen.queries.get("versions", "target_info")}{{job="{one.service}"}}'
-    return evidence.metric(seen, "versions", str(one), query)
+        here = [cause for cause in known if cause.service == one.service]
+        if any(near(cause, one) for cause in here):
+            continue
+        if not known:
+            said.append(f"{one}: nothing that was looked at differs for it")
+        elif one.at > (first := max(cause.since or 0.0 for cause in known)) + RAMP * seen.interval:
+            said.append(f"{one}: what is wrong was there before, since {evidence.clock(first)}")
+        elif not here:
+            where = ", ".join(sorted({cause.service for cause in known}))
+            said.append(f"{one}: nothing is wrong at {one.service}, but at {where}")
+    return said

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 from dashcam.diagnose.places import Visit, ancestors
-from dashcam.diagnose.significance import LIKELY, more
+from dashcam.diagnose.significance import LIKELY, SURE, more
 from dashcam.sources import Span
 
 LEAST_BAD = 4
@@ -16,6 +16,8 @@ RECALL = 0.85
 """The share of the bad ones that a description must cover."""
 PRECISION = 0.5
 """The share of those it covers that must be bad."""
+MINORITY = 0.05
+"""The same for a version, an instance or a customer of whom a part is bad, if hardly any other is."""
 WIDEST = 0.9
 """A description that fits more than this share of all is no distinction."""
 CONTRAST = 3.0
@@ -85,19 +87,24 @@ def distinguish(bad: Sequence[Visit], good: Sequence[Visit]) -> Distinction | No
         for name in dict.fromkeys(name for each in bads for name in each)
         for one in _descriptions(name, [each.get(name) for each in bads], [each.get(name) for each in goods])
     ]
-    scored = [(score, one) for one in tried if (score := _score(one)) is not None]
+    # First what is mostly bad; where nothing is, that of which a part is bad, and hardly any of the rest.
+    return _best(tried, PRECISION, LIKELY) or _best(tried, MINORITY, SURE)
+
+
+def _best(tried: Sequence[Distinction], precision: float, likely: float) -> Distinction | None:
+    scored = [(score, one) for one in tried if (score := _score(one, precision)) is not None]
     if not scored:
         return None
     best = max(scored, key=lambda pair: pair[0])[1]
     chance = more(best.others, best.good, best.covered, best.bad) * len(tried)
-    return best if chance <= LIKELY else None
+    return best if chance <= likely else None
 
 
 def _descriptions(name: str, bads: Sequence[str | None], goods: Sequence[str | None]) -> list[Distinction]:
     return [*_equals(name, bads, goods), *_thresholds(name, bads, goods)]
 
 
-def _score(one: Distinction) -> float | None:
+def _score(one: Distinction, least: float) -> float | None:
     recall = one.covered / one.bad
     fits = one.covered + one.others
     if recall < RECALL or fits > WIDEST * (one.bad + one.good):
@@ -105,7 +112,7 @@ def _score(one: Distinction) -> float | None:
     outside = one.bad + one.good - fits
     elsewhere = (one.bad - one.covered) / outside if outside else 0.0
     precision = one.covered / fits
-    if precision < PRECISION or precision < CONTRAST * elsewhere:
+    if precision < least or precision < CONTRAST * elsewhere:
         return None
     return recall * precision
 
@@ -139,4 +146,6 @@ def scope_of(bad: Sequence[Visit], good: Sequence[Visit]) -> tuple[tuple[str, ..
     if found is None:
         return (), {}
     counts = f"{found.covered} of {found.bad} bad ones, {found.others} of {found.good} good ones"
+    if found.covered < PRECISION * (found.covered + found.others):
+        counts += f"; {found.covered / (found.covered + found.others):.0%} of these are bad"
     return (found.text,), {"scope": f"{found.text}: {counts}"}

@@ -77,6 +77,36 @@ class Symptom:
     what: str
     step: Step
     evidence: Evidence
+    lost: float = 0.0
+    """Requests that failed beyond the usual, or seconds that were waited beyond it."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One explanation, with what was measured that speaks for and against it."""
+
+    text: str
+    supports: tuple[str, ...] = ()
+    contradicts: tuple[str, ...] = ()
+
+    @property
+    def standing(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.contradicts
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """A question that several hypotheses answer. `test` is what would tell them apart."""
+
+    about: str
+    hypotheses: tuple[Hypothesis, ...]
+    test: str
+
+    @property
+    def open(self) -> bool:
+        """Whether the telemetry does not decide: not exactly one has something for it and nothing against."""
+        return sum(one.standing and bool(one.supports) for one in self.hypotheses) != 1
 
 
 @dataclass(frozen=True)
@@ -98,6 +128,8 @@ class Diagnosis:
     alerts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What makes the answer less sure, without anything being wrong."""
+    rivals: tuple[Rivals, ...] = ()
+    """What else may explain the causes, side by side."""
 
     @property
     def healthy(self) -> bool:

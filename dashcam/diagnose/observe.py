@@ -47,6 +47,12 @@ def _rate(sample: str) -> str:
     return f"(rate({sample}[WINDOW]) and {sample} offset WINDOW or {new} or rate({sample}[WINDOW]))"
 
 
+def _heap(*names: str) -> str:
+    """The bytes of a process' heap, under any of these names, by PromQL."""
+    which = f'__name__=~"{"|".join(names)}"'
+    return f'sum by (job, instance) ({{{which},jvm_memory_type="heap"}} or {{{which},area="heap"}})'
+
+
 def _queries(rate: Callable[[str], str]) -> dict[str, str]:
     return {
         "up": "up",
@@ -60,6 +66,14 @@ def _queries(rate: Callable[[str], str]) -> dict[str, str]:
         "started": "process_start_time_seconds",
         "memory": "process_resident_memory_bytes",
         "cpu": "rate(process_cpu_seconds_total[WINDOW])",
+        "files": "process_open_fds",
+        "most files": "process_max_fds",
+        # As the semantic conventions have it, and as the client libraries of each language did before.
+        "event loop": 'max by (job, instance) ({__name__=~"nodejs_eventloop_(lag|delay)_p99_seconds"})',
+        "collecting": "sum by (job, instance) "
+        '(rate({__name__=~"jvm_gc_(duration|pause|collection)_seconds_sum"}[WINDOW]))',
+        "heap": f"{_heap('jvm_memory_used_bytes', 'jvm_memory_bytes_used')} "
+        f"/ ({_heap('jvm_memory_limit_bytes', 'jvm_memory_max_bytes', 'jvm_memory_bytes_max')} > 0)",
         "busy": f"sum by (job, instance) ({schema.HTTP_SERVER_ACTIVE.sample}) "
         f"/ sum by (job, instance) ({schema.SERVER_THREADS.sample})",
         "circuit": schema.CIRCUIT_OPEN.sample,

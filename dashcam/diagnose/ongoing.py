@@ -1,10 +1,12 @@
-"""Whether what went wrong at a place goes wrong there still, by the visits that traces show."""
+"""Whether what went wrong goes wrong still, and whether it is of the time that is diagnosed."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
 
+from dashcam.diagnose.findings import Cause
+from dashcam.diagnose.observe import RAMP, Observed
 from dashcam.diagnose.places import Visit
 
 QUIET = 15.0
@@ -27,3 +29,12 @@ def over(bad: Sequence[Visit], others: Sequence[Visit], end: float) -> float | N
         return None
     since = sum(visit.span.start > last for visit in others)
     return last / 1e6 if since >= WELL else None
+
+
+def of_now(seen: Observed, cause: Cause) -> bool:
+    """Whether a cause lasts into the time that is diagnosed: what was before only tells what is usual.
+
+    A rate still remembers for some scrapes what is over; a trace tells when it was.
+    """
+    remembered = 0.0 if cause.traces else RAMP * seen.interval
+    return cause.until is None or cause.until > seen.start + remembered

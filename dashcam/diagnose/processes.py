@@ -9,7 +9,7 @@ from statistics import mean
 
 from dashcam.diagnose import evidence
 from dashcam.diagnose.findings import HARM, STOPPED, WASTE, Cause, Step
-from dashcam.diagnose.observe import RAMP, Observed
+from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.steps import LEAST, slope, step
 from dashcam.diagnose.symptoms import grouped, total
 from dashcam.sources import Series
@@ -156,7 +156,7 @@ def burning(seen: Observed) -> list[Cause]:
     for one in seen.named("cpu"):
         job = one.labels.get("job", "")
         change = step(one.points, least=CPU, factor=2.0, fewest=1 if _sparse(one) else LEAST)
-        if change and _of_now(seen, change) and not _asked_for(asked.get(job, ()), change):
+        if change and not _asked_for(asked.get(job, ()), change):
             result = f"uses {change.during:.2f} processor seconds a second, {change.before:.2f} before"
             found.append(
                 Cause(
@@ -172,14 +172,6 @@ def burning(seen: Observed) -> list[Cause]:
                 )
             )
     return found
-
-
-def _of_now(seen: Observed, change: Step) -> bool:
-    """Whether it lasts into the time that is diagnosed: what was before is asked for to know what is usual.
-
-    A rate still remembers for some scrapes what is over.
-    """
-    return change.end is None or change.end > seen.start + RAMP * seen.interval
 
 
 def _sparse(one: Series) -> bool:

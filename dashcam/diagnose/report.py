@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from dashcam.diagnose import silence
 from dashcam.diagnose.evidence import clock
-from dashcam.diagnose.findings import Cause, Diagnosis, Evidence
+from dashcam.diagnose.findings import Cause, Diagnosis, Evidence, Rivals
 from dashcam.model.text import listed
 
 RUNBOOKS = {
@@ -18,6 +19,10 @@ RUNBOOKS = {
     "slow": "LatencyBurnFast",
     "dependency": "DependencyDown",
     "saturated": "ServerSaturated",
+    "descriptors": "ServerSaturated",
+    "event loop": "LatencyBurnFast",
+    "garbage": "LatencyBurnFast",
+    "heap": "MemoryNearLimit",
     "memory": "MemoryNearLimit",
     "log lines": "LogErrorsRising",
     "new log line": "LogErrorsRising",
@@ -34,12 +39,19 @@ ADVICE = {
     "down": "Look at its last log lines and start it again; undo the last change if it came with one.",
     "restarting": "Read the last lines before each end; undo the last change if it came with one.",
     "unanswered": "See whether it runs and is free to answer; restart it if it hangs.",
+    f"unanswered, {silence.UNRESOLVED}": "Look at the name that the caller is given and at its DNS: "
+    "nobody was asked yet, so a restart of who should answer changes nothing.",
+    f"unanswered, {silence.REFUSED}": "See whether it runs and listens on this address and port.",
     "failing": "Read the exception below, undo the last change of this service if it came with one.",
     "new log line": "Read the line below and look at the code that writes it, and what it was given.",
     "missing log line": "See why the code does not get to this line: look for what ends it earlier.",
     "slow": "Look at what this operation waits for or computes; the trace below shows one.",
     "dependency": "See whether the dependency runs and answers; the exception below says what it lacks.",
     "saturated": "Find what holds its threads, then add capacity or shed load.",
+    "descriptors": "Restart it to answer again, then look for connections and files that are not closed.",
+    "event loop": "Profile it for work that does not wait: large JSON, loops, synchronous calls.",
+    "garbage": "See whether its heap is nearly full, and what allocates so much.",
+    "heap": "Restart it before it ends, then look in a heap dump for what it keeps.",
     "memory": "Restart it before it is killed, then look for what it keeps of each request.",
     "processor": "Profile the operation named here.",
     "statements": "Look for a query inside a loop; fetch the rows together.",
@@ -58,6 +70,12 @@ ADVICE = {
     "source away": "Start it, or say where it is; until then nothing can be said about what it holds.",
 }
 """What to do about each kind, in a sentence."""
+
+
+def advice(cause: Cause) -> str:
+    """What to do about a cause."""
+    special = ADVICE.get(f"{cause.kind}, {cause.details.get('silence', '')}", "")
+    return special or ADVICE.get(cause.kind, "")
 
 
 MOST_TRACES = 20
@@ -99,9 +117,21 @@ def _around(found: Diagnosis) -> Iterator[str]:
         yield from (f"  {cause.summary}, because {why}" for cause, why in found.effects[:8])
     if found.alerts:
         yield f"\nAlerts: {', '.join(found.alerts)}"
+    yield from (line for one in found.rivals for line in _rivals(one))
     if found.ruled_out:
         yield "\nLooked at and ruled out:"
         yield from (f"  {one}" for one in found.ruled_out)
+
+
+def _rivals(asked: Rivals) -> Iterator[str]:
+    """Explanations side by side."""
+    yield f"\nWhich is it? {asked.about}:"
+    for one in asked.hypotheses:
+        yield f"  - {one.text}"
+        yield from (f"      for: {text}" for text in one.supports)
+        yield from (f"      against: {text}" for text in one.contradicts)
+    told = "The telemetry cannot tell these apart; this would" if asked.open else "To be sure"
+    yield f"  {told}: {asked.test}"
 
 
 def _cause(found: Diagnosis, cause: Cause, mark: str) -> Iterator[str]:
@@ -112,8 +142,8 @@ def _cause(found: Diagnosis, cause: Cause, mark: str) -> Iterator[str]:
         if value := cause.details.get(name):
             yield f"   {name}: {value}"
     yield from (line for one in cause.evidence for line in _evidence(one))
-    if advice := ADVICE.get(cause.kind):
-        yield f"   do: {advice}"
+    if do := advice(cause):
+        yield f"   do: {do}"
     if runbook := RUNBOOKS.get(cause.kind):
         yield f"   runbook: {runbook}"
 
@@ -137,6 +167,7 @@ def document(found: Diagnosis) -> dict[str, Any]:
         "alerts": found.alerts,
         "ruled_out": found.ruled_out,
         "notes": found.notes,
+        "rivals": [{**dataclasses.asdict(one), "open": one.open} for one in found.rivals],
     }
 
 
@@ -146,6 +177,6 @@ def _as_json(found: Diagnosis, cause: Cause) -> dict[str, Any]:
     return {
         **plain_fields,
         "confidence": found.confidence(cause),
-        "advice": ADVICE.get(cause.kind, ""),
+        "advice": advice(cause),
         "runbook": RUNBOOKS.get(cause.kind, ""),
     }

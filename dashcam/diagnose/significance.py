@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 
 SURE, LIKELY = 0.001, 0.05
 """How likely chance alone may be, over all that was looked at: to be sure, and to say anything."""
@@ -111,6 +111,30 @@ def shift(values: Sequence[float]) -> Change | None:
     many = min(found, size - found) >= MANY
     chance = _tail(best * math.sqrt(alone)) if many else more(was, found, now, size - found) ** alone
     return Change(found, was, found, now, size - found, min(1.0, chance * _chosen(size)))
+
+
+def by_group(change: Change, flags: Sequence[bool], groups: Sequence[Hashable]) -> Change:
+    """`change` where what is of one group is one observation: calls within one trace suffer together."""
+    sides: tuple[dict[Hashable, bool], dict[Hashable, bool]] = {}, {}
+    for place, (flag, group) in enumerate(zip(flags, groups, strict=True)):
+        side = sides[place >= change.index]
+        side[group] = side.get(group, False) or flag
+    (before, since), size = sides, len(flags)
+    chance = more(sum(before.values()), len(before), sum(since.values()), len(since)) * _chosen(size)
+    return replace(change, chance=min(1.0, max(change.chance, chance)))
+
+
+def busier(was: float, before: float, now: float, after: float) -> float:
+    """How likely so many more events for each request are by chance: `now` in `after` requests, beside `was`.
+
+    Of events only their numbers are known. One request may bring many and the next none, so their variance is
+    taken to be that of a count that is geometrically distributed.
+    """
+    if not before or not after:
+        return 1.0
+    usual, rate = was / before, now / after
+    spread = math.sqrt((usual * usual + usual) / before + (rate * rate + rate) / after)
+    return _tail((rate - usual) / spread) if spread else 1.0
 
 
 def _ranks(values: Sequence[float]) -> list[float]:

@@ -19,6 +19,9 @@ SLOWER, LATER = 2.5, 0.05
 BUSY = 0.05
 """Requests a second that a route must have for its figures to mean something."""
 
+MATTERS = 0.15
+"""The share of all that is lost that a symptom must account for, to tell when it began."""
+
 FEWEST, FEWEST_FAILED = 8, 3
 """Requests, or failed ones, that a stretch must have: of fewer, one odd request would make a symptom."""
 
@@ -44,6 +47,19 @@ def symptoms(seen: Observed) -> list[Symptom]:
     return sorted(found, key=lambda one: -one.step.during)
 
 
+def weighty(found: Sequence[Symptom]) -> list[Symptom]:
+    """Those that account for a share of what is lost: one that costs next to nothing tells no beginning.
+
+    Failures are weighed against failures, and lost seconds against lost seconds.
+    """
+    kept = []
+    for what in dict.fromkeys(one.what for one in found):
+        alike = [one for one in found if one.what == what]
+        whole = sum(one.lost for one in alike)
+        kept += [one for one in alike if one.lost >= MATTERS * whole]
+    return kept
+
+
 def _errors(seen: Observed) -> list[Symptom]:
     found = []
     for (job, method, route), series in _routes(seen, "answers").items():
@@ -58,7 +74,8 @@ def _errors(seen: Observed) -> list[Symptom]:
         if change and amount(bad, change) >= FEWEST_FAILED:
             result = f"{change.during:.1%} of the answers were 5xx, {change.before:.1%} before"
             shown = evidence.metric(seen, "answers", result)
-            found.append(Symptom(job, f"{method} {route}", "fails", change, shown))
+            lost = (change.during - change.before) * amount(every, change)
+            found.append(Symptom(job, f"{method} {route}", "fails", change, shown, lost))
     return found
 
 
@@ -71,7 +88,8 @@ def _durations(seen: Observed) -> list[Symptom]:
         if change and amount(every, change) >= FEWEST:
             result = f"{evidence.seconds(change.during)} on average, {evidence.seconds(change.before)} before"
             shown = evidence.metric(seen, "time", result)
-            found.append(Symptom(key[0], f"{key[1]} {key[2]}", "is slow", change, shown))
+            lost = (change.during - change.before) * amount(every, change)
+            found.append(Symptom(key[0], f"{key[1]} {key[2]}", "is slow", change, shown, lost))
     return found
 
 

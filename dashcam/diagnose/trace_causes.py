@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from dashcam.diagnose import evidence
+from dashcam.diagnose import evidence, silence
 from dashcam.diagnose.contrast import scope_of
 from dashcam.diagnose.findings import HARM, STOPPED, Cause
+from dashcam.diagnose.log_patterns import pattern
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.ongoing import over
 from dashcam.diagnose.places import Place, Visit, title
@@ -16,7 +17,7 @@ from dashcam.diagnose.processes import refusing
 from dashcam.diagnose.significance import LIKELY, more
 from dashcam.diagnose.slowness import slow
 from dashcam.diagnose.traced import Traced, names, rest
-from dashcam.sources import Span
+from dashcam.sources import LogLine, Span
 
 NAMELESS = frozenset({"Problem", "HTTPException", "Exception", "Error", "error", "errorString"})
 """Names of errors that say no more than that there is one: a framework's, or a language's for any."""
@@ -134,10 +135,15 @@ def _failing_cause(
     only = f", where {scope[0]}" if scope else ""
     where = title(origin.place, found.known)
     message = _message(bad[-1].span)
+    why = silence.why(origin.error, message.get("message", "")) if origin.silent else ""
     if origin.silent:
-        summary = f"{origin.place.service} does not answer ({origin.error}){only}"
+        callers = sorted({visit.span.service for visit in bad} - {origin.place.service})
+        summary = silence.told(origin.place.service, callers, origin.error, why) + only
     else:
-        summary = f"{origin.place.service} fails: {where} ends in {_told(origin.error, message)}{only}"
+        told = _told(origin.error, message)
+        if told != origin.error and (line := _line(seen, bad)):
+            message, told = {"message": line[:300]}, f"«{line[:160]}»"
+        summary = f"{origin.place.service} fails: {where} ends in {told}{only}"
     mostly = len(bad) > len(good)
     result = f"{len(bad)} failures begin there, of {len(bad) + len(good)} times{rest(figures)}"
     return Cause(
@@ -155,6 +161,7 @@ def _failing_cause(
             "error": origin.error,
             **message,
             **figures,
+            **({"silence": why} if why else {}),
         },
         evidence=(evidence.trace(seen, bad[-1].trace, result),),
         chance=chance,
@@ -167,6 +174,25 @@ def _told(error: str, message: Mapping[str, str]) -> str:
     if message and (error in NAMELESS or error.isdecimal()):
         return f"«{message['message'][:100]}»"
     return error
+
+
+def _line(seen: Observed, bad: Sequence[Visit]) -> str:
+    """What most of the failures said in the log, where what they ended in has no name of its own."""
+    asked = {(visit.trace.trace_id, visit.span.service) for visit in bad}
+    lines = _own(seen, asked)
+    said = {pattern(line.message): line.message for line in lines}
+    counts = Counter(pattern(line.message) for line in lines)
+    most = next((said[text] for text, count in counts.most_common(1) if 2 * count >= len(bad)), "")
+    return " ".join(most.split())
+
+
+def _own(seen: Observed, asked: Set[tuple[str, str]]) -> list[LogLine]:
+    """The lines of these traces and services, without those that only repeat what the span says."""
+    return [
+        line
+        for line in seen.lines_during
+        if (line.trace_id, line.service) in asked and "http.response.status_code" not in line.fields
+    ]
 
 
 def _message(span: Span) -> dict[str, str]:

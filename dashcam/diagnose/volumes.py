@@ -9,6 +9,7 @@ from dashcam.diagnose import evidence
 from dashcam.diagnose.findings import WASTE, Cause, Evidence, Step
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.processes import services
+from dashcam.diagnose.significance import LIKELY, busier
 from dashcam.diagnose.steps import Points, amount, ratio, step
 from dashcam.diagnose.symptoms import BUSY, grouped, total
 from dashcam.sources import Series
@@ -24,6 +25,8 @@ WARM = 15.0
 """Seconds in which a target that has come up is asked for most of what it can be asked for."""
 CACHED, FEWEST_CACHED = 0.7, 6.0
 """The part of the 304 answers that must have gone, and how many one would have expected."""
+SEEN = 8
+"""Requests of one client before and since, in traces, that say whether it is answered otherwise."""
 CHANCE = 3.0
 """How many standard deviations (of a count: its root) must be missing for it to be no chance."""
 
@@ -40,11 +43,12 @@ def _requests(seen: Observed) -> dict[str, list[tuple[float, float]]]:
 def _statements(seen: Observed) -> list[Cause]:
     found = []
     requests = _requests(seen)
-    for (job, verb, table), series in grouped(
-        seen.named("statements"), "job", "db_operation_name", "db_collection_name"
-    ).items():
+    groups = grouped(seen.named("statements"), "job", "db_operation_name", "db_collection_name")
+    tried = len(groups)
+    for (job, verb, table), series in groups.items():
         each = ratio(total(series), requests.get(job, []), BUSY)
-        if change := step(each, least=LEAST_MORE, factor=MORE):
+        change = step(each, least=LEAST_MORE, factor=MORE)
+        if change and (chance := _chance(total(series), requests.get(job, []), change) * tried) <= LIKELY:
             name = f"{verb} {table}".strip() or "a statement"
             result = f"{change.during:.1f} times {name} for each request, {change.before:.1f} before"
             found.append(
@@ -59,6 +63,7 @@ def _statements(seen: Observed) -> list[Cause]:
                     until=change.end,
                     details={"statement": name},
                     evidence=(evidence.metric(seen, "statements", result),),
+                    chance=chance,
                 )
             )
     return found
@@ -67,12 +72,13 @@ def _statements(seen: Observed) -> list[Cause]:
 def _calls(seen: Observed, owners: Mapping[str, str]) -> list[Cause]:
     found = []
     requests = _requests(seen)
-    for (job, host, port), series in grouped(
-        seen.named("calls"), "job", "server_address", "server_port"
-    ).items():
+    groups = grouped(seen.named("calls"), "job", "server_address", "server_port")
+    tried = len(groups)
+    for (job, host, port), series in groups.items():
         callee = owners.get(f"{host}:{port}", f"{host}:{port}")
         each = ratio(total(series), requests.get(job, []), BUSY)
-        if change := step(each, least=0.25, factor=MORE):
+        change = step(each, least=0.25, factor=MORE)
+        if change and (chance := _chance(total(series), requests.get(job, []), change) * tried) <= LIKELY:
             result = f"{change.during:.2f} calls of {callee} for each request, {change.before:.2f} before"
             found.append(
                 Cause(
@@ -86,9 +92,17 @@ def _calls(seen: Observed, owners: Mapping[str, str]) -> list[Cause]:
                     until=change.end,
                     details={"callee": callee},
                     evidence=(evidence.metric(seen, "calls", result),),
+                    chance=chance,
                 )
             )
     return found
+
+
+def _chance(events: Points, requests: Points, change: Step) -> float:
+    """How likely so many more events for each request are where nothing changed."""
+    asked, happened = amount(requests, change), amount(events, change)
+    before = Step(-math.inf, change.start, 0.0, 0.0)
+    return busier(amount(events, before), amount(requests, before), happened, asked)
 
 
 def _lines(seen: Observed) -> list[Cause]:
@@ -198,6 +212,8 @@ def _uncached(seen: Observed) -> list[Cause]:
         missing = expected - (1 - change.during) * amount(every, change)
         if expected < FEWEST_CACHED or missing < CHANCE * math.sqrt(expected):
             continue
+        if _other_clients(seen, job, route, change.start):
+            continue
         result = f"{1 - change.during:.0%} of the answers were 304, {usual:.0%} before"
         found.append(
             Cause(
@@ -214,3 +230,19 @@ def _uncached(seen: Observed) -> list[Cause]:
             )
         )
     return found
+
+
+def _other_clients(seen: Observed, job: str, route: str, since: float) -> bool:
+    """Whether traces tell that other clients ask: nobody who asked before is answered otherwise."""
+    answers: dict[str, tuple[list[bool], list[bool]]] = {}
+    for trace in (*seen.before, *seen.during):
+        for span in trace.spans:
+            status = str(span.attributes.get("http.response.status_code", ""))
+            if (span.service, span.attributes.get("http.route"), span.kind) == (job, route, "server"):
+                client = str(span.attributes.get("user_agent.original", ""))
+                answers.setdefault(client, ([], []))[span.start >= since * 1e6].append(status == "304")
+    known = [sides for sides in answers.values() if min(map(len, sides)) >= SEEN]
+    after = sum(len(sides[1]) for sides in answers.values())
+    if after < SEEN or not any(any(before) for before, _ in answers.values()):
+        return False
+    return all(sum(since) / len(since) >= (1 - CACHED) * sum(before) / len(before) for before, since in known)

@@ -6,7 +6,17 @@ import dataclasses
 
 from made import series, span, trace
 
-from dashcam.diagnose import changes, contention, processes, telemetry_gaps, trace_causes, verdict, volumes
+from dashcam.diagnose import (
+    changes,
+    contention,
+    follows,
+    processes,
+    support,
+    telemetry_gaps,
+    trace_causes,
+    verdict,
+    volumes,
+)
 from dashcam.diagnose.findings import HARM, WASTE, Cause, Evidence, Step, Symptom
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.traced import traced
@@ -36,27 +46,27 @@ CAUSE = Cause("failing", "shop", "GET /", "shop fails", HARM, 1.0, since=62.0)
 
 def test_a_version_that_came_shortly_before_a_cause_is_shown_with_it() -> None:
     seen = observed(versions=[instance("a", "1", START), instance("b", "2", 55)])
-    shown = changes.shown(seen, CAUSE, changes.arrivals(seen))
+    shown = changes.shown(CAUSE, changes.happened(seen))
     assert shown.details["change"] == "version 2 of shop runs at b since 00:00:55"
     assert shown.evidence[-1].query == 'target_info{job="shop"}'
 
 
 def test_another_instance_of_the_same_version_is_no_new_version() -> None:
     seen = observed(versions=[instance("a", "1", START), instance("b", "1", 55)])
-    (came,) = changes.arrivals(seen)
+    (came,) = changes.happened(seen)
     assert str(came) == "a new shop runs at b since 00:00:55"
 
 
 def test_what_came_long_before_or_elsewhere_is_not_shown() -> None:
     seen = observed(versions=[instance("a", "1", START), instance("b", "2", 25)])
     late = dataclasses.replace(CAUSE, since=118.0)
-    assert changes.shown(seen, late, changes.arrivals(seen)) == late
+    assert changes.shown(late, changes.happened(seen)) == late
     other = dataclasses.replace(CAUSE, service="front")
-    assert changes.shown(seen, other, changes.arrivals(seen)) == other
+    assert changes.shown(other, changes.happened(seen)) == other
 
 
 def test_what_was_there_from_the_beginning_is_no_arrival() -> None:
-    assert changes.arrivals(observed(versions=[instance("a", "1", START), instance("b", "2", 5)])) == []
+    assert changes.happened(observed(versions=[instance("a", "1", START), instance("b", "2", 5)])) == []
 
 
 def test_where_something_came_it_is_not_said_that_nothing_was_deployed() -> None:
@@ -207,9 +217,9 @@ LINES = Cause("log lines", "shop", "", "shop floods its log", WASTE, 1.0)
 
 
 def test_more_work_for_each_request_is_why_its_service_is_slow() -> None:
-    assert verdict._weighed(LINES, [SLOW, LINES], {}).rank == HARM
+    assert follows.weighed(LINES, [SLOW, LINES], {}).rank == HARM
     assert (
-        verdict._follows(SLOW, LINES, {}, observed()) == "it does more for each request: shop floods its log"
+        follows.follows(SLOW, LINES, {}, observed()) == "it does more for each request: shop floods its log"
     )
 
 
@@ -217,10 +227,10 @@ def test_more_lines_do_not_explain_what_fails_there_or_is_wrong_further_down() -
     fails = dataclasses.replace(SLOW, kind="failing")
     below = {"shop": {"store"}}
     store = dataclasses.replace(SLOW, service="store")
-    assert verdict._weighed(LINES, [SLOW, LINES, fails], {}) == LINES
-    assert verdict._weighed(LINES, [SLOW, LINES, store], below) == LINES
-    assert verdict._weighed(LINES, [dataclasses.replace(SLOW, scope=("id = 7",)), LINES], {}) == LINES
-    assert verdict._weighed(LINES, [LINES], {}) == LINES
+    assert follows.weighed(LINES, [SLOW, LINES, fails], {}) == LINES
+    assert follows.weighed(LINES, [SLOW, LINES, store], below) == LINES
+    assert follows.weighed(LINES, [dataclasses.replace(SLOW, scope=("id = 7",)), LINES], {}) == LINES
+    assert follows.weighed(LINES, [LINES], {}) == LINES
 
 
 # -- a slowness that only who waits for it feels ----------------------------------------------------
@@ -233,7 +243,7 @@ def symptom(service: str, what: str = "is slow") -> Symptom:
 
 
 def felt(cause: Cause, *symptoms: Symptom) -> list[str]:
-    return [one.result for one in verdict._felt(cause, symptoms, BELOW)]
+    return [one.result for one in support.noticed(cause, symptoms, BELOW)]
 
 
 def test_a_slowness_is_shown_in_the_figures_of_its_own_service_first() -> None:

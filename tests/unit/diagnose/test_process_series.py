@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dashcam.diagnose import processes, telemetry_gaps
+import dataclasses
+
+from dashcam.diagnose import processes, telemetry_gaps, verdict
 from dashcam.diagnose.observe import Observed
+from dashcam.diagnose.ongoing import of_now
 from dashcam.sources import Series
 
 WINDOW = (400.0, 500.0)
@@ -30,7 +33,11 @@ def test_a_process_that_computes_more_in_the_window_is_a_cause() -> None:
 
 
 def test_what_was_over_before_the_window_began_is_none() -> None:
-    assert processes.burning(seen(cpu=[computing(range(250, 380))])) == []
+    early = seen(cpu=[computing(range(250, 380))])
+    assert not any(of_now(early, cause) for cause in processes.burning(early))
+    assert verdict.judge(dataclasses.replace(early, traced=["shop"])).causes == ()
+    late = seen(cpu=[computing(range(430, 500))])
+    assert verdict.judge(dataclasses.replace(late, traced=["shop"])).causes != ()
 
 
 def test_a_process_with_two_pages_to_scrape_is_one_part_and_called_like_its_own_metrics() -> None:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from dashcam.diagnose.significance import LIKELY, SURE, more, rise, shift
+from dashcam.diagnose.significance import LIKELY, SURE, busier, by_group, more, rise, shift
 
 
 def test_the_exact_test_gives_what_a_table_says() -> None:
@@ -67,3 +67,20 @@ def test_chance_alone_is_taken_for_a_change_as_seldom_as_it_says(size: int) -> N
         shifts += value is not None and value.chance <= LIKELY
     # Twice what is promised is where luck with the seed ends.
     assert max(rises, shifts) <= 2 * LIKELY * runs
+
+
+def test_calls_within_one_trace_are_one_observation() -> None:
+    flags = [False] * 27 + [True] * 7
+    change = rise(flags)
+    assert change is not None
+    alone = by_group(change, flags, list(range(34)))
+    together = by_group(change, flags, [*range(27), *(100 + n // 4 for n in range(7))])
+    assert alone.chance == change.chance
+    assert together.chance > 100 * change.chance
+
+
+def test_more_events_for_each_request_are_sure_only_of_many_requests() -> None:
+    assert busier(100, 100, 350, 100) < SURE
+    assert busier(3, 3, 10, 3) > LIKELY
+    assert busier(100, 100, 110, 100) > LIKELY
+    assert busier(0, 0, 10, 10) == 1.0
