@@ -7,7 +7,18 @@ from collections.abc import Sequence
 from benchmarks.rca.case import Case
 from dashcam.diagnose.observe import QUERIES
 from dashcam.model.logs import SEVERITIES
-from dashcam.sources import Alert, LogLine, LogPage, LogQuery, Series, Sources, Trace, TraceQuery
+from dashcam.sources import (
+    Alert,
+    LogLine,
+    LogPage,
+    LogQuery,
+    Sample,
+    Series,
+    Sources,
+    Trace,
+    TraceQuery,
+    TraceSummary,
+)
 
 
 class Traces:
@@ -18,6 +29,12 @@ class Traces:
 
     def services(self) -> list[str]:
         return sorted({service for one in self._traces for service in one.services})
+
+    def trace(self, trace_id: str) -> Trace | None:
+        return next((one for one in self._traces if one.trace_id == trace_id), None)
+
+    def summaries(self, query: TraceQuery) -> list[TraceSummary]:
+        return [TraceSummary.of(one) for one in self.search(query)]
 
     def search(self, query: TraceQuery) -> list[Trace]:
         found = (
@@ -43,6 +60,7 @@ class Logs:
             for line in self._lines
             if (query.start or 0) <= line.time < (query.end or 2**63)
             and query.service in ("", line.service)
+            and query.trace_id in ("", line.trace_id)
             and (SEVERITIES.index(line.severity) if line.severity in SEVERITIES else -1) >= least
         ]
         return LogPage(found[: query.limit], len(found))
@@ -56,15 +74,28 @@ class Metrics:
 
     def range(self, promql: str, start: float, end: float, step: float) -> list[Series]:
         del step  # as often as they were recorded
+        if promql == "timestamp(up)":
+            return [
+                Series(one.labels, tuple((t, t) for t, _ in one.points))
+                for one in self._known("up", start, end)
+            ]
         begins = {name: text.split("WINDOW")[0] for name, text in QUERIES.items()}
+        begins["families"] = "count by (job, __name__)"
         name = max(
             (n for n in begins if promql.startswith(begins[n])), key=lambda n: len(begins[n]), default=""
         )
+        return self._known(name, start, end)
+
+    def _known(self, name: str, start: float, end: float) -> list[Series]:
         cut = (
             Series(one.labels, tuple(point for point in one.points if start <= point[0] <= end))
             for one in self._case.series.get(name, ())
         )
         return [one for one in cut if one.points]
+
+    def instant(self, promql: str, at: float | None = None) -> list[Sample]:
+        found = self.range(promql, 0.0, at or self._case.end, 0.0)
+        return [Sample(one.labels, *one.points[-1]) for one in found]
 
     def alerts(self) -> list[Alert]:
         return []

@@ -28,6 +28,7 @@ COMMANDS = {
     "completion": "dashcam.cli.links:completion",
     "console": "dashcam.cli.links:console",
     "logs": "dashcam.cli.logs:logs",
+    "mcp": "dashcam.cli.mcp:mcp",
     "metrics": "dashcam.cli.metrics:metrics",
     "open": "dashcam.cli.links:open_",
     "run": "dashcam.cli.run:run",

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 import orjson
 
-from dashcam.console.parameters import BadParameter, Window, microseconds, window
+from dashcam.console.parameters import BadParameter, reaching
 from dashcam.console.settings import ConsoleSettings
 from dashcam.model.text import plain
 from dashcam.sources import SourceError, Sources, connect
@@ -134,7 +134,7 @@ def time_options(default: str) -> Callable[[Callable[..., None]], Callable[..., 
         @functools.wraps(function)
         def run(*args: Any, since: str, until: str, **kwargs: Any) -> None:
             with failures():
-                found = _window(since or default, until)
+                found = reaching(since or default, until, "--since")
             function(*args, window=found, **kwargs)
 
         run = click.option("--until", default="", metavar="TIME", help="Until a moment (UTC) [now].")(run)
@@ -146,16 +146,6 @@ def time_options(default: str) -> Callable[[Callable[..., None]], Callable[..., 
         )(run)
 
     return decorate
-
-
-def _window(since: str, until: str) -> Window:
-    """From `since`, a moment or a length back from `until`, which is a moment or empty for now."""
-    if since[:1].isdigit() and "-" in since:
-        return window({"from": since, "to": until}, "1h")
-    microseconds("--since", since)
-    if not until:
-        return window({"lookback": since}, "1h")
-    return window({"to": until}, since)
 
 
 def table(rows: list[list[str]], right: frozenset[int] = frozenset()) -> None:

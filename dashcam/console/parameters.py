@@ -94,6 +94,16 @@ def window(args: Mapping[str, str], default: str = "1h", at: int | None = None) 
     return Window(start, end, "custom")
 
 
+def reaching(since: str, until: str = "", name: str = "since") -> Window:
+    """From `since`, a moment or a length back from `until`, which is a moment or empty for now."""
+    if since[:1].isdigit() and "-" in since:
+        return window({"from": since, "to": until}, "1h")
+    microseconds(name, since)
+    if not until:
+        return window({"lookback": since}, "1h")
+    return window({"to": until}, since)
+
+
 def microseconds(name: str, value: str) -> int:
     """A duration as Go writes it (`1h30m`, `1.5s`, `200ms`) in microseconds."""
     parts = _PART.findall(value)

@@ -23,6 +23,8 @@ LEAST = 5
 """Calls between two hosts that must have been seen."""
 SHARE = 0.3
 """The share of them that must show a difference."""
+FIRST = 20.0
+"""Seconds after the beginning of the time in which a clock that was wrong all along has shown that it is."""
 APART = 0.02
 """Seconds that a callee's span must lie outside of its caller's."""
 _DELTA = re.compile(r"(?:delta of|adjusted by) (-?)((?:\d+(?:\.\d+)?(?:h|ms|m|µs|us|ns|s))+)\b(?!.*delta of)")
@@ -177,7 +179,8 @@ def put_right(seen: Observed) -> tuple[Observed, list[Cause]]:
     """`seen` with its spans at the times of the clocks that agree, and a cause for each that differs now."""
     usual, now = wrong(seen.before), wrong(seen.during)
     right = replace(seen, before=_moved(seen.before, usual), during=_moved(seen.during, now))
-    known = {clock.host for clock in usual}
+    # One that was wrong from the beginning is usual; one that came within the time is not, whatever the onset.
+    known = {clock.host for clock in usual if clock.since < seen.start + FIRST}
     return right, [_cause(seen, clock) for clock in now if clock.host not in known]
 
 

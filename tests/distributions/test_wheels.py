@@ -28,7 +28,12 @@ from observability.version import VERSION
 pytestmark = pytest.mark.takes(120)
 
 BUILD_FILES = {"setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "requirements.in"}
-NOT_INSTALLED = BUILD_FILES | {"requirements-server.in", "requirements-database.in", "_speedups.pyx"}
+NOT_INSTALLED = BUILD_FILES | {
+    "requirements-server.in",
+    "requirements-database.in",
+    "requirements-mcp.in",
+    "_speedups.pyx",
+}
 
 THREE_LINES = """
 from flask import Flask
@@ -109,6 +114,7 @@ def test_the_metadata_are_whole(distributions: Distributions, part: str) -> None
 def test_the_tools_require_the_library_of_their_own_release(distributions: Distributions) -> None:
     required = metadata(distributions.wheels["dashcam"]).get_all("Requires-Dist")  # type: ignore[attr-defined]
     assert f"dashcam-observability=={VERSION}" in required
+    assert 'mcp; extra == "mcp"' in required
 
 
 def test_three_lines_work_with_nothing_but_what_the_library_declares(library: Environment) -> None:

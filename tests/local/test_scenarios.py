@@ -9,6 +9,7 @@ Each has a stack of its own, side by side: for most of their time they wait.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -21,8 +22,10 @@ from typing import Any
 
 import pytest
 from local.conftest import running
+from mcp import Client, StdioServerParameters
 from polling import until
 
+from dashcam.lab import assistant
 from dashcam.lab.command import bench_of
 from dashcam.lab.injection import Bench
 from dashcam.lab.scenario import load
@@ -75,7 +78,23 @@ def _paged(bench: Bench) -> Answers:
         "--trace": _asked(bench, 0, "--trace", failed.trace_id),
         "--alert": _asked(bench, 1, "--alert", alert),
         "--service": _asked(bench, 1, "--service", "car", "--since", "2m"),
+        "mcp": asyncio.run(_through_the_tools(bench)),
     }
+
+
+async def _through_the_tools(bench: Bench) -> assistant.Walk:
+    """The fixed script of an assistant, over the protocol, about the stack that is broken."""
+    environ = {**os.environ, **{name: str(value) for name, value in bench.settings.as_environ().items()}}
+    server = StdioServerParameters(command=str(DASHCAM), args=["mcp"], env=environ)
+    async with Client(server) as client:
+
+        async def call(tool: str, arguments: dict[str, Any]) -> Mapping[str, Any]:
+            answer = await client.call_tool(tool, arguments)
+            assert not answer.is_error, answer.content
+            found: Mapping[str, Any] = answer.structured_content or {}
+            return found
+
+        return await assistant.walk(call, "2m")
 
 
 def _asked(bench: Bench, status: int, *options: str) -> Any:
@@ -121,3 +140,13 @@ def test_asked_for_one_trace_it_names_where_its_failure_began(
     runs[FAILING].result()
     (first, *_) = answers["--trace"]["failures"]
     assert (first["service"], first["error"]) == ("minus", "RuntimeError")
+
+
+def test_asked_through_the_tools_of_an_assistant_it_names_the_same_cause(
+    runs: Mapping[str, Future[Result]], answers: Answers
+) -> None:
+    runs[FAILING].result()
+    walk = answers["mcp"]
+    assert walk.answers(load()[FAILING]), walk.diagnosis["causes"]
+    assert walk.steps == ["alerts", "diagnose", "trace", "logs", "runbook"]
+    assert walk.size < 24_000
