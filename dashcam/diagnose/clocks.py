@@ -179,7 +179,7 @@ def put_right(seen: Observed) -> tuple[Observed, list[Cause]]:
     """`seen` with its spans at the times of the clocks that agree, and a cause for each that differs now."""
     usual, now = wrong(seen.before), wrong(seen.during)
     right = replace(seen, before=_moved(seen.before, usual), during=_moved(seen.during, now))
-    # One that was wrong from the beginning is usual; one that came within the time is not, whatever the onset.
+    # One that was wrong from the beginning is usual; one that came within the time is not.
     known = {clock.host for clock in usual if clock.since < seen.start + FIRST}
     return right, [_cause(seen, clock) for clock in now if clock.host not in known]
 
