@@ -92,9 +92,10 @@ COMPONENTS = (
         kube_pod_container_status_last_terminated_reason kube_pod_container_resource_limits
         kube_pod_container_resource_requests kube_pod_status_phase
         kube_deployment_spec_replicas kube_deployment_status_replicas_available
+        kube_deployment_status_condition kube_node_status_condition
         kube_statefulset_replicas kube_statefulset_status_replicas_ready
         kube_daemonset_status_desired_number_scheduled kube_daemonset_status_number_available
-        kube_job_failed
+        kube_job_failed kube_job_status_active kube_job_status_start_time
         kube_horizontalpodautoscaler_status_current_replicas
         kube_horizontalpodautoscaler_spec_max_replicas""",
     ),
@@ -104,12 +105,14 @@ COMPONENTS = (
         """container_cpu_usage_seconds_total container_cpu_cfs_throttled_periods_total
         container_cpu_cfs_periods_total container_memory_working_set_bytes container_memory_rss
         container_network_receive_bytes_total container_network_transmit_bytes_total
-        kubelet_volume_stats_available_bytes kubelet_volume_stats_capacity_bytes""",
+        kubelet_volume_stats_available_bytes kubelet_volume_stats_capacity_bytes
+        kubelet_volume_stats_inodes kubelet_volume_stats_inodes_free container_oom_events_total""",
     ),
     _component(
         "node-exporter",
         "prometheus/node_exporter",
-        "node_filesystem_avail_bytes node_filesystem_size_bytes",
+        """node_filesystem_avail_bytes node_filesystem_size_bytes
+        node_filesystem_files node_filesystem_files_free""",
     ),
     _component(
         "certificates",

@@ -42,9 +42,16 @@ EXPOSITIONS = {
 IN_CLUSTER = {
     job["job_name"]: job for job in read(ROOT / "k8s/base/prometheus/prometheus.yml")["scrape_configs"]
 }
-NOT_RECORDED = {"certmanager_certificate_expiration_timestamp_seconds", "container_memory_rss"}
+NOT_RECORDED = {
+    "certmanager_certificate_expiration_timestamp_seconds",
+    "container_memory_rss",
+    "container_oom_events_total",
+    "kubelet_volume_stats_inodes",
+    "kubelet_volume_stats_inodes_free",
+}
 """The first is of an operator that may or may not be there; the alert on certificates works with either of
-two metrics. The second is cAdvisor's by its documentation: it was cut off when its page was recorded."""
+two metrics. The others are cAdvisor's and the kubelet's by their documentation: they were cut off when the
+pages were recorded."""
 RARELY = 2.0
 """Seconds between two scrapes of pages that nobody hurries: a busy machine misses none."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboards.src.addresses import opening
+from dashboards.src.alerts import nodes
 from dashcam.slo.rules import Alert, Group
 
 NAMESPACE = 'namespace=~"dashcam|dashcam-agents"'
@@ -24,17 +25,23 @@ The container's name would not do: it is `app` in every service."""
 
 
 def groups() -> list[Group]:
-    """The groups of workloads and of storage and certificates."""
+    """The groups of workloads, of what they use, and of nodes with their disks."""
     return [
-        Group("kubernetes-workloads", opening("workloads", _workloads())),
+        Group(
+            "kubernetes-workloads", opening("workloads", [*_containers(), *_replicas(), *_pods(), *_jobs()])
+        ),
         Group("kubernetes-resources", opening("workloads", _resources())),
+        Group("kubernetes-nodes", opening("workloads", nodes.alerts(NAMESPACE))),
     ]
 
 
-def _workloads() -> list[Alert]:
+def _containers() -> list[Alert]:
     waiting = f'kube_pod_container_status_waiting_reason{{reason="CrashLoopBackOff",{NAMESPACE}}}'
     killed = f'kube_pod_container_status_last_terminated_reason{{reason="OOMKilled",{NAMESPACE}}}'
     restarts = f"increase(kube_pod_container_status_restarts_total{{{NAMESPACE}}}[15m])"
+    # Of a server with workers the kernel may kill one of them alone (control groups of version 1): the
+    # container goes on, and its state says nothing.
+    inside = f"increase(container_oom_events_total{_CONTAINER}[15m])"
     by = "by (namespace, pod, container)"
     return [
         Alert(
@@ -49,12 +56,14 @@ def _workloads() -> list[Alert]:
         Alert(
             name="ContainerOutOfMemory",
             severity="ticket",
-            expr=f"max {by} ({killed}) == 1\nand\nmax {by} ({restarts}) > 0",
+            expr=(
+                f"(\n    max {by} ({killed}) == 1\n  and\n    max {by} ({restarts}) > 0\n)\n"
+                f"or\nmax {by} ({inside}) > 0"
+            ),
             service=_WORKLOAD,
-            summary="A container of pod {{ $labels.pod }} was killed at its memory limit.",
+            summary="In pod {{ $labels.pod }} a container or a process was killed at its memory limit.",
             description="It had used up its limit; the requests that it was answering are lost.",
         ),
-        *_replicas(),
     ]
 
 
@@ -80,6 +89,24 @@ def _replicas() -> list[Alert]:
             ),
         ),
         Alert(
+            name="RolloutStuck",
+            severity="ticket",
+            # ReplicasMissing sees nothing of a version that never gets ready while all old pods go on.
+            expr=(
+                "max by (namespace, deployment) (kube_deployment_status_condition"
+                f'{{condition="Progressing",status="false",{NAMESPACE}}}) == 1'
+            ),
+            hold="1m",
+            service="{{ $labels.deployment }}",
+            summary="The roll-out of {{ $labels.deployment }} has made no progress within its time.",
+            description="New pods do not get ready; the old ones go on where the strategy keeps them.",
+        ),
+    ]
+
+
+def _pods() -> list[Alert]:
+    return [
+        Alert(
             name="PodStuck",
             severity="ticket",
             expr=(
@@ -90,14 +117,6 @@ def _replicas() -> list[Alert]:
             service=_WORKLOAD,
             summary="Pod {{ $labels.pod }} has not started for a quarter of an hour.",
             description="No node has room for it, its image or a volume cannot be had, or its node is away.",
-        ),
-        Alert(
-            name="JobFailed",
-            severity="ticket",
-            expr=f'max by (namespace, job_name) (kube_job_failed{{condition="true",{NAMESPACE}}}) == 1',
-            service="{{ $labels.job_name }}",
-            summary="Job {{ $labels.job_name }} has failed and is not tried again.",
-            description="What it should have done is not done. It is told until the Job is deleted.",
         ),
         Alert(
             name="AutoscalerAtMaximum",
@@ -111,6 +130,31 @@ def _replicas() -> list[Alert]:
             service="{{ $labels.horizontalpodautoscaler }}",
             summary="{{ $labels.horizontalpodautoscaler }} has had as many pods as allowed for half an hour.",
             description="If the load grows, no pod is added to carry it.",
+        ),
+    ]
+
+
+def _jobs() -> list[Alert]:
+    by = "by (namespace, job_name)"
+    return [
+        Alert(
+            name="JobFailed",
+            severity="ticket",
+            expr=f'max by (namespace, job_name) (kube_job_failed{{condition="true",{NAMESPACE}}}) == 1',
+            service="{{ $labels.job_name }}",
+            summary="Job {{ $labels.job_name }} has failed and is not tried again.",
+            description="What it should have done is not done. It is told until the Job is deleted.",
+        ),
+        Alert(
+            name="JobNotEnding",
+            severity="ticket",
+            expr=(
+                f"time() - max {by} (kube_job_status_start_time{{{NAMESPACE}}}) > 2 * 3600\n"
+                f"and\nmax {by} (kube_job_status_active{{{NAMESPACE}}}) > 0"
+            ),
+            service="{{ $labels.job_name }}",
+            summary="Job {{ $labels.job_name }} has run for {{ $value | humanizeDuration }}.",
+            description="It waits for something that does not come; what it should do is not done.",
         ),
     ]
 
@@ -130,8 +174,6 @@ def _resources() -> list[Alert]:
     periods = (
         f"sum by (namespace, pod, container) (increase(container_cpu_cfs_periods_total{_CONTAINER}[10m]))"
     )
-    disk = 'node_filesystem_{}_bytes{{fstype!~"tmpfs|overlay|squashfs|ramfs"}}'
-    certificate = "(probe_ssl_earliest_cert_expiry or certmanager_certificate_expiration_timestamp_seconds)"
     return [
         Alert(
             name="MemoryNearLimit",
@@ -154,50 +196,4 @@ def _resources() -> list[Alert]:
             ),
             description="It wants more CPU than its limit grants; its latency suffers.",
         ),
-        Alert(
-            name="DiskFilling",
-            severity="ticket",
-            expr=_filling(disk.format("avail"), disk.format("size")),
-            hold="10m",
-            service="node",
-            summary=(
-                "{{ $labels.mountpoint }} on {{ $labels.instance }} has {{ $value | humanizePercentage }} "
-                "left and is filling up."
-            ),
-            description="Less than a tenth is free, or less than a third and full within a day at this rate.",
-        ),
-        Alert(
-            name="VolumeFilling",
-            severity="ticket",
-            expr=_filling(
-                f"kubelet_volume_stats_available_bytes{{{NAMESPACE}}}",
-                f"kubelet_volume_stats_capacity_bytes{{{NAMESPACE}}}",
-            ),
-            hold="10m",
-            service="{{ $labels.persistentvolumeclaim }}",
-            summary=(
-                "Volume {{ $labels.persistentvolumeclaim }} has {{ $value | humanizePercentage }} left and "
-                "is filling up."
-            ),
-            description="Less than a tenth is free, or less than a third and full within a day at this rate.",
-        ),
-        Alert(
-            name="CertificateExpiring",
-            severity="ticket",
-            expr=f"{certificate} - time() < 14 * 86400",
-            hold="1h",
-            service="certificates",
-            summary=(
-                "A certificate expires in {{ $value | humanizeDuration }}: {{ $labels.instance }}{{ "
-                "$labels.name }}."
-            ),
-            description="Renewal should have happened by itself by now.",
-        ),
     ]
-
-
-def _filling(free: str, size: str) -> str:
-    share = f"{free} / {size}"
-    return (
-        f"{share} < 0.1\nor\n(\n    {share} < 0.33\n  and\n    predict_linear({free}[6h], 24 * 3600) < 0\n)"
-    )

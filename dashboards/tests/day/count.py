@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from ruleset import GENERATED, read, run, write
 
+from dashboards.src.slos import load
 from dashboards.tests.day.service import Series
 from dashboards.tests.day.traffic import MINUTES
 
@@ -50,11 +51,8 @@ def _rules(name: str, folder: Path) -> Path:
 
 def _of_this(rule: dict[str, Any]) -> bool:
     labels = rule.get("labels", {})
-    return labels.get("slo", SERVICE).startswith(SERVICE) and labels.get("service", SERVICE) in (
-        SERVICE,
-        *(name for name in [labels.get("service", "")] if "{{" in name),
-        "prometheus",
-    )
+    others = set(load().depends_on) - {SERVICE}
+    return labels.get("slo", SERVICE).startswith(SERVICE) and labels.get("service") not in others
 
 
 def _counted(tested: subprocess.CompletedProcess[str]) -> Counter[str]:

@@ -6,10 +6,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dashboards.tests.day.traffic import MINUTES, Rate, counter, poisson, some, written
+from dashboards.tests.day.traffic import MINUTES, Rate, counter, poisson, row, some
 
 Series = dict[str, str]
 ROUTE = 'http_route="/cars"'
+SPANS = 6
+"""Of each request."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,13 @@ class Instance:
             yield self._counted(f"{family}_bucket", events, *labels)
         yield self._counted("log_records_total", failed, 'severity="ERROR"')
         yield self._counted("log_records_total", asked, 'severity="INFO"')
-        yield self._counted("otel_sdk_exporter_span_exported_total", asked, 'error_type=""')
+        spans = [SPANS * number for number in asked]
+        for name in ("otel_sdk_processor_span_processed_total", "otel_sdk_exporter_span_exported_total"):
+            yield self._counted(name, spans, 'error_type=""')
+        # What has come since the last batch left, a second ago at most.
+        waiting = [poisson(chance, SPANS * self.rate(minute) / 120) for minute in range(MINUTES)]
+        yield self._gauge("otel_sdk_processor_span_queue_size", waiting)
+        yield self._gauge("otel_sdk_processor_span_queue_capacity", [2048] * MINUTES)
         busy = [min(8, poisson(chance, self.rate(minute) / 60 * 0.05)) for minute in range(MINUTES)]
         yield self._gauge("http_server_active_requests", busy, 'http_request_method="GET"')
         yield self._gauge("dashcam_server_threads", [8] * MINUTES)
@@ -80,5 +88,4 @@ class Instance:
         return self._row(name, [v if self._runs(m) else None for m, v in enumerate(values)], *labels)
 
     def _row(self, name: str, values: list[int | None], *labels: str) -> Series:
-        own = ",".join([f'job="{self.job}"', f'instance="{self.name}"', *labels])
-        return {"series": f"{name}{{{own}}}", "values": written(values)}
+        return row(name, values, f'job="{self.job}"', f'instance="{self.name}"', *labels)

@@ -55,3 +55,8 @@ def counter(events: Iterable[int], began: int = 0) -> Iterator[int]:
 def written(values: Iterable[float | None]) -> str:
     """The values as promtool reads them; None is a scrape that did not happen."""
     return " ".join("_" if value is None else f"{value:g}" if value < 1e6 else str(value) for value in values)
+
+
+def row(name: str, values: Iterable[float | None], *labels: str) -> dict[str, str]:
+    """The input series of promtool."""
+    return {"series": f"{name}{{{','.join(labels)}}}", "values": written(values)}

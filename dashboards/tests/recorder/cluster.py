@@ -35,7 +35,7 @@ OVERLAY = "local"
 SERVICES = ("web", "car", "minus")
 KINDS = (
     *("Namespace", "ServiceAccount", "ConfigMap", "Deployment", "HorizontalPodAutoscaler"),
-    *("ClusterRole", "RoleBinding"),
+    *("ClusterRole", "RoleBinding", "ClusterRoleBinding"),
 )
 HUNGRY = """
 import os, pathlib, sys

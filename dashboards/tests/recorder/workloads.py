@@ -1,7 +1,7 @@
-"""kube-state-metrics on StatefulSets, DaemonSets and Jobs, of a real API with its real controllers.
+"""kube-state-metrics on workloads, Jobs and a node, of a real API with its real controllers.
 
 There is one node by name and no kubelet: pods are made and never run. The pod of one Job is said to have
-failed, by hand; that the Job has, its controller says.
+failed, by hand, and the node to be ready; that the Job has failed, its controller says.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ from dashboards.tests.recorder.programs import HOST, Ports
 from dashcam.stack.tools import KUBE_STATE_METRICS, KUBERNETES_VERSION
 
 KINDS = (
-    *("Namespace", "ServiceAccount", "ConfigMap", "StatefulSet", "DaemonSet"),
-    *("ClusterRole", "RoleBinding"),
+    *("Namespace", "ServiceAccount", "ConfigMap", "StatefulSet", "DaemonSet", "Deployment"),
+    *("ClusterRole", "RoleBinding", "ClusterRoleBinding"),
 )
-FAMILIES = ("kube_statefulset_", "kube_daemonset_", "kube_job_")
+FAMILIES = (
+    *("kube_statefulset_", "kube_daemonset_", "kube_job_", "kube_node_"),
+    'kube_deployment_status_condition{namespace="dashcam",deployment="car"',
+)
 NODE = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "recorder"}}
 JOB: Object = {
     "apiVersion": "batch/v1",
@@ -69,6 +72,7 @@ def pages(folder: Path) -> Iterator[Page]:
         for each in (NODE, JOB):
             assert not (complaints := api.create(each).complaints(each)), complaints
         _fail(client)
+        _ready(client)
         ports = Ports()
         told = (
             *(f"--kubeconfig={as_itself(plane, client)}", f"--host={HOST}", f"--telemetry-host={HOST}"),
@@ -79,7 +83,7 @@ def pages(folder: Path) -> Iterator[Page]:
         with program(*command, log=log, ready=ready):
             text = until(
                 lambda: _settled(ports.url("metrics", "/metrics")),
-                "the Job to have failed and the DaemonSets to want pods",
+                "the Job to have failed, the DaemonSets to want pods and car's roll-out to be under way",
                 within=120,
                 every=1,
             )
@@ -87,11 +91,11 @@ def pages(folder: Path) -> Iterator[Page]:
         job=f"{ME}-workloads",
         program=f"kube-state-metrics {KUBE_STATE_METRICS.version} at Kubernetes {KUBERNETES_VERSION}",
         how="with the arguments and the rights of k8s/base, at a real API with its controllers, which has "
-        "the StatefulSets and DaemonSets of the local overlay and one node that is nothing but a name; the "
-        "pod of the Job given-up was said to have failed, by hand",
+        "the StatefulSets, DaemonSets and Deployments of the local overlay and one node that is nothing but "
+        "a name; the pod of the Job given-up was said to have failed and the node to be ready, by hand",
         text=text,
         keep=lambda sample: sample.startswith(FAMILIES),
-        cut="all but StatefulSets, DaemonSets and Jobs",
+        cut="all but StatefulSets, DaemonSets, Jobs, the node and the conditions of car",
     )
 
 
@@ -111,11 +115,23 @@ def _fail(client: httpx.Client) -> None:
     ).raise_for_status()
 
 
+def _ready(client: httpx.Client) -> None:
+    """Say of the node that it is ready, which is what a kubelet would."""
+    ready = {"type": "Ready", "status": "True", "reason": "Said", "message": "by hand"}
+    client.patch(
+        f"/api/v1/nodes/{NODE['metadata']['name']}/status",
+        json={"status": {"conditions": [ready]}},
+        headers={"content-type": "application/strategic-merge-patch+json"},
+    ).raise_for_status()
+
+
 def _settled(url: str) -> str | None:
     text = httpx.get(url, timeout=10).text
     wanted = (
         r'kube_job_failed\{.*job_name="given-up",condition="true"\} 1',
         r"kube_daemonset_status_desired_number_scheduled\{.*\} 1",
         r"kube_statefulset_replicas\{.*\} 1",
+        r'kube_deployment_status_condition\{.*deployment="car".*condition="Progressing"',
+        r"kube_node_status_condition\{",
     )
     return text if all(re.search(each, text) for each in wanted) else None
