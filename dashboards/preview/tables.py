@@ -38,10 +38,18 @@ def _title(panel: Panel, name: str) -> str:
 def _label(panel: Panel, name: str, labels: Mapping[str, str], console: str) -> str:
     said = escape(labels.get(name, ""))
     links = fields.column(panel, name).get("links") or []
-    if said and len(links) == 1:
-        address = fields.href(links[0]["url"], labels, console)
-        said = f'<a href="{escape(address)}" title="{escape(links[0]["title"])}">{said}</a>'
-    return f"<td>{said}</td>"
+    if not said or not links:
+        return f"<td>{said}</td>"
+    if len(links) == 1:
+        return f"<td>{_link(links[0], labels, console, said)}</td>"
+    # What Grafana has in a menu.
+    each = " ".join(_link(link, labels, console, escape(link["title"])) for link in links)
+    return f"<td>{said} <small>{each}</small></td>"
+
+
+def _link(link: Mapping[str, str], labels: Mapping[str, str], console: str, shown: str) -> str:
+    address = escape(fields.href(link["url"], labels, console))
+    return f'<a href="{address}" title="{escape(link["title"])}">{shown}</a>'
 
 
 def _cell(panel: Panel, name: str, values: Mapping[str, float]) -> str:

@@ -103,6 +103,10 @@ def graph(
     return panel
 
 
+_DIGITS = {"percentunit": 2, "reqps": 2, "none": 0, "s": 1}
+"""After the point, by a number's unit. Left to itself, Grafana shows as many as the value happens to have."""
+
+
 def number(
     title: str,
     description: str,
@@ -132,9 +136,8 @@ def number(
         .graph_mode(common.BigValueGraphMode.NONE)
         # A range would keep its last value for as long as the page shows, when nothing comes any more.
         .with_target(_target(query, "A", instant=True))
+        .decimals(_DIGITS[unit] if decimals is None else decimals)
     )
-    if decimals is not None:
-        panel.decimals(decimals)
     if links:
         panel.links([dashboard.DashboardLink(title).url(url) for title, url in links])
     return panel
@@ -169,9 +172,8 @@ def bars(
         .orientation(common.VizOrientation.HORIZONTAL)
         .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]))
         .with_target(_target(query, "A", instant=True))
+        .decimals(_DIGITS[unit] if decimals is None else decimals)
     )
-    if decimals is not None:
-        panel.decimals(decimals)
     if links:
         panel.data_links([dashboard.DashboardLink(title).url(url) for title, url in links])
     return panel

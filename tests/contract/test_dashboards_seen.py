@@ -89,6 +89,14 @@ def test_what_is_kept_has_more_digits_than_what_is_promised() -> None:
     assert columns["Budget left"]["decimals"] == 1
 
 
+def test_a_number_says_how_many_digits_it_has() -> None:
+    """Else Grafana shows 0.9 % beside 0.871 %, as the value happens to be."""
+    shown = [panel for board in BOARDS.values() for panel in panels(board, "stat", "bargauge")]
+    assert [panel["title"] for panel in shown if "decimals" not in panel["fieldConfig"]["defaults"]] == []
+    shares = {panel["title"]: panel["fieldConfig"]["defaults"] for panel in shown}
+    assert shares["Failing requests"]["decimals"] == shares["Quotes lost"]["decimals"] == 2
+
+
 @pytest.mark.parametrize("severity", ["page", "ticket"])
 def test_each_burn_rate_has_a_graph_with_its_own_limit(severity: str) -> None:
     colour = {"page": "red", "ticket": "orange"}[severity]

@@ -48,7 +48,13 @@ def _quotes() -> list[PanelBuilder]:
     every = f"sum(rate({quotes}{{{CAR}}}[{red.RATE}]))"
     lost = f'sum(rate({quotes}{{{CAR},outcome="unavailable"}}[{red.RATE}]))'
     return [
-        number("Quotes a minute", "How much business there is.", "none", Query(f"60 * {every}", "quotes")),
+        number(
+            "Quotes a minute",
+            "How much business there is.",
+            "none",
+            Query(f"60 * {every}", "quotes"),
+            decimals=1,
+        ),
         number(
             "Quotes lost",
             "The share that could not be given because minus was away.",
@@ -149,6 +155,7 @@ def _database() -> list[PanelBuilder]:
             "none",
             Query(f"{operations} / ({requests} > 0)", "operations"),
             width=8,
+            decimals=1,
             steps=((None, GREEN), (10, AMBER), (30, RED)),
         ),
         number(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import pytest
@@ -182,6 +183,21 @@ def test_a_folded_row_is_folded_and_its_panels_are_in_it() -> None:
 def test_all_of_a_variable_is_whatever_there_is() -> None:
     variable = {"name": "cluster", "current": {"value": "$__all"}}
     assert defaults({"templating": {"list": [variable]}}) == {"cluster": ".*"}
+
+
+def test_a_column_keeps_all_of_its_links() -> None:
+    links = [{"title": f"Runbook: {name}", "url": f"/d/{name}"} for name in ("One", "Two")]
+    panel = _panel("table", legend="Value")
+    override = {
+        "matcher": {"id": "byName", "options": "sli"},
+        "properties": [{"id": "links", "value": links}],
+    }
+    panel["fieldConfig"]["overrides"] = [override]
+    body = _draw(panel, Answers({"sli": "latency"}))
+    assert re.findall(r'href="[^"]*/runbooks/(\w+)"[^>]*>([^<]+)</a>', body) == [
+        ("One", "Runbook: One"),
+        ("Two", "Runbook: Two"),
+    ]
 
 
 def test_a_table_s_link_leads_to_a_page_of_the_preview_or_to_the_console_s_runbook() -> None:
