@@ -43,7 +43,7 @@ def features(visit: Visit) -> dict[str, str]:
     """What is known of the request that a visit belongs to: its own span's, then its callers'."""
     found: dict[str, str] = {}
     for span in (visit.span, *ancestors(visit.trace, visit.span)):
-        for name, value in _of_span(span).items():
+        for name, value in of_span(span).items():
             found.setdefault(name, value)
     for name in RESOURCE:
         if known := visit.span.resource.get(name):
@@ -51,7 +51,8 @@ def features(visit: Visit) -> dict[str, str]:
     return found
 
 
-def _of_span(span: Span) -> dict[str, str]:
+def of_span(span: Span) -> dict[str, str]:
+    """What is known of the request that a span stands for: parameters of path and query, method, agent."""
     route = str(span.attributes.get("http.route", ""))
     whole = urlsplit(str(span.attributes.get("url.full", "")))
     found = _path_parameters(route, str(span.attributes.get("url.path") or whole.path))

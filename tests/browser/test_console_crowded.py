@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import crowded
 import pytest
+import recorded
 from playwright.sync_api import Page
 from werkzeug.serving import make_server
 
@@ -29,7 +30,37 @@ def address() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+SIZES = pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+WINDOW = f"start={recorded.START}&end={recorded.START + 10_000_000}&lookback=custom"
+PAGES = [
+    f"/flame?service={crowded.WIDE}&{WINDOW}",
+    f"/trace/{recorded.TRACE}/flame",
+    f"/contrast?service={crowded.LONG}-00&by=slow&{WINDOW}",
+    f"/logs/patterns?{WINDOW}",
+    f"/search?service={crowded.LONG}-00&{WINDOW}",
+    f"/logs?{WINDOW}",
+]
+
+
+@SIZES
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_is_as_wide_as_the_screen_and_can_be_heard_and_typed(
+    address: str,
+    new_page: Callable[..., Page],
+    assert_accessible: Callable[[Page], None],
+    path: str,
+    width: int,
+    scheme: str,
+) -> None:
+    page = new_page(width, color_scheme=scheme)
+    answer = page.goto(address + path)
+    assert answer
+    assert answer.status == 200
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_accessible(page)
+
+
+@SIZES
 def test_no_name_leaves_its_box_and_no_page_its_width(
     address: str,
     new_page: Callable[..., Page],

@@ -14,7 +14,7 @@ from dashcam.console.app import console
 from dashcam.console.filters import colours
 from dashcam.console.gather import Outcome, first_error
 from dashcam.console.scatter import scatter
-from dashcam.sources import TraceQuery, TraceSummary
+from dashcam.sources import SourceError, Trace, TraceQuery, TraceSummary
 
 SORTS: Mapping[str, Any] = {
     "newest": lambda trace: -trace.start,
@@ -28,6 +28,9 @@ LIMIT = 1500
 
 SHOWN = 200
 """The most traces on one page."""
+
+WHOLE = 100
+"""The most traces that are fetched with all of their spans, for pages that add them up."""
 
 EVERY = 12
 """The most services that are searched where none is chosen: Jaeger is asked for each of them."""
@@ -78,6 +81,10 @@ class Form:
             max_duration=self.max_duration,
             limit=min(self.limit, SHOWN),
         )
+
+    def wide(self) -> Form:
+        """The search without what tells good traces from bad ones, for a comparison with the others."""
+        return replace(self, errors=False, min_duration="", max_duration="", limit=max(self.limit, WHOLE))
 
     def params(self, **changes: str | int) -> dict[str, str | int]:
         """The query string of this search, with `changes`."""
@@ -135,6 +142,20 @@ def newest_of(found: Iterable[Sequence[TraceSummary]], limit: int) -> list[Trace
     """The newest `limit` of the traces that several searches found, each once."""
     every = {trace.trace_id: trace for one in found for trace in one}
     return sorted(every.values(), key=SORTS["newest"])[:limit]
+
+
+def whole_traces(form: Form) -> tuple[list[Trace], SourceError | None]:
+    """The newest traces that match, with all of their spans, at most WHOLE; without a service, of each."""
+    traces = console().sources.traces
+    query = replace(form.query(), limit=min(form.limit, WHOLE))
+    names = [form.service] if form.service else traces.services()[:EVERY]
+    searches = {
+        f"of{place}": partial(traces.search, replace(query, service=name)) for place, name in enumerate(names)
+    }
+    answers = list(console().gatherer.ask(**searches).values())
+    every = {trace.trace_id: trace for one in answers for trace in one.or_else([])}
+    newest = sorted(every.values(), key=lambda trace: -trace.start)[: query.limit]
+    return newest, first_error(*answers)
 
 
 def _of_every_service(query: TraceQuery, services: Sequence[str]) -> list[Outcome]:
