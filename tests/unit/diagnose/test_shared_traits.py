@@ -67,15 +67,15 @@ def test_a_threshold_is_found_among_numbers_that_all_differ() -> None:
     assert "shop: app.items at least 100" in texts(shared(bad, good))
 
 
+def odd(chance: random.Random) -> dict[str, int]:
+    """Values of few kinds, and numbers that nearly all differ."""
+    return {f"app__x{name}": chance.randrange(3 + 100 * (name % 2)) for name in range(20)}
+
+
 def test_chance_names_nothing() -> None:
     for seed in range(20):
         chance = random.Random(seed)
-        traces = [
-            of_customer(
-                number, chance.choice("abc"), **{f"app__x{name}": chance.randrange(3 + 100 * (name % 2)) for name in range(20)}
-            )
-            for number in range(60)
-        ]
+        traces = [of_customer(number, chance.choice("abc"), **odd(chance)) for number in range(60)]
         assert shared(traces[:15], traces[15:]) == [], seed
 
 
