@@ -127,6 +127,10 @@ test-servers: $(VENV)/.dev # The library below each WSGI server, with several wo
 test-distributions: $(VENV)/.dev # Build both distributions, install each into an empty environment, and use it there
 	$(BIN)/pytest --durations=5 tests/distributions
 
+.PHONY: test-memory
+test-memory: $(VENV)/.dev # Receiver and console within 512 MiB, whatever is sent, stored and asked
+	$(BIN)/pytest --durations=5 tests/memory
+
 # What depends on today's date is seen before that date has passed: everything here believes that it is 400 days later.
 SHIFTED := PYTHONPATH="$(CURDIR)/tests/shifted_clock" FAKETIME=+400d FAKETIME_DONT_FAKE_MONOTONIC=1
 test-shifted-clock: $(VENV)/.dev prerequisites-clock

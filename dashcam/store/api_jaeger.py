@@ -6,6 +6,7 @@ its storage refuses (a limit of zero), this answers 400.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +31,13 @@ MAX_LIMIT = 5000
 _DAY_MS = 24 * 60 * 60 * 1000
 _LOOKBACK_US = 2 * _DAY_MS * 1000
 _NOT_FOUND = "trace not found"
-_GAVE_UP = f"the search ended after {span_query.SEARCH_SECONDS:g} s; narrow it to find the rest"
+_ROOM = f"{span_query.ANSWER_BYTES // 2**20} MiB"
+_GAVE_UP = f"the search ended after {span_query.SEARCH_SECONDS:g} s or {_ROOM}; narrow it to find the rest"
+_CUT = f"the trace is larger than {_ROOM}, which is what is shown of it"
+
+CONVERTING = threading.Lock()
+"""A trace takes ten times its room while it is written as JSON: one at a time, which is work of the
+interpreter anyway."""
 
 
 class JaegerApi:
@@ -80,11 +87,16 @@ class JaegerApi:
                 errors = [] if complete else [{"code": 504, "msg": _GAVE_UP}]
                 return answer([as_json(trace, raw) for trace in found], errors=errors or None)
             found = span_query.load(db, trace_ids)
-        missing = dict.fromkeys(trace_ids)
-        for trace in found:
-            missing.pop(trace.trace_id, None)
-        errors = [{"msg": _NOT_FOUND, "traceID": trace_hex(trace_id)} for trace_id in missing]
-        return answer([as_json(trace, raw) for trace in found], errors=errors or None)
+            missing = dict.fromkeys(trace_ids)
+            for trace in found:
+                missing.pop(trace.trace_id, None)
+            stored = {one for _, some in span_query.places(db, missing) for one in some}
+        said = [
+            {"msg": _CUT if trace_id in stored else _NOT_FOUND, "traceID": trace_hex(trace_id)}
+            for trace_id in missing
+        ]
+        said += [{"msg": _CUT, "traceID": trace_hex(trace.trace_id)} for trace in found if trace.cut]
+        return answer([as_json(trace, raw) for trace in found], errors=said or None)
 
     def get_trace(self, trace_id: str) -> Response:
         wanted = params.trace_id(trace_id)
@@ -95,7 +107,7 @@ class JaegerApi:
             found = span_query.load(db, [wanted])
         if not found:
             return failed(404, _NOT_FOUND)
-        return answer([as_json(found[0], raw)])
+        return answer([as_json(found[0], raw)], errors=[{"msg": _CUT}] if found[0].cut else None)
 
     def transform(self) -> Response:
         """OTLP JSON in the body as Jaeger JSON, nothing stored: how Jaeger's UI opens a file."""
@@ -181,19 +193,27 @@ def flag(name: str) -> bool:
     return params.boolean(name, text) if text else False
 
 
-def as_json(trace: Trace, raw: bool) -> dict[str, Any]:
-    """A trace in Jaeger's JSON, adjusted unless `raw`."""
-    if not raw:
-        adjust(trace.data)
-    return trace_json(trace.trace_id, trace.data)
+def as_json(trace: Trace, raw: bool) -> Any:
+    """A trace in Jaeger's JSON, adjusted unless `raw`; written already unless it is to be pretty."""
+    with CONVERTING:
+        if not raw:
+            adjust(trace.data)
+        made = trace_json(trace.trace_id, trace.data)
+        if trace.cut:
+            made["warnings"] = [_CUT]
+        trace.data.Clear()
+        return made if _option() else orjson.Fragment(orjson.dumps(made))
 
 
 def answer(data: Any, total: int = 0, errors: list[dict[str, Any]] | None = None) -> Response:
     """A structured response."""
     body = {"data": data, "total": total, "limit": 0, "offset": 0, "errors": errors}
+    return Response(orjson.dumps(body, option=_option()), content_type="application/json")
+
+
+def _option() -> int:
     pretty = request.args.get("prettyPrint", "")
-    option = orjson.OPT_INDENT_2 if pretty and pretty != "false" else 0
-    return Response(orjson.dumps(body, option=option), content_type="application/json")
+    return orjson.OPT_INDENT_2 if pretty and pretty != "false" else 0
 
 
 def failed(status: int, message: str) -> Response:

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, request
 
 from dashcam.store import params, span_query, span_summary
 from dashcam.store.adjust import adjust
-from dashcam.store.api_jaeger import MAX_LIMIT
+from dashcam.store.api_jaeger import CONVERTING, MAX_LIMIT
 from dashcam.store.otlp_out import traces_json
 from dashcam.store.params import BadParameter
 from dashcam.store.reader import Reader
@@ -149,10 +149,14 @@ def _depth(name: str, text: str) -> int:
 def _result(found: list[Trace], raw: bool) -> Response:
     if not found:
         return _failed(404, "No traces found")
-    for trace in found:
+    return _answer({"result": {"resourceSpans": [part for trace in found for part in _written(trace, raw)]}})
+
+
+def _written(trace: Trace, raw: bool) -> list[orjson.Fragment]:
+    with CONVERTING:
         if not raw:
             adjust(trace.data)
-    return _answer({"result": {"resourceSpans": traces_json(trace.data for trace in found)}})
+        return [orjson.Fragment(orjson.dumps(part)) for part in traces_json([trace.data])]
 
 
 def _answer(body: dict[str, Any]) -> Response:

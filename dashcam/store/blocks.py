@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import zlib
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
@@ -24,14 +25,63 @@ SPANS = 128
 LINES = 256
 """Lines of a full block."""
 
+BYTES = 512 * 1024
+"""Bytes of encoded records from which a block is full, whatever their number."""
+
 ID_LENGTH = 16
 """Words of at least so many hex digits are listed apart, as ids."""
 
 _LEVEL = 1
+_COUNTED = 64 * 1024
 _SEPARATORS = bytes(c if c >= 128 or chr(c).isalnum() else 32 for c in range(256))
 """A table for bytes.translate that turns ASCII punctuation and control characters into spaces."""
 
 _WORD = re.compile(rb"[0-9A-Za-z\x80-\xff]+")
+
+
+class Small(NamedTuple):
+    """A block that may be merged: the seq of its first record, how many it has, and their bytes."""
+
+    id: int
+    n: int
+    size: int
+
+
+def is_full(some: Iterable[Small], most: int) -> bool:
+    """Whether blocks hold `most` records together, or BYTES."""
+    held = list(some)
+    return sum(one.n for one in held) >= most or sum(one.size for one in held) >= BYTES
+
+
+def span_bytes(rows: Sequence[SpanRow]) -> list[int]:
+    """What each of these takes in a payload that begins with the first; a group counts where it begins."""
+    sizes: list[int] = []
+    before = None
+    for row in rows:
+        sizes.append(len(row.encoded) + (0 if row.group is before else sum(map(len, row.group))))
+        before = row.group
+    return sizes
+
+
+def runs(sizes: Sequence[int], most: int) -> Iterator[tuple[int, int, int]]:
+    """Records as blocks: (first, behind the last, bytes). One ends with `most` records or BYTES."""
+    first = size = 0
+    for place, one in enumerate(sizes):
+        if place > first and (place - first >= most or size + one > BYTES):
+            yield first, place, size
+            first, size = place, 0
+        size += one
+    if sizes:
+        yield first, len(sizes), size
+
+
+def raw_bytes(payload: bytes) -> int:
+    """What a payload takes when it is unpacked; counted in small pieces."""
+    stream, size = zlib.decompressobj(), 0
+    while payload and not stream.eof:
+        size += len(stream.decompress(payload, _COUNTED))
+        payload = stream.unconsumed_tail
+    return size
 
 
 def pack_spans(rows: Sequence[SpanRow]) -> bytes:

@@ -6,6 +6,7 @@ a response message, or one of the errors, each with its place in both protocols.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,11 +25,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from dashcam.store.otlp import Malformed, decode_traces, parse_traces
+from dashcam.store.otlp import Decoded, Malformed, TooLarge, decode_traces, parse_traces
 from dashcam.store.otlp_json import parse_json
-from dashcam.store.otlp_logs import decode_logs, parse_logs
+from dashcam.store.otlp_logs import DecodedLogs, decode_logs, parse_logs
+from dashcam.store.otlp_parts import Parts
 from dashcam.store.own_metrics import ReceiverMetrics
-from dashcam.store.pushed_metrics import PushedMetrics
+from dashcam.store.pushed_metrics import PushedMetrics, Refusals
 from dashcam.store.records import Batch
 from dashcam.store.writer import Full, Unavailable, Unstorable, Writer
 
@@ -64,15 +66,28 @@ class Intake:
         self._pushed = pushed
         self._metrics = metrics
         self._clock = clock
+        self._decoding = threading.Lock()
 
-    def take(self, signal: str, transport: str, body: bytes, *, is_json: bool = False) -> Message:
-        """The response to a request whose data is stored. Raises Malformed or Refused."""
+    def take(
+        self, signal: str, transport: str, read: Callable[[], bytes], *, is_json: bool = False
+    ) -> Message:
+        """The response to a request whose data is stored. Raises Malformed, TooLarge or Refused.
+
+        `read` gives its body once, which may raise them too. Requests are decoded one at a time: that is work
+        of the interpreter, which does one thing at a time anyway, and takes many times a request's own room.
+        """
         handle = {"traces": self._traces, "logs": self._logs, "metrics": self._metrics_signal}[signal]
         outcome = "ok"
         try:
-            return handle(body, is_json)
+            with self._decoding:
+                batch, response = handle(read(), is_json)
+            self._store(signal, batch)
+            return response
         except Malformed:
             outcome = "malformed"
+            raise
+        except TooLarge:
+            outcome = "too_large"
             raise
         except Refused as refused:
             outcome = "refused" if refused.overloaded else "failed"
@@ -89,47 +104,59 @@ class Intake:
         """Count an answered request."""
         self._metrics.requests.labels(transport, signal, outcome).inc()
 
-    def _traces(self, body: bytes, is_json: bool) -> Message:
-        request = parse_json(body, ExportTraceServiceRequest()) if is_json else parse_traces(body)
-        decoded = decode_traces(request)
-        del request
-        self._store("traces", Batch(spans=decoded.spans))
+    def _traces(self, body: bytes, is_json: bool) -> tuple[Batch, Message]:
+        decoded = Decoded()
+        if is_json:
+            decode_traces(parse_json(body, ExportTraceServiceRequest()), decoded)
+        else:
+            parts = Parts(body)
+            for part in parts:
+                decode_traces(parse_traces(part), decoded)
+            _leave_out(decoded, parts)
         response = ExportTraceServiceResponse()
         if decoded.rejected:
             response.partial_success.rejected_spans = decoded.rejected
             response.partial_success.error_message = decoded.reason
             self._metrics.records.labels("traces", "rejected").inc(decoded.rejected)
-        return response
+        return Batch(spans=decoded.spans), response
 
-    def _logs(self, body: bytes, is_json: bool) -> Message:
-        request = parse_json(body, ExportLogsServiceRequest()) if is_json else parse_logs(body)
-        decoded = decode_logs(request, int(self._clock() * 1_000_000))
-        self._store("logs", Batch(logs=decoded.rows))
+    def _logs(self, body: bytes, is_json: bool) -> tuple[Batch, Message]:
+        decoded = DecodedLogs()
+        now = int(self._clock() * 1_000_000)
+        if is_json:
+            decode_logs(parse_json(body, ExportLogsServiceRequest()), now, decoded)
+        else:
+            parts = Parts(body)
+            for part in parts:
+                decode_logs(parse_logs(part), now, decoded)
+            _leave_out(decoded, parts)
         response = ExportLogsServiceResponse()
         if decoded.rejected:
             response.partial_success.rejected_log_records = decoded.rejected
             response.partial_success.error_message = decoded.reason
             self._metrics.records.labels("logs", "rejected").inc(decoded.rejected)
-        return response
+        return Batch(logs=decoded.rows), response
 
-    def _metrics_signal(self, body: bytes, is_json: bool) -> Message:
+    def _metrics_signal(self, body: bytes, is_json: bool) -> tuple[Batch, Message]:
         """Metrics are held for Prometheus, which scrapes them."""
-        request = ExportMetricsServiceRequest()
+        refused = Refusals()
         if is_json:
-            parse_json(body, request)
+            refused.reasons += self._pushed.take(parse_json(body, ExportMetricsServiceRequest())).reasons
         else:
-            try:
-                request.ParseFromString(body)
-            except DecodeError as error:
-                raise Malformed(f"not an ExportMetricsServiceRequest in protobuf: {error}") from None
-        refused = self._pushed.take(request)
+            for part in Parts(body):
+                _parse_metrics(part)  # all of it, before anything of it is taken
+            parts = Parts(body)
+            for part in parts:
+                refused.reasons += self._pushed.take(_parse_metrics(part)).reasons
+            if parts.too_large:
+                refused.reasons[parts.reason] += parts.too_large
         self._metrics.series.set(self._pushed.held)
         response = ExportMetricsServiceResponse()
         if refused.points:
             response.partial_success.rejected_data_points = refused.points
             response.partial_success.error_message = refused.text
             self._metrics.records.labels("metrics", "rejected").inc(refused.points)
-        return response
+        return Batch(), response
 
     def _store(self, signal: str, batch: Batch) -> None:
         if not batch:
@@ -144,3 +171,16 @@ class Intake:
             raise Malformed(str(unstorable)) from unstorable
         except Unavailable as unavailable:
             raise Refused(str(unavailable), overloaded=False) from None
+
+
+def _leave_out(decoded: Decoded | DecodedLogs, parts: Parts) -> None:
+    if parts.too_large:
+        decoded.rejected += parts.too_large
+        decoded.reason = parts.reason
+
+
+def _parse_metrics(body: bytes) -> ExportMetricsServiceRequest:
+    try:
+        return ExportMetricsServiceRequest.FromString(body)
+    except DecodeError as error:
+        raise Malformed(f"not an ExportMetricsServiceRequest in protobuf: {error}") from None

@@ -11,7 +11,6 @@ import itertools
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from dashcam.store.records import SpanRow
 
@@ -25,12 +24,14 @@ class LinkCounter:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._services: dict[bytes, str] = {}
-        self._waiting: dict[bytes, list[tuple[int, str]]] = {}
+        self._waiting: dict[bytes, Counter[tuple[int, str]]] = {}
+        self._entries = 0
 
     def forget(self) -> None:
         """Forget the spans seen; after a rollback they come again."""
         self._services.clear()
         self._waiting.clear()
+        self._entries = 0
 
     def count(self, rows: Sequence[SpanRow]) -> None:
         """Count the links that these spans complete."""
@@ -38,12 +39,14 @@ class LinkCounter:
         for row in rows:
             key = row.trace + row.span
             self._services[key] = row.service
-            for minute, child in self._waiting.pop(key, ()):
-                links[minute, row.service, child] += 1
+            for (minute, child), calls in self._taken(key).items():
+                links[minute, row.service, child] += calls
             if any(row.parent):
                 self._child(row, links)
-        _trim(self._services)
-        _trim(self._waiting)
+        for old in list(itertools.islice(self._services, max(0, len(self._services) - _REMEMBERED))):
+            del self._services[old]
+        while self._entries > _REMEMBERED:  # a dict keeps the order of insertion
+            self._taken(next(iter(self._waiting)))
         self._db.executemany(
             "INSERT INTO link VALUES (?, ?, ?, ?)"
             " ON CONFLICT (minute, parent, child) DO UPDATE SET n = n + excluded.n",
@@ -54,12 +57,13 @@ class LinkCounter:
         parent = self._services.get(row.trace + row.parent)
         minute = row.start // _MINUTE
         if parent is None:
-            self._waiting.setdefault(row.trace + row.parent, []).append((minute, row.service))
+            waiting = self._waiting.setdefault(row.trace + row.parent, Counter())
+            self._entries += (minute, row.service) not in waiting
+            waiting[minute, row.service] += 1
         else:
             links[minute, parent, row.service] += 1
 
-
-def _trim(remembered: dict[bytes, Any]) -> None:
-    """Forget the oldest entries above the bound; a dict keeps the order of insertion."""
-    for key in list(itertools.islice(remembered, max(0, len(remembered) - _REMEMBERED))):
-        del remembered[key]
+    def _taken(self, key: bytes) -> Counter[tuple[int, str]]:
+        found = self._waiting.pop(key, Counter[tuple[int, str]]())
+        self._entries -= len(found)
+        return found

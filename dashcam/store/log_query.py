@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import json
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from dashcam.store.log_match import LogQuery, WordFilter, heads, matching
 
 PAGE_SECONDS = 3.0
 """How long a page is looked for; then the answer is what was found, with the place to go on from."""
+
+PAGE_BYTES = 8 * 1024 * 1024
+"""What the lines of a page may take; a page of longer ones has fewer, and goes on at `next`."""
 
 COUNT_SECONDS = 0.03
 """How long matches are counted once the page is full; then the total is a lower bound."""
@@ -49,19 +53,26 @@ class Block(NamedTuple):
 
 
 class _Page:
-    """The lines that go first, of those offered. Keeps at most `limit`."""
+    """The lines that go first, of those offered. Keeps at most `limit`, and as few as fit into PAGE_BYTES."""
 
     def __init__(self, query: LogQuery) -> None:
         self._sign = 1 if query.newest_first else -1
         self._limit = query.limit
         self._heap: list[tuple[int, int, str]] = []
+        self._bytes = 0
 
     def offer(self, moment: int, seq: int, line: str) -> None:
         entry = (self._sign * moment, self._sign * seq, line)
         if len(self._heap) < self._limit:
             heapq.heappush(self._heap, entry)
         elif entry > self._heap[0]:
-            heapq.heapreplace(self._heap, entry)
+            self._bytes -= sys.getsizeof(heapq.heapreplace(self._heap, entry)[2])
+        else:
+            return
+        self._bytes += sys.getsizeof(line)
+        while self._bytes > PAGE_BYTES and len(self._heap) > 1:
+            self._bytes -= sys.getsizeof(heapq.heappop(self._heap)[2])
+            self._limit = len(self._heap)
 
     def closed_to(self, block: Block) -> bool:
         """Whether no line of the block, or of one after it, can come onto the page."""

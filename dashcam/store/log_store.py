@@ -27,13 +27,18 @@ class LogStore:
         last = self._db.execute("SELECT id + n FROM log_block ORDER BY id DESC LIMIT 1").fetchone()
         stored = self._db.execute("SELECT value FROM counter WHERE name = 'next_log'").fetchone()
         self._next = max(last[0] if last else 1, stored[0] if stored else 1)
-        self._open = open_blocks(self._db, "log_block", blocks.LINES)
+        self._open = open_blocks(self._db, "log_block", "log_data", blocks.LINES)
 
     def write(self, rows: Sequence[LogRow], received: int) -> None:
         """Store lines received at `received` (seconds since the epoch)."""
-        for first in range(0, len(rows), blocks.LINES):
-            self._write_block(rows[first : first + blocks.LINES], received)
-        if sum(n for _, n in self._open) >= blocks.LINES:
+        for first, last, size in blocks.runs([len(row.line) for row in rows], blocks.LINES):
+            self._write_block(rows[first:last], received)
+            made = blocks.Small(self._next - (last - first), last - first, size)
+            if last < len(rows) or blocks.is_full([made], blocks.LINES):
+                self._open.clear()
+            else:
+                self._open.append(made)
+        if blocks.is_full(self._open, blocks.LINES):
             self._merge()
 
     def write_tail(self, states: Sequence[TailState]) -> None:
@@ -55,7 +60,7 @@ class LogStore:
         for table in _BLOCK_TABLES:
             self._db.execute(f"DELETE FROM {table} WHERE block = ?", (block,))  # noqa: S608 - our names
         self._db.execute("DELETE FROM log_block WHERE id = ?", (block,))
-        self._open = [item for item in self._open if item[0] != block]
+        self._open = [small for small in self._open if small.id != block]
         return int(n)
 
     def _write_block(self, rows: Sequence[LogRow], received: int) -> None:
@@ -75,14 +80,10 @@ class LogStore:
         )
         self._next += len(rows)
         self._db.execute("INSERT OR REPLACE INTO counter VALUES ('next_log', ?)", (self._next,))
-        if len(rows) < blocks.LINES:
-            self._open.append((block, len(rows)))
-        else:
-            self._open.clear()
 
     def _merge(self) -> None:
         """Make one block of the small ones at the end. The seq of every line stays what it was."""
-        ids = [block for block, _ in self._open]
+        ids = [small.id for small in self._open]
         self._open.clear()
         if len(ids) < 2:
             return

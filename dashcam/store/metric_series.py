@@ -44,9 +44,15 @@ class Span(NamedTuple):
 
 @dataclass
 class Series:
-    """One series. `size` is the samples it counts for, `bounds` are a histogram's, `seen` is when it came."""
+    """One series. `size` is the samples it counts for, `bounds` are a histogram's, `seen` is when it came.
+
+    `room` is how many processes and deltas are told apart; `own` and `charged` are for its holder to reckon.
+    """
 
     size: int = 1
+    room: int = STREAMS
+    own: int = 0
+    charged: int = 0
     bounds: tuple[float, ...] = ()
     monotonic: bool = True
     seen: float = 0.0
@@ -94,7 +100,7 @@ class Series:
                 return False
             if self.monotonic and _fell(held[1], values):
                 self._fold(span.start)  # it began anew without saying so
-        elif len(self._streams) >= STREAMS:
+        while not held and len(self._streams) >= self.room:
             self._fold(min(self._streams, key=lambda start: self._streams[start][0]))
         self._streams[span.start] = (span.time, values)
         return True
@@ -104,6 +110,8 @@ class Series:
         if span in self._deltas:
             return False
         self._deltas.append(span)
+        while len(self._deltas) > self.room:
+            self._deltas.popleft()
         _add(self._base, values)
         return True
 
@@ -111,6 +119,11 @@ class Series:
     def known(self) -> bool:
         """Whether a point was ever taken."""
         return bool(self._streams or self._base)
+
+    @property
+    def remembered(self) -> int:
+        """Values and deltas that are kept to tell processes apart."""
+        return len(self._streams) * self.size + len(self._deltas)
 
     def rebounded(self, bounds: tuple[float, ...]) -> None:
         """Begin anew with other buckets: the old ones cannot be added to the new."""

@@ -10,16 +10,17 @@ not positive.
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
-from dashcam.store import values
-from dashcam.store.records import Group, SpanRow
+from dashcam.store import elements, values
+from dashcam.store.records import SPAN_BYTES, Group, SpanRow
 from dashcam.store.span_warnings import add_warning
 from dashcam.store.tokens import seed, string_token, token
 from dashcam.store.wire import delimited
@@ -33,13 +34,36 @@ class Malformed(ValueError):
     """The request is not what its content type says; the message says where."""
 
 
+class TooLarge(ValueError):
+    """The request would take more room than one may; it may be sent in smaller batches."""
+
+
+BATCH_BYTES = 48 * 1024 * 1024
+"""What the records of one request may take in memory."""
+
+LONGEST_NAME = 1024
+"""Characters of a service's name; each name is remembered in several places."""
+
+
 @dataclass
 class Decoded:
-    """The spans to store, and how many were rejected and why."""
+    """The spans to store, and how many were rejected and why. `weight` is about what they take in memory."""
 
-    spans: list[SpanRow]
+    spans: list[SpanRow] = field(default_factory=list)
     rejected: int = 0
     reason: str = ""
+    weight: int = 0
+
+    def weigh(self, size: int) -> None:
+        """Add to the weight. Raises TooLarge."""
+        self.weight = grown(self.weight, size)
+
+
+def grown(weight: int, size: int) -> int:
+    """The sum. Raises TooLarge where it is more than one request may take."""
+    if weight + size > BATCH_BYTES:
+        raise TooLarge(f"the request takes more than {BATCH_BYTES} bytes in memory; send smaller batches")
+    return weight + size
 
 
 def parse_traces(body: bytes) -> ExportTraceServiceRequest:
@@ -50,19 +74,32 @@ def parse_traces(body: bytes) -> ExportTraceServiceRequest:
         raise Malformed(f"not an ExportTraceServiceRequest in protobuf: {error}") from None
 
 
-def decode_traces(request: ExportTraceServiceRequest) -> Decoded:
-    """The records of a request, in its order. Raises Malformed for an id of a wrong length."""
-    decoded = Decoded([])
+def decode_traces(request: ExportTraceServiceRequest, decoded: Decoded | None = None) -> Decoded:
+    """The records of a request, in its order, after those that `decoded` holds.
+
+    Raises Malformed for an id of a wrong length, TooLarge for more than BATCH_BYTES.
+    """
+    decoded = decoded or Decoded()
     for resource_spans in request.resource_spans:
         service = service_name(resource_spans.resource)
+        if len(service) > LONGEST_NAME:
+            raise TooLarge(f"service.name has {len(service)} characters, at most {LONGEST_NAME} are taken")
+        _check(resource_spans.resource.attributes, resource_spans.resource.ByteSize())
         start = seed(service)
         shared = [token(item.SerializeToString(), start) for item in resource_spans.resource.attributes]
         for scope_spans in resource_spans.scope_spans:
+            _check(scope_spans.scope.attributes, scope_spans.scope.ByteSize())
             tokens = shared + _scope_tokens(scope_spans.scope, start)
             group = _group(resource_spans, scope_spans)
+            decoded.weigh(sum(map(len, group)))
             for span in scope_spans.spans:
                 _add(decoded, span, service, start, tokens, group)
     return decoded
+
+
+def _check(attributes: Iterable[KeyValue], size: int) -> None:
+    if elements.too_many(attributes, size):
+        raise TooLarge(f"a resource or scope has more than {elements.MOST} attributes and values")
 
 
 def service_name(resource: Resource) -> str:
@@ -105,28 +142,32 @@ def _add(decoded: Decoded, span: Span, service: str, start: int, shared: list[by
         decoded.rejected += 1
         decoded.reason = "trace_id and span_id must not be empty or all zeros"
         return
+    if elements.too_many_in_span(span):
+        decoded.rejected += 1
+        decoded.reason = elements.REASON
+        return
     if not span.name:
         span.name = "empty-span-name"
     begin, end = _repair_times(span)
     tokens = [token(item.SerializeToString(), start) for item in span.attributes]
     if span.events or span.links or span.trace_state or span.status.message:
         tokens += _rare_tokens(span, start)
-    decoded.spans.append(
-        SpanRow(
-            service,
-            span.name,
-            span.kind,
-            begin,
-            min(end - begin, INT64_MAX),
-            span.status.code,
-            trace,
-            span_id,
-            parent,
-            b"".join(tokens + shared),
-            span.SerializeToString(),
-            group,
-        )
+    row = SpanRow(
+        service,
+        span.name,
+        span.kind,
+        begin,
+        min(end - begin, INT64_MAX),
+        span.status.code,
+        trace,
+        span_id,
+        parent,
+        b"".join(tokens + shared),
+        span.SerializeToString(),
+        group,
     )
+    decoded.weigh(SPAN_BYTES + len(row.tokens) + len(row.encoded))
+    decoded.spans.append(row)
 
 
 def _repair_times(span: Span) -> tuple[int, int]:

@@ -6,6 +6,7 @@ INVALID_ARGUMENT and not an internal error of the server.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +21,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
 from dashcam.store.intake import RETRY_SECONDS, Intake, Refused
-from dashcam.store.otlp import Malformed
+from dashcam.store.otlp import Malformed, TooLarge
 
 T = TypeVar("T")
 Behavior = Callable[[Iterator[bytes], grpc.ServicerContext], Message]
@@ -111,13 +112,15 @@ def _handler(behavior: Behavior) -> grpc.RpcMethodHandler[bytes, Message]:
 
 def _exporting(intake: Intake, signal: str) -> Behavior:
     def export(messages: Iterator[bytes], context: grpc.ServicerContext) -> Message:
-        body = next(messages, None)
-        if body is None:
+        body = [*itertools.islice(messages, 1)]  # which is let go of once it is decoded
+        if not body:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
         try:
-            return intake.take(signal, "grpc", body)
+            return intake.take(signal, "grpc", body.pop)
         except Malformed as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        except TooLarge as error:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         except Refused as refused:
             _refuse(context, refused)
         raise AssertionError("abort raises")

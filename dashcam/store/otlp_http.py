@@ -20,7 +20,7 @@ from werkzeug.wrappers import Request, Response
 
 from dashcam.store import metrics_page
 from dashcam.store.intake import RETRY_SECONDS, SIGNALS, Intake, Refused
-from dashcam.store.otlp import Malformed
+from dashcam.store.otlp import Malformed, TooLarge
 from dashcam.store.own_metrics import ReceiverMetrics
 from dashcam.store.own_page import own_page
 from dashcam.store.pushed_metrics import PushedMetrics
@@ -110,56 +110,50 @@ class OtlpHttp:
                     f"Content-Type {request.mimetype!r}: use {PROTOBUF} or {JSON}",
                     Accept=f"{PROTOBUF}, {JSON}",
                 )
-            message = self._take(signal, self._body(request, signal), is_json)
+            encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+            if encoding not in ("identity", "gzip", "deflate"):
+                raise HttpError(
+                    415,
+                    Code.INVALID_ARGUMENT,
+                    f"Content-Encoding {encoding!r}: use gzip or deflate",
+                    Accept_Encoding="gzip, deflate",
+                )
+            message = self._take(signal, lambda: self._body(request, encoding), is_json)
             return _message(message, 200, is_json)
         except HttpError as error:
             status = Status(code=error.code, message=str(error))
             return _message(status, error.status, is_json, error.headers)
 
-    def _take(self, signal: str, body: bytes, is_json: bool) -> Message:
+    def _take(self, signal: str, read: Callable[[], bytes], is_json: bool) -> Message:
         try:
-            return self._intake.take(signal, "http", body, is_json=is_json)
+            return self._intake.take(signal, "http", read, is_json=is_json)
         except Malformed as error:
             raise HttpError(400, Code.INVALID_ARGUMENT, str(error)) from None
+        except TooLarge as error:
+            raise HttpError(413, Code.INVALID_ARGUMENT, str(error)) from None
         except Refused as refused:
             status, code = (429, Code.RESOURCE_EXHAUSTED) if refused.overloaded else (503, Code.UNAVAILABLE)
             raise HttpError(status, code, refused.message, Retry_After=str(RETRY_SECONDS)) from None
 
-    def _body(self, request: Request, signal: str) -> bytes:
-        """The decompressed body. Raises HttpError for one that is too large or not what its headers say."""
+    def _body(self, request: Request, encoding: str) -> bytes:
+        """The decompressed body. Raises TooLarge, or Malformed for one that is not what its headers say."""
+        too_large = TooLarge(f"the request is larger than {self._max_bytes} bytes; send smaller batches")
         if (request.content_length or 0) > self._max_bytes:
-            raise self._too_large(signal)
+            raise too_large
         raw = request.stream.read(self._max_bytes + 1)
         if len(raw) > self._max_bytes:
-            raise self._too_large(signal)
+            raise too_large
         if request.content_length is not None and len(raw) < request.content_length:
-            raise self._malformed(signal, f"the body ends after {len(raw)} of {request.content_length} bytes")
-        encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+            raise Malformed(f"the body ends after {len(raw)} of {request.content_length} bytes")
         if encoding == "identity":
             return raw
-        if encoding not in ("gzip", "deflate"):
-            raise HttpError(
-                415,
-                Code.INVALID_ARGUMENT,
-                f"Content-Encoding {encoding!r}: use gzip or deflate",
-                Accept_Encoding="gzip, deflate",
-            )
         try:
             body = inflate(raw, encoding, self._max_bytes)
         except ValueError as error:
-            raise self._malformed(signal, f"the body is not {encoding}: {error}") from None
+            raise Malformed(f"the body is not {encoding}: {error}") from None
         if body is None:
-            raise self._too_large(signal)
+            raise too_large
         return body
-
-    def _too_large(self, signal: str) -> HttpError:
-        self._intake.count("http", signal, "too_large")
-        message = f"the request is larger than {self._max_bytes} bytes; send smaller batches"
-        return HttpError(413, Code.INVALID_ARGUMENT, message)
-
-    def _malformed(self, signal: str, message: str) -> HttpError:
-        self._intake.count("http", signal, "malformed")
-        return HttpError(400, Code.INVALID_ARGUMENT, message)
 
 
 def inflate(data: bytes, encoding: str, limit: int) -> bytes | None:

@@ -14,16 +14,24 @@ import orjson
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
-from dashcam.store.otlp import Malformed
+from dashcam.store.otlp import Malformed, TooLarge
 
 M = TypeVar("M", bound=Message)
 
 _IDS = {"traceId": 16, "spanId": 8, "parentSpanId": 8, "trace_id": 16, "span_id": 8, "parent_span_id": 8}
 _DEPTH = 100
 
+MOST = 250_000
+"""Objects and lists of a request; each takes some 400 bytes while it is read."""
+
 
 def parse_json(body: bytes, message: M) -> M:
-    """`message`, filled from OTLP JSON. Raises Malformed."""
+    """`message`, filled from OTLP JSON.
+
+    Raises Malformed, and TooLarge for more than MOST objects and lists.
+    """
+    if (count := body.count(b"{") + body.count(b"[")) > MOST:
+        raise TooLarge(f"it has {count} objects and lists, at most {MOST} are read; send smaller batches")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -14,10 +14,10 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
-from dashcam.store import values
+from dashcam.store import elements, values
 from dashcam.store.log_lines import LEVELS, level_name, record, rfc3339
-from dashcam.store.otlp import Malformed, service_name
-from dashcam.store.records import LogRow
+from dashcam.store.otlp import Malformed, grown, service_name
+from dashcam.store.records import LINE_BYTES, LogRow
 
 
 def parse_logs(body: bytes) -> ExportLogsServiceRequest:
@@ -39,23 +39,38 @@ class DecodedLogs:
     rows: list[LogRow] = field(default_factory=list)
     rejected: int = 0
     reason: str = ""
+    weight: int = 0
+
+    def add(self, item: LogRecord, service: str, logger: str, now: int) -> None:
+        """Add a record's line, or reject it."""
+        if not 0 <= item.severity_number <= HIGHEST_SEVERITY:
+            self._reject(f"severity_number {item.severity_number} is not one of 0 to {HIGHEST_SEVERITY}")
+        elif elements.too_many_in_log(item):
+            self._reject(elements.REASON)
+        else:
+            row = _row(item, service, logger, now)
+            self.weight = grown(self.weight, LINE_BYTES + len(row.line))
+            self.rows.append(row)
+
+    def _reject(self, reason: str) -> None:
+        self.rejected += 1
+        self.reason = reason
 
 
-def decode_logs(request: ExportLogsServiceRequest, now: int) -> DecodedLogs:
-    """The lines of a request. `now` is in microseconds. Raises Malformed.
+def decode_logs(
+    request: ExportLogsServiceRequest, now: int, decoded: DecodedLogs | None = None
+) -> DecodedLogs:
+    """The lines of a request, after those that `decoded` holds. `now` is in microseconds.
 
-    A record of a severity that does not exist is rejected alone.
+    A record of a severity that does not exist is rejected alone. Raises Malformed, and TooLarge for more than
+    one request may take.
     """
-    decoded = DecodedLogs()
+    decoded = decoded or DecodedLogs()
     for resource_logs in request.resource_logs:
         service = service_name(resource_logs.resource)
         for scope_logs in resource_logs.scope_logs:
             for item in scope_logs.log_records:
-                if 0 <= item.severity_number <= HIGHEST_SEVERITY:
-                    decoded.rows.append(_row(item, service, scope_logs.scope.name, now))
-                else:
-                    decoded.rejected += 1
-                    decoded.reason = f"severity_number {item.severity_number} is not one of 0 to 24"
+                decoded.add(item, service, scope_logs.scope.name, now)
     return decoded
 
 

@@ -15,7 +15,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from dashcam.store import metric_points, old_conventions, values
 from dashcam.store.metric_points import BadPoint, Point
-from dashcam.store.metric_series import VALUE, Exemplar, Series, Span
+from dashcam.store.metric_series import STREAMS, VALUE, Exemplar, Series, Span
 from dashcam.store.otlp import service_name
 from dashcam.store.prometheus_names import labels_of, metric_name
 
@@ -25,6 +25,16 @@ _IDENTITY = frozenset({"service.name", "service.namespace", "service.instance.id
 _NO_VALUE = otlp.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 _DELTA, _CUMULATIVE = otlp.AGGREGATION_TEMPORALITY_DELTA, otlp.AGGREGATION_TEMPORALITY_CUMULATIVE
 _SWEEP_SECONDS = 10.0
+_SAMPLE_BYTES = 256
+_VALUE_BYTES = 150
+_FEW = 4
+"""Processes of one identity told apart where half of HELD_BYTES is taken."""
+
+_LONGEST = 1000
+"""Characters of a metric's name, and of its help, which is cut."""
+
+HELD_BYTES = 32 * 1024 * 1024
+"""What series and the page of them may take; each line of the page repeats its labels."""
 _JUST_BEGUN = 60_000_000_000
 """Nanoseconds that the first point of a series covers at most where it has begun just now."""
 
@@ -86,6 +96,7 @@ class PushedMetrics:
         self._clock = clock
         self._families: dict[str, Family] = {}
         self._held = 0
+        self._bytes = 0
         self._swept = clock()
         self._lock = threading.Lock()
 
@@ -147,7 +158,8 @@ class PushedMetrics:
         body = getattr(metric, data)
         kind = _kind(data, body)
         written = metric_name(name, unit, kind)
-        family = self._family(written, kind, metric.description, unit) if written.strip("_") else None
+        usable = written.strip("_") and len(written) <= _LONGEST
+        family = self._family(written, kind, metric.description[:_LONGEST], unit) if usable else None
         for point in body.data_points:
             if family is None:
                 refused.reasons[f"{metric.name!r} has no usable name, or is not a {kind} elsewhere"] += 1
@@ -164,6 +176,8 @@ class PushedMetrics:
             read = change.scaled(read) if change else read
             if reason := self._point(family, labels, data, body, point, read):
                 refused.reasons[reason] += 1
+        if family and not family.series:
+            del self._families[written]
 
     def _labels(self, metric: str, point: Any) -> dict[str, str]:
         given = [(one.key, values.plain_text(values.plain(one.value))) for one in point.attributes]
@@ -179,8 +193,8 @@ class PushedMetrics:
         series = self._series(family, labels, read.samples)
         if series is None:
             return (
-                f"{self._max} series are held, the bound (OTLP_METRICS_MAX_SERIES): "
-                f"new ones of {family.name} are refused"
+                f"{self._held} series of {self._bytes} bytes are held, the bounds are {self._max} "
+                f"(OTLP_METRICS_MAX_SERIES) and {HELD_BYTES}: new ones of {family.name} are refused"
             )
         if not series.known and family.kind in ("counter", "histogram"):
             covered = point.time_unix_nano - point.start_time_unix_nano
@@ -197,6 +211,7 @@ class PushedMetrics:
         else:
             series.cumulative(span, read.values)
         _exemplars(series, point)
+        self._charge(series)
         return None
 
     def _family(self, name: str, kind: str, help: str, unit: str) -> Family | None:
@@ -208,17 +223,31 @@ class PushedMetrics:
         key = tuple(sorted(labels.items()))
         series = family.series.get(key)
         if series is None:
-            if self._held + samples > self._max:
+            written = len(family.name) + sum(len(name) + len(value) for name, value in key)
+            own = samples * (_SAMPLE_BYTES + written)
+            if self._held + samples > self._max or self._bytes + own > HELD_BYTES:
                 return None
-            series = family.series[key] = Series(size=samples)
+            series = family.series[key] = Series(size=samples, own=own)
             self._held += samples
+            self._charge(series)
         series.seen = self._clock()
+        series.room = STREAMS if self._bytes < HELD_BYTES // 2 else _FEW
         return series
 
     def _forget(self, family: Family, labels: dict[str, str]) -> None:
-        series = family.series.pop(tuple(sorted(labels.items())), None)
+        key = tuple(sorted(labels.items()))
+        series = family.series.pop(key, None)
         if series is not None:
-            self._held -= series.size
+            self._let_go(series)
+
+    def _charge(self, series: Series) -> None:
+        weight = series.own + series.remembered * _VALUE_BYTES
+        self._bytes += weight - series.charged
+        series.charged = weight
+
+    def _let_go(self, series: Series) -> None:
+        self._held -= series.size
+        self._bytes -= series.charged
 
     def _sweep(self) -> None:
         now = self._clock()
@@ -229,7 +258,7 @@ class PushedMetrics:
             for labels, series in list(family.series.items()):
                 if now - series.seen > self._expire:
                     del family.series[labels]
-                    self._held -= series.size
+                    self._let_go(series)
             if not family.series:
                 del self._families[family.name]
 

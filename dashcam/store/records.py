@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
+
+SPAN_BYTES = 640
+LINE_BYTES = 320
+"""What a record takes in memory beside its encoded bytes: objects, numbers and ids."""
 
 
 class Group(NamedTuple):
@@ -62,3 +67,10 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.spans) + len(self.logs)
+
+    @cached_property
+    def weight(self) -> int:
+        """About what the records take in memory."""
+        groups = {id(row.group): sum(map(len, row.group)) for row in self.spans}
+        spans = sum(SPAN_BYTES + len(row.encoded) + len(row.tokens) for row in self.spans)
+        return sum(groups.values()) + spans + sum(LINE_BYTES + len(row.line) for row in self.logs)

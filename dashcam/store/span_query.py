@@ -21,6 +21,13 @@ from dashcam.store.needles import AllOf
 
 T = TypeVar("T")
 
+ANSWER_BYTES = 8 * 1024 * 1024
+"""About what the traces of one answer may take, encoded; shown they are some ten times that."""
+
+_ELEMENT_BYTES = 48
+_BATCH = 50
+"""Traces that are decoded at a time while a search looks for more."""
+
 SEARCH_SECONDS = 10.0
 """How long a search looks for more traces; a query whose tags seem to match but do not can be endless."""
 
@@ -41,10 +48,30 @@ class TraceQuery:
 
 @dataclass
 class Trace:
-    """A trace as it was received, its resources in order of arrival."""
+    """A trace as it was received, its resources in order of arrival.
+
+    `cut` says that it has more spans, for which an answer had no room.
+    """
 
     trace_id: bytes
     data: TracesData
+    cut: bool = False
+
+
+class Room:
+    """How much an answer may still take."""
+
+    def __init__(self, size: int = ANSWER_BYTES) -> None:
+        self._left = size
+
+    @property
+    def full(self) -> bool:
+        return self._left <= 0
+
+    def take(self, span: Span) -> None:
+        """Reckon with a span."""
+        inside = len(span.attributes) + len(span.links) + sum(1 + len(e.attributes) for e in span.events)
+        self._left -= span.ByteSize() + _ELEMENT_BYTES * inside
 
 
 def services(db: sqlite3.Connection) -> list[str]:
@@ -69,15 +96,20 @@ def links(db: sqlite3.Connection, first: int, last: int) -> list[tuple[str, str,
     ).fetchall()
 
 
-def load(db: sqlite3.Connection, trace_ids: Iterable[bytes]) -> list[Trace]:
-    """The traces that are stored, of those asked for, in that order."""
+def load(db: sqlite3.Connection, trace_ids: Iterable[bytes], room: Room | None = None) -> list[Trace]:
+    """The traces that are stored, of those asked for, in that order; cut where there is no more room."""
     wanted = list(dict.fromkeys(trace_ids))
-    found: dict[bytes, TracesData] = {}
+    room = room or Room()
+    found: dict[bytes, Trace] = {}
     for block, mine in places(db, wanted):
+        if room.full:
+            for trace_id in mine & found.keys():
+                found[trace_id].cut = True
+            continue
         (payload,) = db.execute("SELECT payload FROM span_data WHERE block = ?", (block,)).fetchone()
         for resource_spans in blocks.unpack_spans(payload).resource_spans:
-            _collect(resource_spans, mine, found)
-    return [Trace(trace_id, found[trace_id]) for trace_id in wanted if trace_id in found]
+            _collect(resource_spans, mine, found, room)
+    return [found[trace_id] for trace_id in wanted if trace_id in found]
 
 
 def places(db: sqlite3.Connection, trace_ids: Iterable[bytes]) -> list[tuple[int, set[bytes]]]:
@@ -95,10 +127,10 @@ def places(db: sqlite3.Connection, trace_ids: Iterable[bytes]) -> list[tuple[int
 
 def split(data: TracesData, trace_ids: Collection[bytes]) -> list[Trace]:
     """The traces of a message that holds spans of several, in the order of their ids."""
-    found: dict[bytes, TracesData] = {}
+    found: dict[bytes, Trace] = {}
     for resource_spans in data.resource_spans:
-        _collect(resource_spans, trace_ids, found)
-    return [Trace(trace_id, found[trace_id]) for trace_id in trace_ids if trace_id in found]
+        _collect(resource_spans, trace_ids, found, Room())
+    return [found[trace_id] for trace_id in trace_ids if trace_id in found]
 
 
 class Found(NamedTuple, Generic[T]):
@@ -111,21 +143,31 @@ class Found(NamedTuple, Generic[T]):
 def search(db: sqlite3.Connection, query: TraceQuery) -> Found[Trace]:
     """The traces that have a span which matches the whole query; the newest match first.
 
-    At most `query.limit` of them, and those that can be found within SEARCH_SECONDS.
+    At most `query.limit` of them, those that can be found within SEARCH_SECONDS, and those that there is
+    room for; the first one may be cut.
     """
-    return _search(db, query, lambda trace_ids: _confirmed(query, load(db, trace_ids)))
+    room = Room()
+
+    def accept(trace_ids: list[bytes]) -> list[Trace]:
+        loaded = load(db, trace_ids, room)
+        whole = [trace for trace in loaded if not trace.cut]
+        return _confirmed(query, whole or loaded[:1])
+
+    return _search(db, query, accept, room)
 
 
 def find(db: sqlite3.Connection, query: TraceQuery) -> Found[bytes]:
     """The ids of the traces that :func:`search` finds, which are decoded only where tags are asked for."""
     if not any(token_key(key) for key in query.attributes):
-        return _search(db, query, lambda trace_ids: trace_ids)
+        return _search(db, query, lambda trace_ids: trace_ids, Room())
     found, complete = search(db, query)
     return Found([trace.trace_id for trace in found], complete)
 
 
-def _search(db: sqlite3.Connection, query: TraceQuery, accept: Callable[[list[bytes]], list[T]]) -> Found[T]:
-    """What `accept` makes of the candidates, until there are enough."""
+def _search(
+    db: sqlite3.Connection, query: TraceQuery, accept: Callable[[list[bytes]], list[T]], room: Room
+) -> Found[T]:
+    """What `accept` makes of the candidates, until there are enough or there is no more room."""
     deadline = time.monotonic() + SEARCH_SECONDS
     complete = True
     found: list[T] = []
@@ -136,13 +178,14 @@ def _search(db: sqlite3.Connection, query: TraceQuery, accept: Callable[[list[by
             continue
         seen.add(trace_id)
         pending.append(trace_id)
-        if len(found) + len(pending) >= query.limit:
+        if len(pending) >= min(query.limit - len(found), _BATCH):
             found += accept(pending)
             pending = []
-            complete = time.monotonic() < deadline
+            complete = time.monotonic() < deadline and not room.full
             if len(found) >= query.limit or not complete:
                 break
-    found += accept(pending)
+    found += accept(pending) if pending else []
+    complete = complete and not room.full
     return Found(found[: query.limit], complete or len(found) >= query.limit)
 
 
@@ -240,7 +283,7 @@ def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
 
 
 def _collect(
-    resource_spans: ResourceSpans, wanted: Collection[bytes], found: dict[bytes, TracesData]
+    resource_spans: ResourceSpans, wanted: Collection[bytes], found: dict[bytes, Trace], room: Room
 ) -> None:
     """Add the wanted spans under one resource to their traces."""
     for scope_spans in resource_spans.scope_spans:
@@ -248,9 +291,10 @@ def _collect(
         for span in scope_spans.spans:
             if span.trace_id in wanted:
                 mine.setdefault(span.trace_id, []).append(span)
+                room.take(span)
         for trace_id, spans in mine.items():
-            target = _scope(found.setdefault(trace_id, TracesData()), resource_spans, scope_spans)
-            target.spans.extend(spans)
+            trace = found.setdefault(trace_id, Trace(trace_id, TracesData()))
+            _scope(trace.data, resource_spans, scope_spans).spans.extend(spans)
 
 
 def _scope(trace: TracesData, resource_spans: ResourceSpans, scope_spans: ScopeSpans) -> ScopeSpans:

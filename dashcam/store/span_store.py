@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+import zlib
 from collections.abc import Sequence
 
 from dashcam.store import blocks
@@ -27,15 +28,20 @@ class SpanStore:
         self._operations.clear()
         last = self._db.execute("SELECT id + n FROM span_block ORDER BY id DESC LIMIT 1").fetchone()
         self._next = max(last[0] if last else 1, self._stored_next())
-        self._open = open_blocks(self._db, "span_block", blocks.SPANS)
+        self._open = open_blocks(self._db, "span_block", "span_data", blocks.SPANS)
         self._links.forget()
 
     def write(self, rows: Sequence[SpanRow], received: int) -> None:
         """Store spans received at `received` (seconds since the epoch)."""
-        for first in range(0, len(rows), blocks.SPANS):
-            self._write_block(rows[first : first + blocks.SPANS], received)
+        for first, last, size in blocks.runs(blocks.span_bytes(rows), blocks.SPANS):
+            self._write_block(rows[first:last], received)
+            made = blocks.Small(self._next - (last - first), last - first, size)
+            if last < len(rows) or blocks.is_full([made], blocks.SPANS):
+                self._open.clear()
+            else:
+                self._open.append(made)
         self._links.count(rows)
-        if sum(n for _, n in self._open) >= blocks.SPANS:
+        if blocks.is_full(self._open, blocks.SPANS):
             self._merge()
 
     def delete_oldest(self) -> int:
@@ -61,7 +67,7 @@ class SpanStore:
             if not run("SELECT 1 FROM span_facet WHERE op = ? LIMIT 1", (op,)).fetchone():
                 run("DELETE FROM operation WHERE id = ?", (op,))
                 self._operations.clear()
-        self._open = [item for item in self._open if item[0] != block]
+        self._open = [small for small in self._open if small.id != block]
         return int(n)
 
     def _stored_next(self) -> int:
@@ -94,10 +100,6 @@ class SpanStore:
         run("INSERT INTO span_data VALUES (?, ?)", (block, blocks.pack_spans(rows)))
         self._next += len(rows)
         run("INSERT OR REPLACE INTO counter VALUES ('next_span', ?)", (self._next,))
-        if len(rows) < blocks.SPANS:
-            self._open.append((block, len(rows)))
-        else:
-            self._open.clear()
 
     def _operation(self, key: tuple[str, str, int]) -> int:
         number = self._operations.get(key)
@@ -113,7 +115,7 @@ class SpanStore:
 
     def _merge(self) -> None:
         """Make one block of the small ones at the end. The seq of every span stays what it was."""
-        ids = [block for block, _ in self._open]
+        ids = [small.id for small in self._open]
         self._open.clear()
         if len(ids) < 2:
             return
@@ -143,13 +145,18 @@ class SpanStore:
 _BLOCK_TABLES = ("span_facet", "span_tags", "span_data")
 
 
-def open_blocks(db: sqlite3.Connection, table: str, full: int) -> list[tuple[int, int]]:
-    """The run of blocks at the end that are smaller than `full`, as (id, n), oldest first."""
-    found: list[tuple[int, int]] = []
-    for block, n in db.execute(f"SELECT id, n FROM {table} ORDER BY id DESC LIMIT {full}"):  # noqa: S608
-        if n >= full or (found and block + n != found[-1][0]):
+def open_blocks(db: sqlite3.Connection, table: str, data: str, full: int) -> list[blocks.Small]:
+    """The run of blocks at the end that together are not full, oldest first."""
+    found: list[blocks.Small] = []
+    rows = db.execute(f"SELECT id, n, payload FROM {table} JOIN {data} ON block = id ORDER BY id DESC")  # noqa: S608
+    for block, n, payload in rows:
+        try:
+            small = blocks.Small(block, n, blocks.raw_bytes(payload))
+        except zlib.error:
+            break  # a damaged block stays as it is
+        if blocks.is_full([*found, small], full) or (found and block + n != found[-1].id):
             break
-        found.append((block, n))
+        found.append(small)
     return found[::-1]
 
 

@@ -17,6 +17,11 @@ from dashcam.store.span_query import places
 _SERVER, _CLIENT = 2, 3
 _ERROR = 2
 
+ROOM = 24 * 1024 * 1024
+"""What the rows of one answer may take in memory."""
+
+_ROW_BYTES = 500
+
 
 @dataclass
 class ServiceSummary:
@@ -57,14 +62,24 @@ _SQL = (
 
 
 def summaries(db: sqlite3.Connection, trace_ids: Iterable[bytes]) -> list[TraceSummary]:
-    """The summaries of the traces that are stored, of those asked for, in that order."""
+    """The summaries of the traces that are stored, of those asked for, in that order.
+
+    Those for whose rows there is no ROOM are left out.
+    """
     wanted = list(dict.fromkeys(trace_ids))
     found: dict[bytes, list[_Row]] = {}
+    room = ROOM
     for block, mine in places(db, wanted):
+        if room <= 0:
+            for trace in mine:
+                found.pop(trace, None)  # half of it would be wrong
+            continue
         (n,) = db.execute("SELECT n FROM span_block WHERE id = ?", (block,)).fetchone()
         for trace, *row in db.execute(_SQL, (block, block + n - 1)):
             if trace in mine:
-                found.setdefault(trace, []).append(_Row(*row))
+                made = _Row(*row)
+                room -= _ROW_BYTES + len(made.tokens) + len(made.name)
+                found.setdefault(trace, []).append(made)
     return [_summary(trace_id, found[trace_id]) for trace_id in wanted if trace_id in found]
 
 

@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 _TRANSACTION_RECORDS = 20_000
 """A transaction takes batches until it holds this many records."""
 
+QUEUE_BYTES = 64 * MIB
+"""What the records that wait may take in memory."""
+
 _IDLE_SECONDS = 1.0
 """How often an idle writer looks for what has become too old."""
 
@@ -68,6 +71,7 @@ class Writer:
         self._clock = clock
         self._queue: deque[Ticket] = deque()
         self._waiting = 0
+        self._bytes = 0
         self._ready = threading.Condition()
         self._stopping = False
         self.complaint = ""
@@ -119,15 +123,15 @@ class Writer:
         with self._ready:
             if self._stopping:
                 raise Unavailable("the receiver is shutting down")
-            if self._waiting and self._waiting + len(batch) > self._settings.queue_records:
+            records, size = self._waiting + len(batch), self._bytes + batch.weight
+            if self._waiting and (records > self._settings.queue_records or size > QUEUE_BYTES):
                 raise Full(
-                    f"{self._waiting} records wait for the database, the bound is "
-                    f"{self._settings.queue_records}"
+                    f"{self._waiting} records of {self._bytes} bytes wait for the database, the bounds are "
+                    f"{self._settings.queue_records} and {QUEUE_BYTES}"
                 )
             ticket = Ticket(batch)
             self._queue.append(ticket)
-            self._waiting += len(batch)
-            self._metrics.queue.set(self._waiting)
+            self._count(batch, 1)
             self._ready.notify()
         return ticket
 
@@ -142,7 +146,7 @@ class Writer:
             with self._ready:
                 if ticket in self._queue:
                     self._queue.remove(ticket)
-                    self._waiting -= len(ticket.batch)
+                    self._count(ticket.batch, -1)
                     raise Unavailable(f"the database did not take the batch within {timeout:g} s")
             while not ticket.done.wait(1.0):
                 if not self._thread.is_alive():
@@ -153,6 +157,11 @@ class Writer:
     def tail_states(self) -> list[tuple[int, int, bytes, int, int]]:
         """The stored positions of the log files. Call before start()."""
         return self._db.execute("SELECT device, inode, head, position, skipping FROM tail").fetchall()
+
+    def _count(self, batch: Batch, sign: int) -> None:
+        self._waiting += sign * len(batch)
+        self._bytes += sign * batch.weight
+        self._metrics.queue.set(self._waiting)
 
     def _run(self) -> None:
         while True:
@@ -187,8 +196,8 @@ class Writer:
             return
         self._metrics.transaction.observe(time.perf_counter() - started)
         with self._ready:
-            self._waiting -= sum(len(ticket.batch) for ticket in tickets)
-            self._metrics.queue.set(self._waiting)
+            for ticket in tickets:
+                self._count(ticket.batch, -1)
         if error is None:
             self._metrics.records.labels("traces", "stored").inc(sum(len(t.batch.spans) for t in tickets))
             self._metrics.records.labels("logs", "stored").inc(sum(len(t.batch.logs) for t in tickets))

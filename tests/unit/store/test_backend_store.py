@@ -85,7 +85,7 @@ def test_a_full_queue_refuses_at_once(tmp_path):
         tickets.append(
             store.writer.submit(Batch(spans=decode_traces(request_of(40, first=200).message).spans))
         )
-        with pytest.raises(Full, match="100 records wait"):
+        with pytest.raises(Full, match="100 records of"):
             store.writer.submit(Batch(spans=decode_traces(request_of(1, first=300).message).spans))
         gate.set()
         for ticket in tickets:
