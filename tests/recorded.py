@@ -90,7 +90,7 @@ def processes(**services: str) -> dict[str, Any]:
 
 
 def quote_trace() -> dict[str, Any]:
-    """web asks car for a quote, car looks into its database and asks minus, which fails."""
+    """web asks car for a quote, car looks into its database and asks price, which fails."""
     failure = {
         "timestamp": START + 31_000,
         "fields": tags(
@@ -122,7 +122,7 @@ def quote_trace() -> dict[str, Any]:
             span(
                 "c1",
                 "b3",
-                "GET /minus",
+                "GET /price",
                 "p3",
                 14_000,
                 20_000,
@@ -132,7 +132,7 @@ def quote_trace() -> dict[str, Any]:
                 otel__status_description="division by zero",
             ),
         ],
-        "processes": processes(p1="web", p2="car", p3="minus"),
+        "processes": processes(p1="web", p2="car", p3="price"),
         "warnings": None,
     }
 
@@ -172,10 +172,10 @@ def log_lines() -> list[dict[str, Any]]:
     """Newest first, as the search answers."""
     return [
         line(
-            "GET /minus 500",
+            "GET /price 500",
             1,
             severity="ERROR",
-            service="minus",
+            service="price",
             span_id="c1",
             exception__type="ZeroDivisionError",
         ),
@@ -187,7 +187,7 @@ def jaeger_answers() -> dict[str, Answer]:
     data = [quote_trace()]
     return {
         "/api/services": {
-            "data": ["web", "car", "minus"],
+            "data": ["web", "car", "price"],
             "total": 3,
             "limit": 0,
             "offset": 0,

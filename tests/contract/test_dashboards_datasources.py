@@ -37,8 +37,8 @@ def test_a_trace_opens_the_metrics_of_its_service_and_of_no_other(
     data = TracesData(resource_spans=request.message.resource_spans)
     process = trace_json(TRACE, data)["processes"]["p1"]
     query = metrics_queries(process)["Requests a second"]
-    counted = [_asked("car", "c1"), _asked("car", "c2"), _asked("minus", "m1")]
-    known = [_known("car", "c1"), _known("car", "c2"), _known("minus", "m1")]
+    counted = [_asked("car", "c1"), _asked("car", "c2"), _asked("price", "m1")]
+    known = [_known("car", "c1"), _known("car", "c2"), _known("price", "m1")]
     expected = [{"labels": '{http_route="/car"}', "value": 2}]
     check = {"expr": query, "eval_time": "10m", "exp_samples": expected}
     test = {"interval": "15s", "input_series": [*counted, *known], "promql_expr_test": [check]}

@@ -82,9 +82,9 @@ def test_traces_are_listed_with_their_root_and_errors(run: Run) -> None:
 def test_a_trace_is_a_waterfall_with_its_log_lines_under_their_spans(run: Run) -> None:
     answer = run("trace", TRACE)
     lines = answer.output.splitlines()
-    place = next(number for number, line in enumerate(lines) if "minus GET /minus" in line)
+    place = next(number for number, line in enumerate(lines) if "price GET /price" in line)
     assert "ZeroDivisionError: division by zero" in lines[place + 1]
-    assert "ERROR minus GET /minus 500" in lines[place + 2]
+    assert "ERROR price GET /price 500" in lines[place + 2]
     assert "=" in lines[place]
 
 
@@ -142,7 +142,7 @@ def test_a_bad_expression_is_told_in_prometheus_words(run: Run) -> None:
 
 def test_logs_come_oldest_first(run: Run) -> None:
     output = run("logs").output
-    assert output.index("quote 503") < output.index("/minus 500")
+    assert output.index("quote 503") < output.index("/price 500")
 
 
 def test_a_firing_alert_is_status_1_and_the_one_that_always_fires_is_not(run: Run) -> None:
@@ -257,7 +257,7 @@ def test_the_pages_are_served_alone_against_sources_elsewhere(monkeypatch: pytes
                 page = until(
                     lambda: httpx.get(f"http://127.0.0.1:{port}/trace/{TRACE}").text, "the page", within=60
                 )
-                assert "GET /minus" in page
+                assert "GET /price" in page
             finally:
                 process.terminate()
 

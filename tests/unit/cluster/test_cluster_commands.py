@@ -18,6 +18,7 @@ from dashcam.cluster.failing_trace import latest_failing_trace
 from dashcam.cluster.forwards import Forward, forward_all, forwards
 from dashcam.cluster.kubectl import ClusterError, Kubectl
 from dashcam.stack.ports import free_port
+from examples import SERVICES
 
 STANDIN = """#!/bin/sh
 echo "$@" >> {log}
@@ -78,7 +79,7 @@ def test_a_folder_of_ones_own_is_an_overlay_too(tmp_path: Path) -> None:
 def test_an_unknown_service_names_those_there_are() -> None:
     result = CliRunner().invoke(port_forward, ["kabana"])
     assert result.exit_code == 2
-    assert "'kabana' is not one of web, car, minus" in result.output
+    assert f"'kabana' is not one of {', '.join(SERVICES)}" in result.output
 
 
 def test_a_taken_port_is_named_before_anything_starts(standin: Path) -> None:

@@ -49,4 +49,4 @@ def test_a_name_that_no_part_has_is_refused_with_those_there_are() -> None:
 
 
 def test_names_may_be_given_together_or_one_by_one() -> None:
-    assert named(["web,car", "minus", ""]) == {"web", "car", "minus"}
+    assert named(["web,car", "price", ""]) == {"web", "car", "price"}

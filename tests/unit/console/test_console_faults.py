@@ -39,17 +39,17 @@ def send(page: FlaskClient, headers: dict[str, str] | None = None, **fields: Any
 
 
 def test_a_fault_is_switched_on_and_off_by_the_form(page: FlaskClient, file: Path) -> None:
-    answer = send(page, name="minus-slow", to="on")
+    answer = send(page, name="car-memory-leak", to="on")
     assert (answer.status_code, answer.location) == (303, "/faults")
-    assert on(file) == {"minus-slow"}
-    assert "Switch off minus-slow" in page.get("/faults").text
+    assert on(file) == {"car-memory-leak"}
+    assert "Switch off car-memory-leak" in page.get("/faults").text
 
-    send(page, name="minus-slow", to="off")
+    send(page, name="car-memory-leak", to="off")
     assert on(file) == set()
 
 
 def test_all_faults_are_switched_off_at_once(page: FlaskClient, file: Path) -> None:
-    send(page, name="minus-slow", to="on")
+    send(page, name="car-memory-leak", to="on")
     send(page, name="car-log-storm", to="on")
     assert send(page, to="off").status_code == 303
     assert on(file) == set()
@@ -67,24 +67,24 @@ def test_all_faults_are_switched_off_at_once(page: FlaskClient, file: Path) -> N
 def test_a_form_that_another_page_sends_switches_nothing(
     page: FlaskClient, file: Path, headers: dict[str, str]
 ) -> None:
-    assert send(page, headers, name="minus-slow", to="on").status_code == 403
+    assert send(page, headers, name="car-memory-leak", to="on").status_code == 403
     assert not file.exists()
 
 
 def test_a_form_of_the_page_says_where_it_comes_from(page: FlaskClient, file: Path) -> None:
     headers = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
-    assert send(page, headers, name="minus-slow", to="on").status_code == 303
-    assert on(file) == {"minus-slow"}
+    assert send(page, headers, name="car-memory-leak", to="on").status_code == 303
+    assert on(file) == {"car-memory-leak"}
 
 
 @pytest.mark.parametrize("token", ["", "guessed", "\u00e4"])
 def test_a_form_without_the_pages_token_switches_nothing(page: FlaskClient, file: Path, token: str) -> None:
-    assert send(page, token=token, name="minus-slow", to="on").status_code == 403
+    assert send(page, token=token, name="car-memory-leak", to="on").status_code == 403
     assert not file.exists()
 
 
 def test_a_form_without_the_cookie_switches_nothing(page: FlaskClient, file: Path) -> None:
-    answer = page.post("/faults", data={"token": "", "name": "minus-slow", "to": "on"})
+    answer = page.post("/faults", data={"token": "", "name": "car-memory-leak", "to": "on"})
     assert answer.status_code == 403
     assert not file.exists()
 
@@ -95,7 +95,7 @@ def test_under_a_name_that_is_not_this_machines_nothing_is_switched(file: Path) 
     there = {"base_url": "http://rebound.example:16686"}
     token = re.search(r'name="token" value="([^"]+)"', page.get("/faults", **there).text)
     assert token
-    data = {"token": token[1], "name": "minus-slow", "to": "on"}
+    data = {"token": token[1], "name": "car-memory-leak", "to": "on"}
     assert page.post("/faults", data=data, **there).status_code == 403
     assert not file.exists()
 
@@ -107,8 +107,8 @@ def test_the_cookie_is_kept_from_scripts_and_other_sites(page: FlaskClient) -> N
 
 
 def test_an_unknown_fault_or_state_is_refused(page: FlaskClient, file: Path) -> None:
-    assert send(page, name="minus-slwo", to="on").status_code == 404
-    assert send(page, name="minus-slow", to="sideways").status_code == 400
+    assert send(page, name="car-memory-laek", to="on").status_code == 404
+    assert send(page, name="car-memory-leak", to="sideways").status_code == 400
     assert send(page, to="on").status_code == 400
     assert not file.exists()
 
@@ -124,7 +124,7 @@ def test_a_broken_file_is_told_and_kept(page: FlaskClient, file: Path) -> None:
 def test_where_no_file_is_set_nothing_can_be_switched_and_no_page_links_there() -> None:
     closed = create_app(ConsoleSettings(), recorded.sources(), SwitchSettings(None)).test_client()
     assert closed.get("/faults").status_code == 404
-    assert closed.post("/faults", data={"name": "minus-slow", "to": "on"}).status_code == 403
+    assert closed.post("/faults", data={"name": "car-memory-leak", "to": "on"}).status_code == 403
     assert "/faults" not in closed.get("/diagnose").text
 
 

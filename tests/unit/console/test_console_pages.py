@@ -83,7 +83,7 @@ def test_without_a_service_every_service_is_searched_and_each_trace_shown_once(o
     jaeger = Recorded(recorded.jaeger_answers())
     page = open_console(jaeger=jaeger).get("/search?errors=1").text
     asked = [params for path, params in jaeger.asked if path == "/api/traces"]
-    assert {params["service"] for params in asked} == {"web", "car", "minus"}
+    assert {params["service"] for params in asked} == {"web", "car", "price"}
     assert {params["tags"] for params in asked} == {'{"error":"true"}'}
     assert page.count('class="trace-name"') == 1
 
@@ -110,7 +110,7 @@ def test_errors_only_asks_for_the_error_tag(open_console: Any) -> None:
 def test_a_result_names_its_services_errors_and_duration(console: FlaskClient) -> None:
     page = text_of(console.get("/search?service=car").text)
     assert "web: GET /cars/{maker}/{model}" in page
-    assert "car 3 minus 1 web 2 2 errors 50 ms" in page
+    assert "car 3 price 1 web 2 2 errors 50 ms" in page
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_trace_shows_its_spans_their_details_and_log_lines_in_place(console: F
     failing = text_of(rows[-1])
     assert "ZeroDivisionError division by zero" in failing
     assert "host.name laptop" in failing
-    assert "ERROR minus GET /minus 500" in failing
+    assert "ERROR price GET /price 500" in failing
     assert "GET /cars/bentz/e-class/quote 503" in text_of(rows[2])
     assert "40% of the critical path" in text_of(page)
 
@@ -164,7 +164,7 @@ def test_an_unknown_trace_is_a_404_that_says_why_and_shows_its_lines(console: Fl
     answer = console.get("/trace/" + "0" * 31 + "1")
     assert answer.status_code == 404
     assert "not in the store" in answer.text
-    assert "GET /minus 500" in answer.text
+    assert "GET /price 500" in answer.text
 
 
 def test_downloads_are_jaegers_and_otlps_own_bytes(console: FlaskClient) -> None:
@@ -383,8 +383,8 @@ def test_a_page_of_lines_never_cuts_a_moment_in_two(open_console: Any) -> None:
         ("select", ["b2"]),
         ("DB.SYSTEM.NAME=sqlite", ["b2"]),
         ("zerodivision", ["c1"]),
-        ("GET /minus 500", ["c1"]),
-        ("minus", ["c1"]),
+        ("GET /price 500", ["c1"]),
+        ("price", ["c1"]),
         ("b3", ["b3"]),
         ("nowhere", []),
         (" ", []),

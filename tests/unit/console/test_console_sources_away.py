@@ -42,7 +42,7 @@ def test_the_rest_of_the_page_is_still_there(open_console: Any) -> None:
     page = open_console(logs=Away()).get(f"/trace/{TRACE}").text
     assert 'id="span-c1"' in page
     page = open_console(jaeger=Away()).get("/logs").text
-    assert "GET /minus 500" in page
+    assert "GET /price 500" in page
 
 
 @pytest.mark.parametrize("path", [f"/trace/{TRACE}", f"/trace/{TRACE}...{TRACE}", f"/trace/{TRACE}/span/c1"])

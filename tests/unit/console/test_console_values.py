@@ -61,7 +61,7 @@ def test_an_estimate_has_two_digits(value: int, text: str) -> None:
 def test_services_on_one_page_have_colours_of_their_own() -> None:
     names = [f"service-{n}" for n in range(filters.PALETTE)]
     assert sorted(filters.colours(names).values()) == list(range(filters.PALETTE))
-    assert filters.colours(["web", "car"])["car"] == filters.colours(["car", "minus", "web"])["car"]
+    assert filters.colours(["web", "car"])["car"] == filters.colours(["car", "price", "web"])["car"]
 
 
 def test_long_text_is_bounded_and_says_so() -> None:
@@ -155,13 +155,13 @@ def test_columns_of_a_histogram_stand_on_the_ground_and_the_worst_lies_lowest() 
 
 def test_the_map_has_an_edge_for_each_call_and_a_store_of_its_own() -> None:
     trace = Trace.from_jaeger(recorded.quote_trace())
-    drawn = draw([trace], ["web", "car", "minus", "idle"], {("web", "car"): 2.0})
+    drawn = draw([trace], ["web", "car", "price", "idle"], {("web", "car"): 2.0})
     edges = {(placed.edge.caller, placed.edge.called): placed for placed in drawn.edges}
-    assert set(edges) == {("web", "car"), ("car", "minus"), ("car", "car's sqlite")}
-    assert edges["car", "minus"].edge.error_ratio == 1
+    assert set(edges) == {("web", "car"), ("car", "price"), ("car", "car's sqlite")}
+    assert edges["car", "price"].edge.error_ratio == 1
     assert edges["web", "car"].rate == 2.0
     places = {node.name: node for node in drawn.nodes}
-    assert places["web"].x < places["car"].x < places["minus"].x
+    assert places["web"].x < places["car"].x < places["price"].x
     assert places["car's sqlite"].store
     assert "idle" in places
 
@@ -170,4 +170,4 @@ def test_services_that_call_each_other_are_drawn_all_the_same() -> None:
     data = recorded.quote_trace()
     data["spans"].append(recorded.span("w9", "c1", "callback", "p1", 20_000, 10))
     drawn = draw([Trace.from_jaeger(data)], [], {})
-    assert ("minus", "web") in {(placed.edge.caller, placed.edge.called) for placed in drawn.edges}
+    assert ("price", "web") in {(placed.edge.caller, placed.edge.called) for placed in drawn.edges}

@@ -106,15 +106,15 @@ def test_a_clock_can_be_behind(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_second_instance_is_of_a_service_that_has_traffic() -> None:
-    with pytest.raises(ValueError, match="'minus' would have no traffic: give car or web"):
-        Twin("minus")
+    with pytest.raises(ValueError, match="'price' would have no traffic: give car or web"):
+        Twin("price")
 
 
 def test_a_file_that_asks_for_what_cannot_be_is_told(tmp_path: Path) -> None:
     expect = "{kind: slow, service: car, signals: {traces: its own time}}"
-    text = f"title: a\ndescription: b\nexpect: {expect}\nhow: {{twin: {{service: minus}}}}\n"
+    text = f"title: a\ndescription: b\nexpect: {expect}\nhow: {{twin: {{service: price}}}}\n"
     (tmp_path / "odd.yaml").write_text(text)
-    with pytest.raises(BadScenario, match=r"odd\.yaml .*'minus'"):
+    with pytest.raises(BadScenario, match=r"odd\.yaml .*'price'"):
         load(tmp_path)
 
 

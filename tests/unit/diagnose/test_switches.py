@@ -24,34 +24,34 @@ def run(*arguments: str) -> tuple[int, str]:
 
 
 def test_a_fault_is_on_until_it_is_switched_off(path: Path) -> None:
-    assert run("on", "minus-slow")[0] == 0
-    assert json.loads(path.read_text())["flags"]["minus-slow"]["state"] == "ENABLED"
-    assert "on   minus-slow" in run("list")[1]
-    assert run("off", "minus-slow")[0] == 0
-    assert "off  minus-slow" in run("list")[1]
+    assert run("on", "car-memory-leak")[0] == 0
+    assert json.loads(path.read_text())["flags"]["car-memory-leak"]["state"] == "ENABLED"
+    assert "on   car-memory-leak" in run("list")[1]
+    assert run("off", "car-memory-leak")[0] == 0
+    assert "off  car-memory-leak" in run("list")[1]
 
 
 def test_all_faults_are_switched_off_at_once(path: Path) -> None:
-    run("on", "minus-slow")
+    run("on", "car-memory-leak")
     run("on", "car-cpu-burn")
     assert run("off", "--all") == (0, "all faults are off\n")
     assert not any(flag.enabled for flag in Switches(path).all().values())
 
 
 def test_switching_one_leaves_the_others_as_they_are(path: Path) -> None:
-    run("on", "minus-slow")
+    run("on", "car-memory-leak")
     run("on", "car-cpu-burn")
     assert {name for name, flag in Switches(path).all().items() if flag.enabled} == {
-        "minus-slow",
+        "car-memory-leak",
         "car-cpu-burn",
     }
 
 
 def test_an_unknown_name_is_told_with_the_known_ones(path: Path) -> None:
-    status, said = run("on", "minus-slwo")
+    status, said = run("on", "car-memory-laek")
     assert status == 1
-    assert "'minus-slwo'" in said
-    assert "minus-slow" in said
+    assert "'car-memory-laek'" in said
+    assert "car-memory-leak" in said
     assert not path.exists()
     with pytest.raises(UnknownFault):
         Switches(path).set("x", True)
@@ -59,7 +59,7 @@ def test_an_unknown_name_is_told_with_the_known_ones(path: Path) -> None:
 
 def test_a_broken_file_is_told_and_not_overwritten(path: Path) -> None:
     path.write_text("{")
-    status, said = run("on", "minus-slow")
+    status, said = run("on", "car-memory-leak")
     assert status == 1
     assert "not a file of flags" in said
     assert path.read_text() == "{"
@@ -67,10 +67,10 @@ def test_a_broken_file_is_told_and_not_overwritten(path: Path) -> None:
 
 def test_off_asks_for_a_name_or_all(path: Path) -> None:
     assert run("off")[0] == 2
-    assert run("off", "minus-slow", "--all")[0] == 2
+    assert run("off", "car-memory-leak", "--all")[0] == 2
 
 
 def test_the_list_is_json_for_programs(path: Path) -> None:
     faults = json.loads(run("list", "--json")[1])["faults"]
-    assert faults["minus-slow"]["on"] is False
-    assert faults["minus-slow"]["point"] == "minus.request"
+    assert faults["car-memory-leak"]["on"] is False
+    assert faults["car-memory-leak"]["point"] == "car.request"

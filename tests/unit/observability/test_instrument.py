@@ -41,7 +41,7 @@ def app() -> Flask:
 
     @app.get("/away")
     def away() -> str:
-        raise problems.Problem(503, "Away", "minus is away", headers={"Retry-After": "5"})
+        raise problems.Problem(503, "Away", "price is away", headers={"Retry-After": "5"})
 
     @app.get("/teapot")
     def teapot() -> tuple[str, int]:
@@ -234,7 +234,7 @@ def test_a_server_problem_is_an_error_with_its_reason(app: Flask, instrumented: 
     assert response.headers["Retry-After"] == "5"
     assert response.json["trace_id"] == got.trace_id()
     (event,) = got.spans[0].events
-    assert "minus is away" in event.attributes["exception.message"]
+    assert "price is away" in event.attributes["exception.message"]
 
 
 def test_a_streamed_body_is_counted_to_its_end(app: Flask, instrumented: Any) -> None:

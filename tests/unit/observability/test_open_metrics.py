@@ -242,13 +242,13 @@ def test_one_that_comes_later_is_left_out_and_said(app: Flask, caplog: Any) -> N
 def test_an_official_instrumentation_shares_the_librarys_family(telemetry: Telemetry) -> None:
     official = metrics.get_meter("opentelemetry.instrumentation.requests")
     duration = official.create_histogram("http.client.request.duration", "s")
-    duration.record(0.1, {"http.request.method": "GET", "server.address": "minus"})
+    duration.record(0.1, {"http.request.method": "GET", "server.address": "price"})
     assert (
         telemetry.families.registry.get_sample_value(
             "http_client_request_duration_seconds_count",
             {
                 "http_request_method": "GET",
-                "server_address": "minus",
+                "server_address": "price",
                 **dict.fromkeys(("server_port", "http_response_status_code", "error_type"), ""),
             },
         )

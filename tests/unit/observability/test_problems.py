@@ -13,7 +13,7 @@ from observability import problems
 from observability.problems import Problem
 
 
-class Minus(Resource):
+class Price(Resource):
     def get(self) -> dict[str, int]:
         parser = reqparse.RequestParser()
         parser.add_argument("x", type=int, required=True, location="args")
@@ -25,7 +25,7 @@ def app(request: Any) -> Flask:
     app = Flask("demo")
     if request.param == "before":
         problems.install(app)
-    Api(app).add_resource(Minus, "/minus")
+    Api(app).add_resource(Price, "/price")
     if request.param == "after":
         problems.install(app)
     problems.install(app)
@@ -39,7 +39,7 @@ def app(request: Any) -> Flask:
         if kind == "crash":
             raise RuntimeError("password=hunter22")
         if kind == "redirect":
-            return redirect("/minus?x=1")
+            return redirect("/price?x=1")
         errors = [{"field": "discount", "value": "9" * 999, "detail": "is more than the price"}]
         raise Problem(422, "Bad discount", "The discount is too high.", type="/problems/d", errors=errors)
 
@@ -71,8 +71,8 @@ def test_a_route_that_does_not_exist_is_a_problem(app: Flask) -> None:
 
 
 def test_a_wrong_method_is_a_problem_that_says_which_are_right(app: Flask) -> None:
-    problem(app, "/minus", 405, method="POST")
-    assert "GET" in app.test_client().post("/minus").headers["Allow"]
+    problem(app, "/price", 405, method="POST")
+    assert "GET" in app.test_client().post("/price").headers["Allow"]
 
 
 def test_an_abort_keeps_its_words(app: Flask) -> None:
@@ -89,7 +89,7 @@ def test_a_redirect_stays_a_redirect(app: Flask) -> None:
 
 @pytest.mark.parametrize(("query", "value"), [("", None), ("?x=two", "two")])
 def test_bad_arguments_of_flask_restful_name_field_and_value(app: Flask, query: str, value: Any) -> None:
-    body = problem(app, f"/minus{query}", 400)
+    body = problem(app, f"/price{query}", 400)
     (error,) = body["errors"]
     assert (error["field"], error["value"]) == ("x", value)
     assert error["detail"]

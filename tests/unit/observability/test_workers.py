@@ -18,6 +18,7 @@ from polling import until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from dashcam.stack.ports import free_port
+from examples import LAST, ROUTE
 from observability import schema
 from observability.metrics.exposition import render
 from observability.metrics.meters import Families
@@ -110,12 +111,12 @@ def test_counters_histograms_and_gauges_are_merged(workers: Workers) -> None:
         families, _ = workers.add()
         quotes(families).inc(number)
         families.metric(schema.SERVER_THREADS).set(8)
-        families.metric(schema.CIRCUIT_OPEN).labels(dependency="minus").set(number == 2)
+        families.metric(schema.CIRCUIT_OPEN).labels(dependency="other").set(number == 2)
         families.metric(schema.DEPENDENCY_UP).labels(dependency="db").set(number != 2)
         families.metric(schema.EXPORT_DURATION).labels(error_type="").observe(0.02 * number)
     assert workers.value("car_quotes_total", outcome="ok") == 6
     assert workers.value("dashcam_server_threads") == 24
-    assert workers.value("dashcam_circuit_open", dependency="minus") == 1
+    assert workers.value("dashcam_circuit_open", dependency="other") == 1
     assert workers.value("dashcam_dependency_up", dependency="db") == 0
     name = "otel_sdk_exporter_operation_duration_seconds"
     assert workers.value(f"{name}_count", error_type="") == 3
@@ -209,7 +210,7 @@ def fetch(url: str, **headers: str) -> str:
 
 
 @pytest.fixture
-def minus(tmp_path: Path) -> Iterator[tuple[str, str, subprocess.Popen[bytes]]]:
+def service(tmp_path: Path) -> Iterator[tuple[str, str, subprocess.Popen[bytes]]]:
     port, admin = free_port(), free_port()
     environ = {
         **os.environ,
@@ -223,7 +224,7 @@ def minus(tmp_path: Path) -> Iterator[tuple[str, str, subprocess.Popen[bytes]]]:
     }
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "services.minus"], cwd=ROOT, env=environ, stdout=log
+            [sys.executable, "-m", f"services.{LAST.name}"], cwd=ROOT, env=environ, stdout=log
         )
     try:
         yield f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}", process
@@ -241,17 +242,17 @@ def samples(admin: str) -> list[Any]:
 
 
 def count(admin: str) -> float:
-    wanted = ("http_server_request_duration_seconds_count", "/minus")
+    wanted = ("http_server_request_duration_seconds_count", ROUTE)
     return sum(s.value for s in samples(admin) if (s.name, s.labels.get("http_route")) == wanted)
 
 
-def test_two_processes_of_the_real_server_are_one_target(minus: Any) -> None:
-    url, admin, process = minus
-    for where in (url + "/minus?x=5&y=3", admin + "/readyz"):
+def test_two_processes_of_the_real_server_are_one_target(service: Any) -> None:
+    url, admin, process = service
+    for where in (url + LAST.example, admin + "/readyz"):
         until(lambda where=where: fetch(where), f"{where} to answer", within=30)
     before = count(admin)
     for _ in range(40):
-        fetch(f"{url}/minus?x=5&y=3")
+        fetch(url + LAST.example)
     assert count(admin) == before + 40
     until(
         lambda: {s.labels["worker"] for s in samples(admin) if s.name.startswith("process_")} == {"0", "1"},
@@ -262,5 +263,5 @@ def test_two_processes_of_the_real_server_are_one_target(minus: Any) -> None:
         victim.kill()
         until(lambda: count(admin) == before + 40, "the count, whole again", within=30)
     until(lambda: len(psutil.Process(process.pid).children()) == 2, "both to be replaced", within=60)
-    until(lambda: fetch(f"{url}/minus?x=5&y=3"), "the new workers to answer", within=60)
+    until(lambda: fetch(url + LAST.example), "the new workers to answer", within=60)
     until(lambda: count(admin) == before + 41, "a request to the new workers to be counted", within=30)

@@ -90,5 +90,5 @@ def test_the_generated_pages_have_every_command_and_every_metric() -> None:
     made = generated.pages(build.ROOT)
     assert "## dashcam diagnose" in made["reference/command-line.md"]
     assert "`http_server_request_duration_seconds_count`" in made["reference/signals.md"]
-    assert "## `GET /minus`" in made["reference/api-minus.md"]
+    assert "## `GET /cars`" in made["reference/api-car.md"]
     assert "heading: observability.instrument" in made["reference/library.md"]

@@ -40,7 +40,7 @@ def test_a_trace_keeps_what_jaeger_said_of_it() -> None:
     trace = client.trace(TRACE)
     assert trace is not None
     assert (trace.start, trace.duration, trace.errors) == (START, 50_000, 2)
-    assert dict(trace.services) == {"car": 3, "minus": 1, "web": 2}
+    assert dict(trace.services) == {"car": 3, "price": 1, "web": 2}
     assert trace.root is not None
     assert trace.root.span_id == "a1"
     failing = trace.by_id["c1"]

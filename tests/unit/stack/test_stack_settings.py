@@ -13,18 +13,17 @@ import yaml
 from dashcam.stack import ports, programs, state
 from dashcam.stack.needs import Need
 from dashcam.stack.settings import ROOT, read
+from examples import CATALOGUE, SERVICES
 from observability.server.options import ServerSettings
 from observability.settings import SettingError
 
 
 def test_ports_are_the_documented_ones_by_default() -> None:
+    of_services = {f"{each.name.upper()}_PORT": each.port for each in CATALOGUE.services}
+    of_services |= {f"{each.name.upper()}_ADMIN_PORT": each.admin_port for each in CATALOGUE.services}
+    assert (of_services["WEB_PORT"], of_services["CAR_ADMIN_PORT"]) == (5000, 15001)
     assert read({}).ports() == {
-        "WEB_PORT": 5000,
-        "CAR_PORT": 5001,
-        "MINUS_PORT": 8000,
-        "WEB_ADMIN_PORT": 15000,
-        "CAR_ADMIN_PORT": 15001,
-        "MINUS_ADMIN_PORT": 18000,
+        **of_services,
         "OTLP_GRPC_PORT": 4317,
         "OTLP_HTTP_PORT": 4318,
         "CONSOLE_PORT": 16686,
@@ -135,9 +134,7 @@ def test_the_prometheus_configuration_names_every_target_and_is_accepted(tmp_pat
     fixed = [job for job in config["scrape_configs"] if "static_configs" in job]
     targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in fixed}
     assert targets == {
-        "web": ["127.0.0.1:15000"],
-        "car": ["127.0.0.1:16001"],
-        "minus": ["127.0.0.1:18000"],
+        **{each.name: [f"127.0.0.1:{settings.admin_port(each.name)}"] for each in CATALOGUE.services},
         "receiver": ["127.0.0.1:4318"],
         "otlp": ["127.0.0.1:4318"],
         "console": ["127.0.0.1:16686"],
@@ -164,7 +161,7 @@ def test_the_alertmanager_configuration_is_accepted(tmp_path: Path) -> None:
 
 def test_traffic_can_be_switched_off() -> None:
     names = [program.name for program in programs.programs(read({}))]
-    assert names == ["web", "car", "minus", "receiver", "console", "prometheus", "alertmanager", "traffic"]
+    assert names == [*SERVICES, "receiver", "console", "prometheus", "alertmanager", "traffic"]
     assert [program.name for program in programs.programs(read({"TRAFFIC": "off"}))] == names[:-1]
 
 

@@ -146,7 +146,7 @@ def test_a_discount_that_cannot_be_given_is_named_beside_the_field(
 
 
 @pytest.mark.parametrize(
-    "error", [CarAway("minus is away."), CarSlow("no answer."), CarMisbehaved("nonsense.")]
+    "error", [CarAway("nobody answers."), CarSlow("no answer."), CarMisbehaved("nonsense.")]
 )
 def test_without_the_quote_the_car_is_shown_with_a_note_and_the_trace_id(
     client: FlaskClient, fake: FakeCar, error: CarError
