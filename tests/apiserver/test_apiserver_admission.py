@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from api_objects import Api, complaints, pod_of
+from exampleservices import LAST
 from manifests import Manifests, Workload
 from rendering import COMBINATIONS, rendered
 
@@ -65,7 +66,7 @@ def test_only_the_node_agents_would_be_refused_among_the_others(api: Api) -> Non
 
 
 def test_a_privileged_pod_is_refused(api: Api) -> None:
-    pod = pod_of(next(each for each in pods("local") if each.name == "minus"))
+    pod = pod_of(next(each for each in pods("local") if each.name == LAST.name))
     pod["spec"] = copy.deepcopy(pod["spec"])
     pod["spec"].pop("serviceAccountName")
     pod["spec"]["containers"][0]["securityContext"] = {"privileged": True}

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import pytest
+from exampleservices import LAST
 from local.conftest import RunningStack, running
 from playwright.sync_api import Page, expect
 from polling import until
@@ -29,7 +30,7 @@ QUOTE = "/cars/bentz/e-class/quote?discount=500"
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """A stack with some requests in it, one of them failing because `minus` hung."""
+    """A stack with some requests in it, one of them failing because the last service hung."""
     with running(tmp_path_factory.mktemp("console-stack")) as started:
         for _ in range(4):
             httpx.get(f"{started.web}/cars/bentz/e-class?discount=500", timeout=20)
@@ -44,11 +45,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 
 @contextmanager
-def minus_hanging(stack: RunningStack) -> Iterator[None]:
-    """Freeze `minus` and whatever it started, so that calls to it run into their time limit."""
+def last_hanging(stack: RunningStack) -> Iterator[None]:
+    """Freeze the last service of a quote and what it started: calls to it run into their time limit."""
     import psutil
 
-    (pid,) = (part.pid for part in stack.status().parts if part.name == "minus")
+    (pid,) = (part.pid for part in stack.status().parts if part.name == LAST.name)
     frozen = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     for process in frozen:
         os.kill(process.pid, signal.SIGSTOP)
@@ -61,7 +62,7 @@ def minus_hanging(stack: RunningStack) -> Iterator[None]:
 
 def fail(stack: RunningStack) -> None:
     """Make one quote fail."""
-    with minus_hanging(stack):
+    with last_hanging(stack):
         assert httpx.get(stack.car + QUOTE, timeout=30).status_code == 503
 
 
@@ -311,7 +312,7 @@ def test_the_theme_follows_the_system_and_a_choice_is_remembered(
 
 def test_the_way_to_a_spans_details_needs_no_mouse(stack: RunningStack, new_page: NewPage) -> None:
     page = new_page()
-    trace = traces_of(stack, "minus")[0]["traceID"]
+    trace = traces_of(stack, LAST.name)[0]["traceID"]
     page.goto(f"{stack.console}/trace/{trace}")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="To the content")).to_be_focused()
@@ -380,13 +381,13 @@ PAGES = [
 def test_no_page_is_too_wide_too_heavy_or_hard_to_hear(
     stack: RunningStack, new_page: NewPage, assert_accessible: Check, width: int, scheme: str
 ) -> None:
-    trace = traces_of(stack, "minus")[0]["traceID"]
+    trace = traces_of(stack, LAST.name)[0]["traceID"]
     page = new_page(width, color_scheme=scheme)
     elsewhere: list[str] = []
     messages: list[str] = []
     page.on("request", lambda request: elsewhere.append(request.url))
     page.on("console", lambda message: messages.append(message.text) if message.type == "error" else None)
-    for path in [*PAGES, f"/trace/{trace}#span-{traces_of(stack, 'minus')[0]['spans'][0]['spanID']}"]:
+    for path in [*PAGES, f"/trace/{trace}#span-{traces_of(stack, LAST.name)[0]['spans'][0]['spanID']}"]:
         answer = page.goto(stack.console + path)
         assert answer is not None
         assert len(answer.body()) < 300_000, path
@@ -401,7 +402,7 @@ def test_no_page_is_too_wide_too_heavy_or_hard_to_hear(
 def test_the_pages_work_without_script(stack: RunningStack, new_page: NewPage) -> None:
     page = new_page(java_script_enabled=False)
     page.goto(f"{stack.console}/search")
-    page.get_by_label("Service").select_option("minus")
+    page.get_by_label("Service").select_option(LAST.name)
     page.get_by_role("button", name="Find traces").click()
     page.locator(".trace-name").first.click()
     page.locator(".wf-span > summary").last.click()

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from exampleservices import QUOTE
 
 if TYPE_CHECKING:
     from conftest import Cluster
 
-SERVICES = {"web", "car", "minus"}
+SERVICES = {*QUOTE}
 FOUND = 60.0
 """Seconds within which a request is to be found: sampling waits, and so do batches and scrapes."""
 

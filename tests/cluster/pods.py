@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from asking import SERVICES
+from exampleservices import QUOTE
 from polling import until
 
 from dashcam.cluster.kubectl import NAMESPACE, Kubectl
 
-IN_ORDER = ("minus", "car", "web")
+IN_ORDER = tuple(reversed(QUOTE))
 """Whom the others ask comes first."""
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from asking import SERVICES, quote
+from exampleservices import LAST
 from load import Load
 from pods import IN_ORDER, pods, ready, settled, two_of_each
 from polling import until
@@ -89,15 +90,22 @@ def _drain(kubectl: Kubectl) -> dict[str, int]:
 )
 def test_an_image_that_cannot_be_had_takes_nothing_down_and_is_named(cluster: Cluster, load: Load) -> None:
     kubectl = cluster.kubectl
-    before = kubectl.get("deployment", "minus", "-n", NAMESPACE)
-    kubectl.run("set", "image", "deployment/minus", "app=localhost:1/dashcam/minus:none", "-n", NAMESPACE)
+    before = kubectl.get("deployment", LAST.name, "-n", NAMESPACE)
+    kubectl.run(
+        "set",
+        "image",
+        f"deployment/{LAST.name}",
+        f"app=localhost:1/dashcam/{LAST.name}:none",
+        "-n",
+        NAMESPACE,
+    )
     try:
         with pytest.raises(
-            ClusterError, match=r"minus: 0 of \d pods are ready; app: (ErrImagePull|ImagePullBackOff)"
+            ClusterError, match=LAST.name + r": 0 of \d pods are ready; app: (ErrImagePull|ImagePullBackOff)"
         ):
             wait_until_ready(kubectl, [before], print, 20)
     finally:
-        kubectl.run("rollout", "undo", "deployment/minus", "-n", NAMESPACE)
+        kubectl.run("rollout", "undo", f"deployment/{LAST.name}", "-n", NAMESPACE)
     settled(kubectl)
     load.lost_nothing()
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from exampleservices import LAST
 from polling import until
 
 from dashcam.stack.ports import free_port
@@ -64,7 +65,7 @@ def deploy(service: str, folder: Path) -> tuple[Path, Path]:
     return packages / "bin" / "python", home
 
 
-@pytest.fixture(scope="module", params=["car", "minus"])
+@pytest.fixture(scope="module", params=["car", LAST.name])
 def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp(request.param)
     python, home = deploy(request.param, folder)
@@ -98,7 +99,7 @@ def is_car(deployed: Deployed) -> bool:
 
 
 def test_a_service_answers_on_one_kept_connection(deployed: Deployed) -> None:
-    address = "/cars/bentz/e-class" if is_car(deployed) else "/minus?x=5&y=3"
+    address = "/cars/bentz/e-class" if is_car(deployed) else LAST.example
     connection = deployed.connect()
     connection.connect()
     kept = connection.sock
@@ -125,7 +126,7 @@ def test_a_service_answers_on_one_kept_connection(deployed: Deployed) -> None:
 def test_a_service_logs_json_lines_with_its_name(deployed: Deployed) -> None:
     lines = [json.loads(line) for line in deployed.log.read_text().splitlines()]
     assert lines
-    assert {line["service"] for line in lines} == {"car" if is_car(deployed) else "minus"}
+    assert {line["service"] for line in lines} == {"car" if is_car(deployed) else LAST.name}
 
 
 @pytest.mark.parametrize("deployed", ["car"], indirect=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from exampleservices import SERVICES
+
 from docs import configuration_page
 
 
@@ -15,9 +17,7 @@ def test_the_settings_of_every_service_are_found() -> None:
     found = {f"{cls.__module__}.{cls.__qualname__}" for cls in configuration_page.declared()}
     assert {
         "observability.configuration.TelemetrySettings",
-        "services.car.settings.Settings",
-        "services.minus.settings.Settings",
-        "services.web.settings.Settings",
+        *(f"services.{name}.settings.Settings" for name in SERVICES),
     } <= found
 
 

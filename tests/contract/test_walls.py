@@ -38,7 +38,7 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["import
 BREAKING = {
     "library": ("observability/redaction.py", "import dashcam.model.text"),
     "services-alone": ("services/car/fields.py", "import services.web.fields"),
-    "services-without-tools": ("services/minus/routes.py", "import dashcam.stack.ports"),
+    "services-without-tools": ("services/web/routes.py", "import dashcam.stack.ports"),
     "tools-without-services": ("dashcam/stack/ports.py", "import services.faults.points"),
     "domains": ("services/car/catalogue.py", "import flask"),
     "tools": ("dashcam/console/finding.py", "import dashcam.store.sqlite_file"),

@@ -1,4 +1,4 @@
-"""The service `minus` as a process, asked at a steady rate: what makes real spans under load."""
+"""The last service of a quote as a process, asked at a steady rate: what makes real spans under load."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from exampleservices import LAST, ROUTE
 from pipeline import Pipeline, Running, total
 
 
 class Load:
-    """Asks `minus` until it is told to stop, and keeps when each trace began. One request is one span."""
+    """Asks it until it is told to stop, and keeps when each trace began. One request is one span."""
 
     def __init__(self, pipeline: Pipeline, rate: float) -> None:
-        self._url = f"http://127.0.0.1:{pipeline.settings.port('minus')}/minus"
-        self._metrics = f"http://127.0.0.1:{pipeline.settings.admin_port('minus')}/metrics"
+        self._url = f"http://127.0.0.1:{pipeline.settings.port(LAST.name)}{ROUTE}"
+        self._metrics = f"http://127.0.0.1:{pipeline.settings.admin_port(LAST.name)}/metrics"
         self._pause = 1 / rate
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="load")
@@ -65,14 +66,14 @@ def load(pipeline: Pipeline, rate: float) -> Iterator[Load]:
     environ = {
         **os.environ,
         "HOST": "127.0.0.1",
-        "PORT": str(settings.port("minus")),
+        "PORT": str(settings.port(LAST.name)),
         "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1",
-        "OTEL_EXPORTER_PROMETHEUS_PORT": str(settings.admin_port("minus")),
+        "OTEL_EXPORTER_PROMETHEUS_PORT": str(settings.admin_port(LAST.name)),
         "OTEL_EXPORTER_OTLP_ENDPOINT": pipeline.otlp,
     }
-    ready = f"http://127.0.0.1:{settings.admin_port('minus')}/readyz"
-    command = [sys.executable, "-m", "services.minus"]
-    service = Running("minus", command, environ, ready, Path(settings.state_dir) / "minus.log")
+    ready = f"http://127.0.0.1:{settings.admin_port(LAST.name)}/readyz"
+    command = [sys.executable, "-m", f"services.{LAST.name}"]
+    service = Running(LAST.name, command, environ, ready, Path(settings.state_dir) / f"{LAST.name}.log")
     made = Load(pipeline, rate)
     try:
         service.start()

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from exampleservices import QUOTE, SERVICES
 from local.conftest import RunningStack
 from local.test_end_to_end import *  # noqa: F403 - the tests themselves
 from local.test_end_to_end import Sent, complete_trace
@@ -21,7 +22,7 @@ pytestmark = [
     pytest.mark.takes(55),
     pytest.mark.verifies(
         component="Jaeger",
-        claim="holds one request through web, car and minus, joined with its log lines and exemplars: "
+        claim="holds one request through all services of a quote, joined with its log lines and exemplars: "
         "all assertions of the local end-to-end test, through Jaeger's own API",
     ),
 ]
@@ -67,7 +68,7 @@ def test_the_pages_show_what_jaeger_and_the_embedded_log_search_hold(
     until(lambda: complete_trace(stack, quote.trace_id), "the trace of the quote in Jaeger")
     page = httpx.get(f"{stack.console}/trace/{quote.trace_id}", timeout=10)
     assert page.status_code == 200
-    for service in ("web", "car", "minus"):
+    for service in QUOTE:
         assert service in page.text
     assert "/quote" in page.text
     asked = {"service": "web", "lookback": "1h", "limit": "200"}  # others ask the same stack for quotes
@@ -93,7 +94,7 @@ def test_every_part_is_scraped_under_its_own_name(stack: RunningStack) -> None:
         return {each["metric"]["job"]: each["value"][1] for each in found.json()["data"]["result"]}
 
     wanted = dict.fromkeys(
-        ("web", "car", "minus", "receiver", "otlp", "console", "prometheus", "alertmanager", "jaeger"), "1"
+        (*SERVICES, "receiver", "otlp", "console", "prometheus", "alertmanager", "jaeger"), "1"
     ) | {"collector": "2"}
     until(lambda: up() == wanted, lambda: f"every part scraped once, the Collector twice: {up()}", within=30)
 

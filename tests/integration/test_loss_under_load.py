@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from exampleservices import LAST
 from polling import until
 
 from benchmarks.loss import Reader, Service, Sink, _made
@@ -26,7 +27,7 @@ def load(service: Service) -> list[float]:
     def client() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
         while (began := time.monotonic()) < until_:
-            connection.request("GET", "/minus?x=5&y=3")
+            connection.request("GET", LAST.example)
             assert connection.getresponse().read()
             took.append(time.monotonic() - began)
         connection.close()

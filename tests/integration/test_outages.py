@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from exampleservices import LAST
 from load import load
 from pipeline import (
     Page,
@@ -83,7 +84,7 @@ def test_an_outage_of_jaeger_loses_no_span(started: Pipeline) -> None:
         # What Jaeger had acknowledged went with its memory; all that came while it was away must come back.
         meanwhile = {trace_id for trace_id, began in asking.began.items() if began > away}
         assert len(meanwhile) > RATE * OUTAGE_SECONDS / 4
-        until(lambda: meanwhile <= running.stored("minus").keys(), "every trace of the outage", within=30)
+        until(lambda: meanwhile <= running.stored(LAST.name).keys(), "every trace of the outage", within=30)
         until(lambda: asking.exported() == len(asking.began), "every span exported")
         assert asking.given_up() == 0
         assert running.counted("otelcol_receiver_accepted_spans_total") == len(asking.began)
@@ -177,7 +178,7 @@ def test_a_killed_collector_loses_at_most_what_it_was_deciding_upon(started: Pip
             within=40,
         )
         everything_is_delivered(running, after=back, made=made)
-        stored = running.stored("minus")
+        stored = running.stored(LAST.name)
         lost = made.keys() - stored.keys()
         assert stored.keys() <= made.keys()
         assert lost, "nothing was in flight: the kill proved nothing"
@@ -191,7 +192,7 @@ def test_a_killed_collector_loses_at_most_what_it_was_deciding_upon(started: Pip
 def everything_is_delivered(running: Pipeline, after: float, made: dict[str, float]) -> None:
     """Wait until the Collector has nothing left that came after its restart, and Jaeger has it."""
     late = {trace_id for trace_id, began in made.items() if began > after}
-    until(lambda: late <= running.stored("minus").keys(), "every trace after the restart", within=30)
+    until(lambda: late <= running.stored(LAST.name).keys(), "every trace after the restart", within=30)
     until(
         lambda: (
             running.queued() == 0

@@ -52,7 +52,7 @@ class Manifests:
         return [_operated(each) for each in self.of(*OPERATED)]
 
     def services(self) -> list[Workload]:
-        """The Deployments of web, car and minus."""
+        """The Deployments of the services."""
         return [each for each in self.workloads("Deployment") if each.labels.get(COMPONENT) == "service"]
 
     def config_map(self, name: str, namespace: str) -> dict[str, str] | None:

@@ -6,9 +6,11 @@ import dataclasses
 import json
 import re
 import subprocess
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import exampleservices
 import pytest
 import yaml
 from manifests import Manifests
@@ -19,13 +21,10 @@ from verifying import Recorder
 from observability import schema
 from observability.configuration import TelemetrySettings
 from observability.server.options import ServerSettings
-from services.car.settings import Settings as CarSettings
 from services.faults.points import FaultSettings
-from services.minus.settings import Settings as MinusSettings
-from services.web.settings import Settings as WebSettings
 
 LOCAL, PRODUCTION = Manifests(rendered("local")), Manifests(rendered("production"))
-SERVICES = {"web": WebSettings, "car": CarSettings, "minus": MinusSettings}
+SERVICES = {name: import_module(f"services.{name}.settings").Settings for name in exampleservices.SERVICES}
 OVERLAYS = pytest.mark.parametrize("manifests", [LOCAL, PRODUCTION], ids=["local", "production"])
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from exampleservices import SERVICES
 from rendering import COMBINATIONS, Object, combine
 
 from services.faults.flagd import parse
@@ -29,7 +30,7 @@ def test_every_service_of_the_local_overlay_reads_the_flags_and_all_are_off() ->
     assert not any(flag.enabled for flag in parse(flags["flags.json"]).values())
 
     pods = services(objects)
-    assert set(pods) == {"web", "car", "minus"}
+    assert set(pods) == {*SERVICES}
     for pod in pods.values():
         (container,) = pod["containers"]
         (file,) = [each["value"] for each in container["env"] if each["name"] == FILE]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 
 import pytest
+from exampleservices import CATALOGUE, LAST, SERVICES
 from manifests import Manifests, ports
 from network import Flow, Network
 from rendering import COMBINATIONS, rendered
 
-SERVICES = {
-    Flow("web", "car", 5001),
-    Flow("car", "minus", 8000),
+CALLS = {
+    Flow(service.name, called.name, called.port)
+    for service in CATALOGUE.services
+    for called in CATALOGUE.called_by(service.name)
 }
 LOGS = {
     Flow("fluent-bit", "elasticsearch", 9200),
@@ -28,9 +30,7 @@ METRICS = {
     Flow("alertmanager", "alertmanager", 9094, "UDP"),
 }
 SCRAPED = {
-    ("web", 9464),
-    ("car", 9464),
-    ("minus", 9464),
+    *((name, 9464) for name in SERVICES),
     ("collector", 8888),
     ("collector", 8889),
     ("prometheus", 9090),
@@ -43,10 +43,10 @@ SCRAPED = {
     ("node-exporter", 9100),
 }
 LOCAL = (
-    SERVICES
+    CALLS
     | LOGS
     | METRICS
-    | {Flow(service, "collector", 4318) for service in ("web", "car", "minus")}
+    | {Flow(service, "collector", 4318) for service in SERVICES}
     | {Flow("prometheus", name, port) for name, port in SCRAPED | {("jaeger", 8888)}}
     | {
         Flow("car", "postgres", 5432),
@@ -56,10 +56,10 @@ LOCAL = (
     }
 )
 PRODUCTION = (
-    SERVICES
+    CALLS
     | LOGS
     | METRICS
-    | {Flow(service, "collector-router", 4318) for service in ("web", "car", "minus")}
+    | {Flow(service, "collector-router", 4318) for service in SERVICES}
     | {
         Flow("prometheus", name, port)
         for name, port in SCRAPED
@@ -90,9 +90,14 @@ DIRECT = {Flow("fluent-bit", "elasticsearch", 9200)}
 OF_FLUENT_BIT = DIRECT | {Flow("prometheus", "fluent-bit", 2020)}
 COLLECTOR_AGENT = {Flow("log-agent", "elasticsearch", 9200), Flow("prometheus", "log-agent", 8888)}
 
-NOT_CALLED = {("web", "http"), ("logstash", "api"), ("collector", "otlp-grpc"), ("collector", "otlp-http")}
-"""Ports that no pod calls: web's is the Ingress' or a person's by port-forward, Logstash's api the kubelet's,
-and of the Collector's two for OTLP each overlay uses one."""
+NOT_CALLED = {
+    *((name, "http") for name in SERVICES if not CATALOGUE.callers(name)),
+    ("logstash", "api"),
+    ("collector", "otlp-grpc"),
+    ("collector", "otlp-http"),
+}
+"""Ports that no pod calls: of a service that nobody calls, as web's, which is the Ingress' or a person's by
+port-forward; Logstash's api is the kubelet's; and of the Collector's two for OTLP each overlay uses one."""
 
 
 @pytest.mark.parametrize(
@@ -157,8 +162,8 @@ def test_a_policy_that_is_lost_is_seen() -> None:
 def test_a_rule_on_one_side_only_is_seen() -> None:
     objects = copy.deepcopy(list(rendered("local")))
     policy = next(
-        each for each in objects if each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == "minus"
+        each for each in objects if each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == LAST.name
     )
     policy["spec"]["ingress"] = []
     network = Network(Manifests(objects))
-    assert Flow("car", "minus", 8000) in network.allowed("egress") ^ network.allowed("ingress")
+    assert Flow("car", LAST.name, LAST.port) in network.allowed("egress") ^ network.allowed("ingress")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from exampleservices import LAST, QUOTE
 from manifests import Manifests
 from polling import until
 from rendering import rendered
@@ -19,7 +20,7 @@ from verifying import Recorder
 
 from dashcam.stack.ports import free_ports
 
-SERVICES = ("minus", "car", "web")
+SERVICES = tuple(reversed(QUOTE))
 PAGE = "/cars/bentz/e-class?discount=1"
 """Its answer crosses all three."""
 
@@ -35,8 +36,7 @@ class Cluster:
         self.pods: dict[str, list[Pod]] = {service: [] for service in SERVICES}
         (nowhere,) = free_ports(1)
         self.environ = {
-            "MINUS_URL": f"http://127.0.0.1:{self.balancers['minus'].port}",
-            "CAR_URL": f"http://127.0.0.1:{self.balancers['car'].port}",
+            **{f"{name.upper()}_URL": f"http://127.0.0.1:{self.balancers[name].port}" for name in SERVICES},
             # Nobody listens there: the end must not wait for a Collector that is away.
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{nowhere}",
             "DASHCAM_STATE_DIR": str(folder),
@@ -163,11 +163,11 @@ def test_a_rolling_restart_of_all_services_under_load_loses_no_request(cluster: 
 
 def test_without_the_pause_requests_are_lost(cluster: Cluster) -> None:
     """The test above sees a lost request; and the pause is what keeps them."""
-    cluster.start("minus")
-    url = f"http://127.0.0.1:{cluster.balancers['minus'].port}/minus?x=5&y=3"
+    cluster.start(LAST.name)
+    url = f"http://127.0.0.1:{cluster.balancers[LAST.name].port}{LAST.example}"
 
     with Load(url) as load:
         until(lambda: load.outcomes["200"] > 20, "the load", within=30)
-        cluster.roll("minus", Ending(pause=0, grace=30))
+        cluster.roll(LAST.name, Ending(pause=0, grace=30))
 
     assert set(load.outcomes) - {"200", AGAIN}, load.outcomes

@@ -4,8 +4,8 @@
 with a state folder of its own and without example traffic; ended by the function behind `make down`.
 It has these attributes, each address without a trailing slash:
 
-    web car minus                    http://127.0.0.1:PORT of the services
-    web_admin car_admin minus_admin  their /metrics, /livez and /readyz
+    web car              http://127.0.0.1:PORT of the services; service(NAME) of any
+    admin(NAME)          its /metrics, /livez and /readyz
     receiver                         OTLP over HTTP, /readyz and /metrics
     console prometheus alertmanager
     jaeger                           Jaeger's query API: the console's, or Jaeger's own with BACKEND=jaeger
@@ -50,21 +50,11 @@ class RunningStack:
     def car(self) -> str:
         return url(self.settings.port("car"))
 
-    @property
-    def minus(self) -> str:
-        return url(self.settings.port("minus"))
+    def service(self, name: str) -> str:
+        return url(self.settings.port(name))
 
-    @property
-    def web_admin(self) -> str:
-        return url(self.settings.admin_port("web"))
-
-    @property
-    def car_admin(self) -> str:
-        return url(self.settings.admin_port("car"))
-
-    @property
-    def minus_admin(self) -> str:
-        return url(self.settings.admin_port("minus"))
+    def admin(self, name: str) -> str:
+        return url(self.settings.admin_port(name))
 
     @property
     def receiver(self) -> str:

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from exampleservices import LAST
+from exampleservices import QUOTE as QUOTED
 from monitoring import FASTER, Told, alertmanager, program, prometheus
 from polling import until
 from ruleset import ROOT
@@ -26,6 +28,7 @@ from dashcam.stack.ports import free_port
 
 pytestmark = pytest.mark.takes(185)
 
+DOWN = f"ServiceDown {LAST.name}"
 QUOTE = "/cars/bentz/e-class/quote"
 PIECE = 300 / FASTER
 """Seconds of the pieces that the budget's thirty days are added up from: five minutes in the rules."""
@@ -33,15 +36,11 @@ PIECE = 300 / FASTER
 
 @dataclass
 class Services:
-    """web, car and minus, each started and stopped by itself."""
+    """The services of a quote, each started and stopped by itself."""
 
     folder: Path
-    ports: dict[str, int] = field(
-        default_factory=lambda: {name: free_port() for name in ("web", "car", "minus")}
-    )
-    admin: dict[str, int] = field(
-        default_factory=lambda: {name: free_port() for name in ("web", "car", "minus")}
-    )
+    ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in QUOTED})
+    admin: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in QUOTED})
 
     def url(self, name: str, path: str = "") -> str:
         return f"http://127.0.0.1:{self.ports[name]}{path}"
@@ -58,9 +57,8 @@ class Services:
             "PORT": str(self.ports[name]),
             "OTEL_EXPORTER_PROMETHEUS_PORT": str(self.admin[name]),
             "OTEL_TRACES_EXPORTER": "none",
-            "MINUS_URL": self.url("minus"),
-            "CAR_URL": self.url("car"),
-            "MINUS_CIRCUIT_RECOVERY": "1",
+            **{f"{each.upper()}_URL": self.url(each) for each in QUOTED},
+            f"{LAST.name.upper()}_CIRCUIT_RECOVERY": "1",
         }
         with program(
             sys.executable,
@@ -144,7 +142,7 @@ def test_the_recording_rules_hold_what_was_sent(services: Services, tmp_path: Pa
 
 @dataclass
 class Outage:
-    """What happened while minus was away for a while."""
+    """What happened while the last service was away for a while."""
 
     before: set[str]
     during: set[str]
@@ -158,9 +156,9 @@ def outage(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with ExitStack() as running:
         for name in ("web", "car"):
             running.enter_context(services.running(name))
-        minus = ExitStack()
-        minus.enter_context(services.running("minus"))
-        running.callback(minus.close)
+        last = ExitStack()
+        last.enter_context(services.running(LAST.name))
+        running.callback(last.close)
         address, told = running.enter_context(alertmanager(folder / "alertmanager"))
         server = running.enter_context(prometheus(folder / "prometheus", services.targets, address))
         clients = Clients(services)
@@ -178,17 +176,17 @@ def outage(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iter
             within=60,
         )
         before, told_before = server.firing(), len(told.messages)
-        minus.close()
+        last.close()
         until(
             lambda: Told(told.messages[told_before:]).of("page", "firing"),
             lambda: f"a page; firing: {server.firing()}",
             within=40,
         )
-        wanted = {"ServiceDown minus", "AvailabilityBurnFast car quote-availability"}
+        wanted = {DOWN, "AvailabilityBurnFast car quote-availability"}
         until(lambda: wanted <= server.firing(), lambda: f"{wanted} to fire: {server.firing()}", within=30)
         time.sleep(15)  # two and a half group intervals: whoever is told twice is told by now
         during, told_during = server.firing(), Told(told.messages[told_before:])
-        with services.running("minus"):
+        with services.running(LAST.name):
             pages = ("ServiceDown", "CircuitOpen", "AvailabilityBurnFast")
             until(
                 lambda: not any(name.startswith(pages) for name in server.firing()),
@@ -208,20 +206,20 @@ def test_healthy_services_under_traffic_fire_nothing(outage: Outage) -> None:
 
 
 def test_an_outage_fires_the_cause_and_the_availability_of_those_it_hurts(outage: Outage) -> None:
-    assert "ServiceDown minus" in outage.during
+    assert DOWN in outage.during
     assert "AvailabilityBurnFast car quote-availability" in outage.during
     assert "CircuitOpen car" in outage.during
 
 
 def test_one_broken_dependency_notifies_once(outage: Outage) -> None:
-    assert outage.told_during.of("page", "firing") == [({"service": "minus"}, ["ServiceDown"])]
+    assert outage.told_during.of("page", "firing") == [({"service": LAST.name}, ["ServiceDown"])]
     assert outage.told_during.of("ticket", "firing") == [], "no ticket for what the page explains"
 
 
 def test_the_alerts_resolve_when_the_cause_is_mended_and_the_message_says_so(outage: Outage) -> None:
     told = outage.told
     assert len(told.of("page", "firing")) == 1, f"the mending told nobody of it: {told.messages}"
-    assert [group for group, _ in told.of("page", "resolved")] == [{"service": "minus"}], told.messages
+    assert [group for group, _ in told.of("page", "resolved")] == [{"service": LAST.name}], told.messages
 
 
 def test_watchdog_reaches_its_receiver_all_along(outage: Outage) -> None:

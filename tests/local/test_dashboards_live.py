@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from exampleservices import LAST, SERVICES
 from monitoring import SCRAPE, Prometheus, expositions, prometheus
 from polling import until
 from ruleset import GENERATED, ROOT, read, rules
@@ -125,9 +126,7 @@ class Traffic(threading.Thread):
 @pytest.fixture(scope="module")
 def local(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     targets = {
-        "web": stack.web_admin,
-        "car": stack.car_admin,
-        "minus": stack.minus_admin,
+        **{name: stack.admin(name) for name in SERVICES},
         "receiver": stack.receiver,
         "console": stack.console,
         "prometheus": stack.prometheus,
@@ -207,7 +206,7 @@ def test_every_series_that_a_rule_or_panel_selects_exists_in_the_components(clus
     _all_answered(cluster, [each for each in asked if promql.metrics(each.query) - NOT_RECORDED])
 
 
-@pytest.mark.parametrize("service", ["web", "minus"])
+@pytest.mark.parametrize("service", ["web", LAST.name])
 def test_the_page_of_one_service_serves_the_others_too(local: Prometheus, service: str) -> None:
     everywhere = (
         "Requests by route",

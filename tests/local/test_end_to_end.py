@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from exampleservices import LAST, QUOTE, ROUTE
 from polling import typical_seconds, until
 from tracelinks import metrics_queries
 
@@ -56,7 +57,7 @@ def complete_trace(stack: RunningStack, trace_id: str) -> dict[str, Any] | None:
         return None
     trace: dict[str, Any] = answer.raise_for_status().json()["data"][0]
     servers = {service_of(trace, span) for span in trace["spans"] if tags(span).get("span.kind") == "server"}
-    return trace if servers == {"web", "car", "minus"} else None
+    return trace if servers == {*QUOTE} else None
 
 
 def tags(span: dict[str, Any]) -> dict[str, Any]:
@@ -94,14 +95,14 @@ def test_the_page_shows_the_quote(quote: Sent) -> None:
 
 
 def test_one_trace_holds_the_spans_of_all_three_services_in_their_order(trace: dict[str, Any]) -> None:
-    minus = [
+    last = [
         span
         for span in trace["spans"]
-        if service_of(trace, span) == "minus" and tags(span)["span.kind"] == "server"
+        if service_of(trace, span) == LAST.name and tags(span)["span.kind"] == "server"
     ]
-    assert len(minus) == 1
-    assert ancestry(trace, minus[0]) == [
-        "minus server",
+    assert len(last) == 1
+    assert ancestry(trace, last[0]) == [
+        f"{LAST.name} server",
         "car client",
         "car server",
         "web client",
@@ -135,7 +136,7 @@ def test_the_trace_and_the_lines_of_all_three_services_are_searchable_soon(
         return trace_id_of(httpx.get(f"{stack.web}/cars/bentz/e-class", params={"discount": "1"}, timeout=30))
 
     def lines_of_all(trace_id: str) -> bool:
-        return services_of_lines(stack, trace_id) == {"web", "car", "minus"}
+        return services_of_lines(stack, trace_id) == {*QUOTE}
 
     assert typical_seconds(ask, lines_of_all, "the lines of") < stack.lines_searchable
     assert typical_seconds(ask, lambda id: complete_trace(stack, id), "the trace") < stack.traces_searchable
@@ -154,16 +155,14 @@ def lines(stack: RunningStack, **params: str) -> list[dict[str, Any]]:
 def test_a_log_line_names_a_span_of_the_trace(
     stack: RunningStack, quote: Sent, trace: dict[str, Any]
 ) -> None:
-    until(
-        lambda: services_of_lines(stack, quote.trace_id) == {"web", "car", "minus"}, "lines of all services"
-    )
+    until(lambda: services_of_lines(stack, quote.trace_id) == {*QUOTE}, "lines of all services")
     spans = {span["spanID"] for span in trace["spans"]}
     for line in lines(stack, trace_id=quote.trace_id):
         assert line["span_id"] in spans
         assert {"timestamp", "severity", "message", "service"} <= line.keys()
 
 
-@pytest.mark.parametrize("service", ["web", "car", "minus"])
+@pytest.mark.parametrize("service", QUOTE)
 def test_an_exemplar_in_prometheus_leads_to_a_trace_of_the_service(stack: RunningStack, service: str) -> None:
     """A bucket shows its newest exemplar at each scrape, so requests are sent until one of ours is it."""
     sent: set[str] = set()
@@ -195,7 +194,7 @@ def test_an_exemplar_in_prometheus_leads_to_a_trace_of_the_service(stack: Runnin
     assert service in {service_of(trace, span) for span in trace["spans"]}
 
 
-@pytest.mark.parametrize("service", ["web", "car", "minus"])
+@pytest.mark.parametrize("service", QUOTE)
 def test_a_trace_leads_to_the_metrics_of_its_service_alone(
     stack: RunningStack, trace: dict[str, Any], service: str
 ) -> None:
@@ -212,7 +211,7 @@ def test_a_trace_leads_to_the_metrics_of_its_service_alone(
 
 def test_the_counters_equal_the_requests_sent(stack: RunningStack) -> None:
     """An unusual method and route combination that nothing else sends, counted by hand."""
-    selector = '{job="minus",http_route="/minus",http_response_status_code="400"}'
+    selector = f'{{job="{LAST.name}",http_route="{ROUTE}",http_response_status_code="400"}}'
     counter = f"sum(http_server_request_duration_seconds_count{selector})"
 
     def value() -> float:
@@ -221,7 +220,7 @@ def test_the_counters_equal_the_requests_sent(stack: RunningStack) -> None:
 
     before = value()
     for _ in range(17):
-        answer = httpx.get(f"{stack.minus}/minus", params={"x": "five", "y": "3"}, timeout=30)
+        answer = httpx.get(stack.service(LAST.name) + ROUTE, params={"x": "five", "y": "3"}, timeout=30)
         assert answer.status_code == 400
     until(lambda: value() == before + 17, lambda: f"{before} + 17 in {counter}, now {value()}", within=60)
 
@@ -240,12 +239,12 @@ def test_a_failure_is_found_by_the_trace_id_its_problem_names(stack: RunningStac
 def test_health_and_metrics_leave_no_traces_no_lines_and_no_samples(stack: RunningStack) -> None:
     for _ in range(5):
         for path in ("/livez", "/readyz", "/metrics"):
-            assert httpx.get(f"{stack.car_admin}{path}", timeout=30).status_code == 200
+            assert httpx.get(f"{stack.admin('car')}{path}", timeout=30).status_code == 200
     marker = trace_id_of(httpx.get(f"{stack.car}/cars/bentz/e-class", timeout=30))
     until(lambda: lines(stack, trace_id=marker), "a line written after the probes")
     operations = httpx.get(f"{stack.jaeger}/api/services/car/operations", timeout=30).json()["data"]
     assert not [name for name in operations if re.search("livez|readyz|metrics", name)]
     assert not lines(stack, service="car", q="livez")
-    exposition = httpx.get(f"{stack.car_admin}/metrics", timeout=30).text
+    exposition = httpx.get(f"{stack.admin('car')}/metrics", timeout=30).text
     assert "livez" not in exposition
     assert "readyz" not in exposition

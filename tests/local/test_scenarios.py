@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from exampleservices import LAST
 from local.conftest import running
 from mcp import Client, StdioServerParameters
 from polling import until
@@ -69,8 +70,8 @@ def runs(
 def _paged(bench: Bench) -> Answers:
     """What one asks who is paged for the failure: about a trace of it, the alert, the service."""
     since = int((time.time() - 30) * 1e6)
-    query = TraceQuery("minus", since, int(time.time() * 1e6), tags={"error": "true"}, limit=1)
-    (failed,) = until(lambda: bench.sources.traces.search(query), "a trace that fails in minus")
+    query = TraceQuery(LAST.name, since, int(time.time() * 1e6), tags={"error": "true"}, limit=1)
+    (failed,) = until(lambda: bench.sources.traces.search(query), "a trace that fails in the last service")
     (alert, *_) = until(
         lambda: [a.name for a in bench.sources.metrics.alerts() if "Burn" in a.name], "an alert", within=30
     )
@@ -130,7 +131,7 @@ def test_asked_by_the_alert_or_the_service_it_names_the_same_cause(
 ) -> None:
     runs[FAILING].result()
     (cause, *_) = answers[option]["causes"]
-    assert (cause["kind"], cause["service"]) == ("failing", "minus")
+    assert (cause["kind"], cause["service"]) == ("failing", LAST.name)
     assert cause["evidence"]
 
 
@@ -139,7 +140,7 @@ def test_asked_for_one_trace_it_names_where_its_failure_began(
 ) -> None:
     runs[FAILING].result()
     (first, *_) = answers["--trace"]["failures"]
-    assert (first["service"], first["error"]) == ("minus", "RuntimeError")
+    assert (first["service"], first["error"]) == (LAST.name, "RuntimeError")
 
 
 def test_asked_through_the_tools_of_an_assistant_it_names_the_same_cause(

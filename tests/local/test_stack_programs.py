@@ -15,12 +15,11 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from exampleservices import LAST, SERVICES
 from polling import until
 
 from dashcam.stack import lifecycle, ownership
 from dashcam.stack.settings import ROOT
-
-SERVICES = ("web", "car", "minus")
 
 
 def make(target: str, environ: dict[str, str], timeout: float = 120) -> subprocess.CompletedProcess[str]:
@@ -108,7 +107,7 @@ def test_make_status_shows_every_address(stack: Any) -> None:
     shown = make("status", {"DASHCAM_STATE_DIR": str(stack.state_dir)})
 
     assert shown.returncode == 0, shown.stdout + shown.stderr
-    for address in (stack.web, stack.car, stack.minus, stack.console, stack.prometheus, stack.alertmanager):
+    for address in (*map(stack.service, SERVICES), stack.console, stack.prometheus, stack.alertmanager):
         assert address in shown.stdout
 
 
@@ -127,16 +126,16 @@ def test_make_up_names_the_owner_of_a_taken_port(stack: Any, tmp_path: Path) -> 
 
 
 def test_a_service_that_is_killed_is_back_by_itself(stack: Any) -> None:
-    before = pids(stack)["minus"]
+    before = pids(stack)[LAST.name]
 
     os.kill(before, signal.SIGKILL)
 
-    until(lambda: pids(stack)["minus"] not in (0, before), "minus to be started again", within=60)
+    until(lambda: pids(stack)[LAST.name] not in (0, before), "it to be started again", within=60)
     until(lambda: stack.status().ready, "the stack to be ready again", within=30)
     # Not asked once: the worker of the one that was killed answers for it until it notices, and then ends.
     until(
-        lambda: httpx.get(f"{stack.minus}/minus?x=5&y=3", timeout=30).json() == {"result": 2},
-        "minus to subtract again",
+        lambda: httpx.get(stack.service(LAST.name) + LAST.example, timeout=30).json(),
+        "it to answer again",
         within=30,
     )
 
@@ -195,19 +194,21 @@ def test_one_part_can_be_ended_and_started_again_while_the_others_stay(
     stack = start_stack()
     before = pids(stack)
 
-    assert lifecycle.stop_part(stack.settings, "minus")
-    assert not lifecycle.stop_part(stack.settings, "minus")
-    assert {part.name: part.state for part in stack.status().parts if not part.ready} == {"minus": "stopped"}
+    assert lifecycle.stop_part(stack.settings, LAST.name)
+    assert not lifecycle.stop_part(stack.settings, LAST.name)
+    assert {part.name: part.state for part in stack.status().parts if not part.ready} == {
+        LAST.name: "stopped"
+    }
     page = httpx.get(f"{stack.web}/cars/bentz/e-class", params={"discount": "500"}, timeout=30)
     assert page.status_code == 200
     assert "61,500" not in page.text
 
-    assert lifecycle.start_part(stack.settings, "minus")
-    assert not lifecycle.start_part(stack.settings, "minus")
+    assert lifecycle.start_part(stack.settings, LAST.name)
+    assert not lifecycle.start_part(stack.settings, LAST.name)
     after = pids(stack)
-    assert [name for name in before if after[name] != before[name]] == ["minus"]
+    assert [name for name in before if after[name] != before[name]] == [LAST.name]
 
 
 def test_a_part_that_does_not_exist_is_named_with_those_that_do(stack: Any) -> None:
-    with pytest.raises(lifecycle.StackError, match=r"'plus'.*minus"):
+    with pytest.raises(lifecycle.StackError, match=f"'plus'.*{LAST.name}"):
         lifecycle.stop_part(stack.settings, "plus")

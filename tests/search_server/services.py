@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import urllib3
+from exampleservices import LAST, QUOTE, ROUTE
 from polling import until
 from watchdog import Watchdog
 
@@ -33,11 +34,11 @@ class Written:
 
 
 class Services:
-    """car, minus and web on free ports, their standard streams in files of `folder`."""
+    """The services of a quote on free ports, their standard streams in files of `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ports = {name: free_ports(2) for name in ("minus", "car", "web")}
+        self._ports = {name: free_ports(2) for name in reversed(QUOTE)}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._watchdogs: list[Watchdog] = []
         self._http = urllib3.PoolManager(retries=False, timeout=30)
@@ -68,8 +69,7 @@ class Services:
             "OTEL_EXPORTER_PROMETHEUS_PORT": str(admin),
             # Nobody is there: the exporter's own complaints are lines too.
             "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
-            "MINUS_URL": self.url("minus"),
-            "CAR_URL": self.url("car"),
+            **{f"{each.upper()}_URL": self.url(each) for each in QUOTE},
             "CAR_WRITE_TOKEN": TOKEN,
             "DASHCAM_STATE_DIR": str(self._folder),
             "DASHCAM_FAULTS_FILE": str(self._faults()),
@@ -87,7 +87,7 @@ class Services:
         self._watchdogs.append(Watchdog([self._running[name].pid]))
 
     def _faults(self) -> Path:
-        """minus raises where y is 1000 or more: what a line says of an exception that nobody expected."""
+        """The last one raises where y is 1000 or more: what a line says of what nobody expected."""
         flags = json.loads((ROOT / "scenarios" / "flags.json").read_text())
         flags["flags"]["minus-failing"] |= {"state": "ENABLED"}
         path = self._folder / "flags.json"
@@ -165,10 +165,10 @@ def exercise(services: Services) -> dict[str, str]:
     services.ask("car", "/cars/" + "x" * 3000)
     services.ask("car", "/cars?token=very-secret&x=%00%ff", **{"user-agent": 'an "odd" agent ' + "y" * 900})
     services.ask("car", "/cars", "BREW")
-    services.ask("minus", "/minus?x=5&y=five")
-    services.ask("minus", "/minus?x=1" + "0" * 400 + "&y=3")
-    _, traces["exception"] = services.ask("minus", "/minus?x=5000&y=1500")
-    services.end("minus")
+    services.ask(LAST.name, f"{ROUTE}?x=5&y=five")
+    services.ask(LAST.name, f"{ROUTE}?x=1" + "0" * 400 + "&y=3")
+    _, traces["exception"] = services.ask(LAST.name, f"{ROUTE}?x=5000&y=1500")
+    services.end(LAST.name)
     for _ in range(3):
         _, traces["away"] = services.ask("car", "/cars/bentz/s-class/quote?discount=500")
     services.lose_the_catalogue()

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from exampleservices import LAST, QUOTE
 from integration.search.conftest import deliver, password, through_fluent_bit
 from integration.search.test_log_pipeline import REFUSED
 from polling import until
@@ -66,7 +67,7 @@ def test_a_trace_has_all_its_lines(logs, kept, shipped, trace):
     assert keys(page.lines) == keys(wanted)
     assert page.total == len(wanted)
     if trace == "page":
-        assert {line.service for line in page.lines} == {"web", "car", "minus"}
+        assert {line.service for line in page.lines} == {*QUOTE}
 
 
 @pytest.mark.verifies(component=COMPONENT, claim="answers with each field of a line as it was written")
@@ -254,7 +255,7 @@ def test_the_console_shows_the_lines_of_a_trace(settings, kept, shipped):
     page = answer.get_data(as_text=True)
     for line in kept:
         if line.trace_id == trace and line.message.startswith("no quote"):
-            assert "no quote: minus cannot be reached" in page
+            assert f"no quote: {LAST.name} cannot be reached" in page
             break
     else:
         raise AssertionError("no line of this trace says why there was no quote")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from exampleservices import SERVICES
 from polling import until
 
 from dashcam.cli.cluster import deploy, port_forward
@@ -18,7 +19,6 @@ from dashcam.cluster.failing_trace import latest_failing_trace
 from dashcam.cluster.forwards import Forward, forward_all, forwards
 from dashcam.cluster.kubectl import ClusterError, Kubectl
 from dashcam.stack.ports import free_port
-from examples import SERVICES
 
 STANDIN = """#!/bin/sh
 echo "$@" >> {log}

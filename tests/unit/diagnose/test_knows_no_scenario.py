@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from exampleservices import SERVICES
+
 from dashcam.lab.scenario import load
-from examples import SERVICES
 
 HERE = Path(__file__).parents[3] / "dashcam" / "diagnose"
 

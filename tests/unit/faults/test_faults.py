@@ -11,9 +11,9 @@ from typing import Any
 
 import flask
 import pytest
+from exampleservices import SERVICES
 from flask import Flask
 
-from examples import SERVICES
 from observability import problems
 from services.faults import points as faults
 from services.faults.points import FaultSettings, NoFaults

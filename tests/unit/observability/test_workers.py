@@ -14,11 +14,11 @@ from typing import Any
 
 import psutil
 import pytest
+from exampleservices import LAST, ROUTE
 from polling import until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from dashcam.stack.ports import free_port
-from examples import LAST, ROUTE
 from observability import schema
 from observability.metrics.exposition import render
 from observability.metrics.meters import Families

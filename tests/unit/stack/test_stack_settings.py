@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from exampleservices import CATALOGUE, SERVICES
 
 from dashcam.stack import ports, programs, state
 from dashcam.stack.needs import Need
 from dashcam.stack.settings import ROOT, read
-from examples import CATALOGUE, SERVICES
 from observability.server.options import ServerSettings
 from observability.settings import SettingError
 
