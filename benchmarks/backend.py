@@ -36,13 +36,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from dashcam.stack.ports import free_port
 
-SERVICES = ("web", "car", "minus")
+SERVICES = ("web", "car", "price")
 ROUTES = (
     "/cars",
     "/cars/{maker}",
     "/cars/{maker}/{model}",
     "/cars/{maker}/{model}/quote",
-    "/minus",
+    "/price",
     "/hello",
 )
 BATCH = 512

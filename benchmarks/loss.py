@@ -22,7 +22,7 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from benchmarks import pages
-from benchmarks.servers.application import Settings
+from benchmarks.servers.application import ROUTE, Settings
 from benchmarks.servers.application import create_app as bare_app
 from benchmarks.servers.load import missing, saturate
 from benchmarks.servers.process import Server, samples
@@ -149,7 +149,7 @@ def run(seconds: int, *, delay: float, rate: float, settle: bool, environ: dict[
         os.close(service._stdout)  # type: ignore[arg-type]
         reader = Reader(service.pipe, rate)
         before = service.memory()
-        load = saturate(service.url("/minus?x=5&y=3"), seconds=seconds, connections=8)
+        load = saturate(service.url(ROUTE), seconds=seconds, connections=8)
         memory = service.memory() - before
         made = _made(service)
         reader.rate = 0  # what waits is read to its end, so that it can be counted

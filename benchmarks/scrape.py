@@ -17,7 +17,7 @@ import urllib.request
 from typing import Any
 
 from benchmarks import pages
-from benchmarks.servers.application import Settings
+from benchmarks.servers.application import ROUTE, Settings
 from benchmarks.servers.application import create_app as bare_app
 from benchmarks.servers.load import fixed_rate, missing
 from benchmarks.servers.process import Server
@@ -108,7 +108,7 @@ def under_load(service: Service, rate: int, seconds: int, scraped: bool) -> floa
     if scraped:
         thread.start()
     try:
-        return fixed_rate(service.url("/minus?x=5&y=3"), seconds=seconds, connections=8, rate=rate).p99
+        return fixed_rate(service.url(ROUTE), seconds=seconds, connections=8, rate=rate).p99
     finally:
         done.set()
         if scraped:

@@ -17,13 +17,14 @@ from contextlib import ExitStack
 from typing import Any
 
 from benchmarks.overhead.variants import named
+from benchmarks.servers.application import PATH
 
 REQUESTS = 200
 ROUNDS = 40
 
 ENVIRON = {
     "REQUEST_METHOD": "GET",
-    "PATH_INFO": "/minus",
+    "PATH_INFO": PATH,
     "QUERY_STRING": "x=5&y=3",
     "SERVER_NAME": "127.0.0.1",
     "SERVER_PORT": "8000",

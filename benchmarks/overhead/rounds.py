@@ -7,9 +7,9 @@ import statistics
 from dataclasses import dataclass, field
 
 from benchmarks.overhead.subject import Subject
+from benchmarks.servers.application import ROUTE
 from benchmarks.servers.load import Load, fixed_rate, saturate
 
-ROUTE = "/minus?x=5&y=3"
 MIN_RATE = 50
 RATED = 5
 """How often the bare application is saturated to find the fixed rate: one time may be a neighbour's."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from benchmarks.overhead.variants import Variant
+from benchmarks.servers.application import PATH
 from benchmarks.servers.process import Server, samples
 from dashcam.stack.ports import free_port
 
@@ -93,4 +94,4 @@ class Subject(Server):
     def lines(self) -> int:
         """Lines in its file that look like an access line of the measured route."""
         with self.lines_file.open("rb") as file:
-            return sum(1 for line in file if b"/minus" in line)
+            return sum(1 for line in file if PATH.encode() in line)

@@ -16,12 +16,12 @@ import statistics
 import sys
 from dataclasses import dataclass, field
 
+from benchmarks.servers.application import ROUTE
 from benchmarks.servers.behaviour import CHECKS, observe
 from benchmarks.servers.launch import LAUNCHERS
 from benchmarks.servers.load import fixed_rate, missing, saturate
 from benchmarks.servers.process import Server
 
-ROUTE = "/minus?x=5&y=3"
 BASE = "gunicorn"
 """The server that the others are compared with."""
 

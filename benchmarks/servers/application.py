@@ -13,6 +13,10 @@ from flask_restful import Api, Resource, reqparse
 
 from observability.settings import PORT, setting
 
+PATH = "/minus"
+ROUTE = f"{PATH}?x=5&y=3"
+"""The request that is measured."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -29,12 +33,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     parser.add_argument("x", type=int, required=True, location="args")
     parser.add_argument("y", type=int, required=True, location="args")
 
-    class Minus(Resource):  # type: ignore[misc] # Flask-RESTful has no types
+    class Difference(Resource):  # type: ignore[misc] # Flask-RESTful has no types
         def get(self) -> dict[str, Any]:
             arguments = parser.parse_args()
             return {"result": arguments["x"] - arguments["y"]}
 
-    Api(app).add_resource(Minus, "/minus")
+    Api(app).add_resource(Difference, PATH)
 
     @app.get("/sleep/<float:seconds>")
     def sleep(seconds: float) -> str:

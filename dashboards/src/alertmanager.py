@@ -1,6 +1,6 @@
 """Who is told of which alert: routes, grouping, and what is silenced by what.
 
-One broken dependency notifies once. What fails at `minus` shows in `car` and in `web` as well, so the
+One broken dependency notifies once. What fails at one service shows in those that need it as well, so the
 inhibition rules follow `depends_on`: while a part is known to be broken, what its dependents suffer from it
 is not reported. No alert is ever silenced by a less urgent one; a test holds that.
 

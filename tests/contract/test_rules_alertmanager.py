@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from exampleservices import LAST, SERVICES
 from ruleset import GENERATED, alerts, run
 
 from dashboards.src import alertmanager
@@ -65,28 +66,28 @@ def _alert(name: str, service: str, **more: str) -> dict[str, str]:
     return {"alertname": name, "service": service, "severity": severity, **more}
 
 
-MINUS_DOWN = _alert("ServiceDown", "minus")
-MINUS_FAILS = _alert("AvailabilityBurnFast", "minus", slo="minus-availability")
-CIRCUIT = _alert("CircuitOpen", "car", dependency="minus")
+LAST_DOWN = _alert("ServiceDown", LAST.name)
+LAST_FAILS = _alert("AvailabilityBurnFast", LAST.name, slo=f"{LAST.name}-availability")
+CIRCUIT = _alert("CircuitOpen", "car", dependency=LAST.name)
 DATABASE = _alert("DependencyDown", "car", dependency="database")
 QUOTES_FAIL = _alert("AvailabilityBurnFast", "car", slo="quote-availability")
 PAGES_FAIL = _alert("AvailabilityBurnFast", "web", slo="web-availability")
-MENDED = _alert("RecentlyBroken", "minus")
-CLOSED = _alert("RecentlyBroken", "car", dependency="minus")
+MENDED = _alert("RecentlyBroken", LAST.name)
+CLOSED = _alert("RecentlyBroken", "car", dependency=LAST.name)
 PAGES_SLOW = _alert("LatencyBurnFast", "web", slo="web-latency")
 
 
 @pytest.mark.parametrize(
     ("cause", "symptoms"),
     [
-        (MINUS_DOWN, [CIRCUIT, QUOTES_FAIL, PAGES_FAIL, PAGES_SLOW]),
-        (MINUS_FAILS, [CIRCUIT, QUOTES_FAIL, PAGES_FAIL]),
+        (LAST_DOWN, [CIRCUIT, QUOTES_FAIL, PAGES_FAIL, PAGES_SLOW]),
+        (LAST_FAILS, [CIRCUIT, QUOTES_FAIL, PAGES_FAIL]),
         (CIRCUIT, [QUOTES_FAIL, PAGES_FAIL]),
         (DATABASE, [QUOTES_FAIL, PAGES_FAIL, PAGES_SLOW]),
-        (_alert("LatencyBurnFast", "minus", slo="minus-latency"), [PAGES_SLOW]),
+        (_alert("LatencyBurnFast", LAST.name, slo=f"{LAST.name}-latency"), [PAGES_SLOW]),
         (MENDED, [QUOTES_FAIL, PAGES_FAIL, CIRCUIT]),
         (CLOSED, [QUOTES_FAIL, PAGES_FAIL]),
-        (MINUS_DOWN, [_alert("TargetDown", "minus"), _alert("ServiceRestarting", "minus")]),
+        (LAST_DOWN, [_alert("TargetDown", LAST.name), _alert("ServiceRestarting", LAST.name)]),
         (QUOTES_FAIL, [_alert("LogErrorsRising", "car")]),
         (QUOTES_FAIL, [_alert("AvailabilityBurnSlow", "car", slo="quote-availability")]),
     ],
@@ -100,16 +101,16 @@ def test_a_broken_part_silences_what_its_dependents_suffer(
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (PAGES_FAIL, MINUS_DOWN),
-        (QUOTES_FAIL, MINUS_FAILS),
-        (MINUS_DOWN, _alert("ServiceDown", "web")),
-        (MINUS_DOWN, _alert("SpansDropped", "car")),
-        (MINUS_DOWN, DATABASE),
-        (CIRCUIT, MINUS_DOWN),
-        (MENDED, MINUS_FAILS),
-        (MENDED, MINUS_DOWN),
+        (PAGES_FAIL, LAST_DOWN),
+        (QUOTES_FAIL, LAST_FAILS),
+        (LAST_DOWN, _alert("ServiceDown", "web")),
+        (LAST_DOWN, _alert("SpansDropped", "car")),
+        (LAST_DOWN, DATABASE),
+        (CIRCUIT, LAST_DOWN),
+        (MENDED, LAST_FAILS),
+        (MENDED, LAST_DOWN),
         (CLOSED, CIRCUIT),
-        (_alert("LatencyBurnFast", "minus", slo="minus-latency"), PAGES_FAIL),
+        (_alert("LatencyBurnFast", LAST.name, slo=f"{LAST.name}-latency"), PAGES_FAIL),
     ],
 )
 def test_what_the_one_does_not_explain_is_still_told(one: dict[str, str], other: dict[str, str]) -> None:
@@ -126,8 +127,8 @@ def test_no_alert_is_silenced_by_a_less_urgent_one() -> None:
     known = [
         _alert(alert["alert"], service, slo=f"{service}-availability", dependency=dependency)
         for alert in alerts()
-        for service in ("web", "car", "minus")
-        for dependency in ("", "car", "minus", "database")
+        for service in SERVICES
+        for dependency in ("", "database", *SERVICES)
     ]
     wrong = {
         (source["alertname"], target["alertname"])
@@ -146,7 +147,7 @@ def test_nothing_silences_watchdog() -> None:
 
 
 def test_no_two_pages_silence_each_other_so_that_nobody_is_told() -> None:
-    pages = [MINUS_DOWN, MINUS_FAILS, CIRCUIT, DATABASE, QUOTES_FAIL, PAGES_FAIL, PAGES_SLOW]
+    pages = [LAST_DOWN, LAST_FAILS, CIRCUIT, DATABASE, QUOTES_FAIL, PAGES_FAIL, PAGES_SLOW]
     both = [(a, b) for a in pages for b in pages if a is not b and _silences(a, b) and _silences(b, a)]
     assert not both
 

@@ -27,8 +27,9 @@ QUOTE = f'{CAR},http_route=~".+/quote"'
 DB = schema.DB_CLIENT_DURATION
 _HOW = """
 **Quotes are the business.** *Unavailable* quotes are lost sales and count against the objective; *rejected*
-ones are customers asking for too large a discount. Quotes failing while the catalogue is well: `minus`.
-Both failing: the database. More database operations for each request than usual: a query in a loop.
+ones are customers asking for too large a discount. Quotes failing while the catalogue is well: the
+service that works them out. Both failing: the database. More database operations for each request than
+usual: a query in a loop.
 """
 
 
@@ -57,7 +58,7 @@ def _quotes() -> list[PanelBuilder]:
         ),
         number(
             "Quotes lost",
-            "The share that could not be given because minus was away.",
+            "The share that could not be given because what works them out was away.",
             "percentunit",
             Query(f"({lost} or 0 * {every}) / ({every} > 0)", "lost"),
             steps=BAD_ABOVE_ZERO,
@@ -71,7 +72,7 @@ def _quotes() -> list[PanelBuilder]:
         ),
         graph(
             "Duration of a quote",
-            "The call to minus is in it. A point opens its trace.",
+            "The call to who works it out is in it. A point opens its trace.",
             "s",
             Query(red.quantile(0.5, "job", QUOTE), "p50"),
             Query(red.quantile(0.99, "job", QUOTE), "p99", exemplars=True),

@@ -30,8 +30,8 @@ _UP = f"up and on (job) group by (job) ({schema.SERVER_THREADS.sample})"
 WANTED = "service:instances_wanted:count"
 _HOW = """
 **Read from left to right.** Pages firing above zero: people are being failed now, open the alert and its
-runbook. All zero but errors visible: within the budget, no hurry. Errors in `web` *and* in what it calls:
-the cause is the one furthest to the right in *web → car → minus*; open that service. High saturation with
+runbook. All zero but errors visible: within the budget, no hurry. Errors in a service *and* in what it calls:
+the cause is the one that calls none of the others; open that service. High saturation with
 low errors: the next thing to break. **No data is not healthy**: a service missing from the table cannot be
 reached at all.
 """
@@ -154,7 +154,7 @@ def _graphs(ours: str) -> list[PanelBuilder]:
         ),
         graph(
             "Slowest hundredth (p99)",
-            "What the unluckiest in a hundred wait. web's includes car's, car's includes minus'. A "
+            "What the unluckiest in a hundred wait. Whoever calls waits for whom it calls. A "
             "point opens its trace.",
             "s",
             Query(red.quantile(0.99, "job", ours), "{{job}}", exemplars=True),

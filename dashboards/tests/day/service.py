@@ -59,7 +59,7 @@ class Instance:
         yield self._gauge("http_server_active_requests", busy, 'http_request_method="GET"')
         yield self._gauge("dashcam_server_threads", [8] * MINUTES)
         yield self._gauge("dashcam_dependency_up", [1] * MINUTES, 'dependency="database"')
-        yield self._gauge("dashcam_circuit_open", [0] * MINUTES, 'dependency="minus"')
+        yield self._gauge("dashcam_circuit_open", [0] * MINUTES, 'dependency="other"')
         starts = [60 * (self.away.stop if self._after(minute) else self.first) for minute in range(MINUTES)]
         yield self._gauge("process_start_time_seconds", starts)
         yield self._gauge("dashcam_build_info", [1] * MINUTES, f'version="{self.version}"', 'revision="r"')

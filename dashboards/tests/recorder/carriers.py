@@ -1,7 +1,7 @@
 """The OpenTelemetry Collector and Jaeger, with the configurations that the cluster gives them.
 
-minus sends its spans through the Collector to Jaeger. Then Jaeger goes away and the Collector's queue, made
-small, runs full; and one batch comes that memory has no room for. So the counters of loss exist, too.
+A service sends its spans through the Collector to Jaeger. Then Jaeger goes away and the Collector's queue,
+made small, runs full; and one batch comes that memory has no room for. So the counters of loss exist, too.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from polling import until
 
 from dashboards.tests.recorder.page import Page
 from dashboards.tests.recorder.programs import HOST, ROOT, Ports, page, service
+from dashcam.registry.catalogue import load
 from dashcam.stack.tools import COLLECTOR, JAEGER
 
 _PATH = "k8s/base/{}/config.yaml"
 REQUESTS = 200
+ASKED = load().called_by("car")[0]
+"""The smallest service."""
 
 
 def pages(folder: Path) -> Iterator[Page]:
@@ -51,49 +54,49 @@ def pages(folder: Path) -> Iterator[Page]:
                 env={**os.environ, **sampling},
             )
         )
-        minus = running.enter_context(
-            service("minus", folder, ports, {"OTEL_EXPORTER_OTLP_ENDPOINT": ports.url("collector-otlp")})
+        asked = running.enter_context(
+            service(ASKED.name, folder, ports, {"OTEL_EXPORTER_OTLP_ENDPOINT": ports.url("collector-otlp")})
         )
-        _ask(minus)
+        _ask(asked)
         yield _of_jaeger(ports)
         jaeger.close()
-        yield _of_collector(ports, minus)
+        yield _of_collector(ports, asked)
 
 
-def _ask(minus: str) -> None:
+def _ask(address: str) -> None:
     with httpx.Client(timeout=10) as client:
-        for number in range(REQUESTS):
-            client.get(f"{minus}/minus", params={"x": number, "y": 3})
+        for _ in range(REQUESTS):
+            client.get(address + ASKED.example)
 
 
 def _of_jaeger(ports: Ports) -> Page:
     query = ports.url("jaeger-query", "/api/")
 
     def traces() -> list[dict[str, Any]]:
-        found = httpx.get(f"{query}traces", params={"service": "minus", "limit": 5}, timeout=10)
+        found = httpx.get(f"{query}traces", params={"service": ASKED.name, "limit": 5}, timeout=10)
         return found.json()["data"] or []
 
-    trace = until(traces, "the traces of minus in Jaeger", within=60, every=0.5)[0]["traceID"]
-    for path in (f"traces/{trace}", f"traces/{'f' * 32}", "services", "services/minus/operations"):
+    trace = until(traces, "its traces in Jaeger", within=60, every=0.5)[0]["traceID"]
+    for path in (f"traces/{trace}", f"traces/{'f' * 32}", "services", f"services/{ASKED.name}/operations"):
         httpx.get(f"{query}{path}", timeout=10)
     named = ("otelcol_exporter_sent_spans_total", "jaeger_storage_requests_total")
     return Page(
         job="jaeger",
         program=f"Jaeger {JAEGER.version}",
-        how=f"with {_PATH.format('jaeger')} (traces in memory); {REQUESTS} spans of minus from the "
+        how=f"with {_PATH.format('jaeger')} (traces in memory); {REQUESTS} spans of {ASKED.name} from the "
         "Collector, a search, a trace, a trace that does not exist, the services and their operations",
         text=page(ports.url("jaeger-metrics", "/metrics"), *named),
     )
 
 
-def _of_collector(ports: Ports, minus: str) -> Page:
+def _of_collector(ports: Ports, asked: str) -> Page:
     named = (
         *("otelcol_exporter_sent_spans_total", "otelcol_exporter_queue_size"),
         "otelcol_exporter_enqueue_failed_spans_total",
     )
 
     def full() -> str | None:
-        _ask(minus)
+        _ask(asked)
         text = page(ports.url("collector-metrics", "/metrics"))
         return text if all(f"\n{name}{{" in text for name in named) else None
 
@@ -101,7 +104,8 @@ def _of_collector(ports: Ports, minus: str) -> Page:
         job="collector",
         program=f"the OpenTelemetry Collector {COLLECTOR.version}",
         how=f"with {_PATH.format('collector')}, without k8s_attributes (which asks a cluster) and with a "
-        "queue of 64 kB, so that it runs full; minus sends spans over OTLP/HTTP, then Jaeger goes away",
+        f"queue of 64 kB, so that it runs full; {ASKED.name} sends spans over OTLP/HTTP, then Jaeger goes "
+        "away",
         text=until(full, "the Collector's queue to be full", within=120, every=1),
     )
 

@@ -1,8 +1,8 @@
 """kube-state-metrics, cAdvisor and the kubelet, of a real Kubernetes API with a real node and real pods.
 
 The pods are those of the local overlay, with two changes: car first takes more memory than its limit, and
-minus ends at once. Deployments make no pods and autoscalers count none here, for no controller runs; their
-status is written by hand.
+the service that it calls ends at once. Deployments make no pods and autoscalers count none here, for no
+controller runs; their status is written by hand.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ from rendering import rendered
 from dashboards.tests.recorder.node import NAME, Node, node
 from dashboards.tests.recorder.page import Page
 from dashboards.tests.recorder.programs import HOST, Ports
+from dashcam.registry.catalogue import load
 from dashcam.stack.tools import KUBE_STATE_METRICS, KUBERNETES_VERSION
 from observability.version import VERSION
 
 ME = "kube-state-metrics"
 OVERLAY = "local"
 
-SERVICES = ("web", "car", "minus")
+SERVICES = ("web", "car", load().called_by("car")[0].name)
+CRASHING = SERVICES[-1]
 KINDS = (
     *("Namespace", "ServiceAccount", "ConfigMap", "Deployment", "HorizontalPodAutoscaler"),
     *("ClusterRole", "RoleBinding", "ClusterRoleBinding"),
@@ -47,7 +49,7 @@ os.execv(sys.executable, [sys.executable, "-m", "services.car"])
 """
 CHANGES: dict[str, dict[str, Any]] = {
     "car": {"command": ["/opt/venv/bin/python", "-c", HUNGRY], "workingDir": "/app"},
-    "minus": {"command": ["/opt/venv/bin/python", "-c", "raise SystemExit('no')"]},
+    CRASHING: {"command": ["/opt/venv/bin/python", "-c", "raise SystemExit('no')"]},
 }
 CLAIM = "data-car"
 IMAGE = "localhost/dashcam/{}:{}"
@@ -98,7 +100,7 @@ def _left(client: Any) -> Any:
 def _controllers_would_write(api: Api, each: Object) -> None:
     spec = each.get("spec", {})
     replicas = spec.get("replicas", 1)
-    ready = 0 if each["metadata"]["name"] == "minus" else replicas
+    ready = 0 if each["metadata"]["name"] == CRASHING else replicas
     status: dict[str, Any]
     if each["kind"] == "Deployment":
         status = {"replicas": replicas, "updatedReplicas": replicas}
@@ -202,25 +204,29 @@ def _objects(folder: Path, kubeconfig: Path) -> Page:
     command = (KUBE_STATE_METRICS.path(), *arguments(), *told)
 
     def happened() -> str | None:
-        """The page, when car has been killed for its memory, minus is waited with, and web runs."""
+        """The page, when car has been killed for its memory, the last is waited with, and web runs."""
         text = httpx.get(url, timeout=10).text
-        wanted = (r'pod="car-x".*reason="OOMKilled"} 1', r'pod="minus-x".*reason="CrashLoopBackOff"} 1')
+        wanted = (
+            r'pod="car-x".*reason="OOMKilled"} 1',
+            rf'pod="{CRASHING}-x".*reason="CrashLoopBackOff"}} 1',
+        )
         ready = r'kube_pod_container_status_ready\{.*pod="(?:web|car)-x".* 1'
         happened = all(re.search(each, text) for each in wanted) and len(re.findall(ready, text)) == 2
         return text if happened else None
 
     with program(*command, log=folder / "kube-state-metrics.log", ready=ports.url("metrics", "/healthz")):
-        text = until(happened, "car to be killed and minus to crash", within=240, every=1)
+        text = until(happened, f"car to be killed and {CRASHING} to crash", within=240, every=1)
     ours = tuple(f'="{name}"' for name in SERVICES) + tuple(f'pod="{name}-' for name in SERVICES)
     return Page(
         job=ME,
         program=f"kube-state-metrics {KUBE_STATE_METRICS.version} at Kubernetes {KUBERNETES_VERSION}",
         how="with the arguments and the rights of k8s/base, at a real API and a real node that runs web, car "
-        "and minus of the local overlay; car first takes more memory than its limit, minus ends at once. "
+        f"and {CRASHING} of the local overlay; car first takes more memory than its limit, {CRASHING} ends "
+        "at once. "
         "Without controllers, the status of Deployments and autoscalers was written by hand",
         text=text,
         keep=lambda sample: any(name in sample for name in ours),
-        cut="all but web, car and minus",
+        cut=f"all but web, car and {CRASHING}",
     )
 
 
