@@ -92,8 +92,7 @@ def test_an_image_that_cannot_be_had_takes_nothing_down_and_is_named(cluster: Cl
     kubectl = cluster.kubectl
     before = kubectl.get("deployment", LAST.name, "-n", NAMESPACE)
     kubectl.run(
-        "set",
-        "image",
+        *("set", "image"),
         f"deployment/{LAST.name}",
         f"app=localhost:1/dashcam/{LAST.name}:none",
         "-n",
