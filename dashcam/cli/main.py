@@ -16,6 +16,7 @@ COMMANDS = {
     "down": "dashcam.cli.stack:down",
     "status": "dashcam.cli.stack:status",
     "start": "dashcam.cli.stack:start",
+    "restart": "dashcam.cli.stack:restart",
     "stop": "dashcam.cli.stack:stop",
     "deploy": "dashcam.cli.cluster:deploy",
     "undeploy": "dashcam.cli.cluster:undeploy",

@@ -84,6 +84,16 @@ def start(part: str) -> None:
 
 
 @click.command()
+@click.argument("part")
+def restart(part: str) -> None:
+    """End one PART of the stack, start it again and wait until it is ready."""
+    with failures_told():
+        settings = read()
+        lifecycle.stop_part(settings, part, click.echo)
+        lifecycle.start_part(settings, part, click.echo)
+
+
+@click.command()
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.pass_context
 def status(context: click.Context, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from flask import Blueprint, Flask, Response, current_app, render_template, requ
 from dashcam.console import filters
 from dashcam.console.gather import Gatherer
 from dashcam.console.parameters import BadParameter
+from dashcam.console.parts import Parts
 from dashcam.console.settings import ConsoleSettings
 from dashcam.host_guard import HostGuard
 from dashcam.sources import SourceError, Sources, connect
@@ -33,6 +34,7 @@ PAGES = (
     "alerts",
     "diagnose",
     "faults",
+    "parts",
 )
 """The modules under `pages/`; each has `routes(blueprint)`."""
 
@@ -44,7 +46,7 @@ NAVIGATION = (
     ("console.alerts", "Alerts"),
     ("console.diagnose", "Diagnose"),
 )
-"""The pages that every page links to; the one of the faults comes on top where they can be switched."""
+"""The pages that every page links to; those of faults and parts come on top where they can be switched."""
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -70,6 +72,8 @@ class Console:
     gatherer: Gatherer
     faults: SwitchSettings
     """Whether faults can be switched from here."""
+    parts: Parts | None = None
+    """The programs that can be switched from here."""
 
 
 def console() -> Console:
@@ -83,6 +87,7 @@ def register(
     settings: ConsoleSettings | None = None,
     sources: Sources | None = None,
     faults: SwitchSettings | None = None,
+    parts: Parts | None = None,
 ) -> None:
     """Mount the console on `app`.
 
@@ -94,7 +99,7 @@ def register(
     sources = sources or connect(settings, here=app.wsgi_app if answers_queries else None)
     gatherer = Gatherer(settings.source_timeout)
     switchable = faults or from_environ(SwitchSettings)
-    app.extensions["dashcam_console"] = Console(settings, sources, gatherer, switchable)
+    app.extensions["dashcam_console"] = Console(settings, sources, gatherer, switchable, parts)
     filters.install(app)
     app.register_blueprint(_blueprint())
 
@@ -150,8 +155,9 @@ def _source_error(error: SourceError) -> tuple[str, int]:
 
 
 def _context() -> dict[str, Any]:
-    switches = (("console.faults", "Faults"),) if console().faults.file else ()
-    return {"asset": _asset, "navigation": (*NAVIGATION, *switches)}
+    faults = (("console.faults", "Faults"),) if console().faults.file else ()
+    parts = (("console.parts", "Parts"),) if console().parts else ()
+    return {"asset": _asset, "navigation": (*NAVIGATION, *faults, *parts)}
 
 
 def _asset(name: str) -> str:

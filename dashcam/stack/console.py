@@ -13,6 +13,8 @@ import threading
 from flask import Flask
 
 from dashcam import console
+from dashcam.console.parts import Parts
+from dashcam.stack.console_parts import StackParts
 from dashcam.store import query
 from dashcam.store.http_server import HttpServer
 from dashcam.store.own_log import configure_logging
@@ -21,24 +23,27 @@ from observability.settings import SettingError, from_environ
 
 log = logging.getLogger(__name__)
 
+NAME = "console"
+"""What this process is among the parts of the stack."""
+
 _GRACE_SECONDS = 3.0
 _WATCH_SECONDS = 0.5
 
 
-def create_app(settings: LocalSettings | None = None) -> Flask:
+def create_app(settings: LocalSettings | None = None, parts: Parts | None = None) -> Flask:
     """Build the application. Reads the environment where no settings are given."""
     app = query.create_app(settings)
-    console.register(app)
+    console.register(app, parts=parts)
     return app
 
 
 def main() -> int:
     """Run until a signal; 2 for a setting or port that cannot be used."""
-    configure_logging("console")
+    configure_logging(NAME)
     try:
         settings = from_environ(LocalSettings)
         server = HttpServer(
-            create_app(settings),
+            create_app(settings, StackParts(NAME)),
             host=settings.host,
             port=settings.console_port,
             threads=settings.query_threads,

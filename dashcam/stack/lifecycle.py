@@ -108,14 +108,18 @@ def stop_part(settings: Settings, name: str, say: Say = print) -> bool:
         return True
 
 
-def start_part(settings: Settings, name: str, say: Say = print, *, plan: Plan = programs) -> bool:
-    """Start one part again and wait until it is ready; False when it was running. Raises StackError."""
+def start_part(
+    settings: Settings, name: str, say: Say = print, *, plan: Plan = programs, wait: bool = True
+) -> bool:
+    """Start one part again and `wait` until it is ready; False when it was running. Raises StackError."""
     with _exclusive(settings.state_dir, say):
         supervisor = Supervisor(settings.state_dir)
         process = _part_named(supervisor, name)
         if not process.given_up:
             return False
         supervisor.start_program(process)
+        if not wait:
+            return True
         running = state.recorded_settings(settings)
         parts = [part for part in plan(running) if part.name == name]
         _wait(supervisor, parts, running.start_timeout, say)
