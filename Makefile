@@ -173,6 +173,7 @@ check-generated: $(VENV)/.dev ## Change it: Fail when a generated file is not wh
 	$(BIN)/python -m dashcam.registry --check
 	$(BIN)/python -m dashboards.src --check
 	$(BIN)/python -m telemetry_schema --check
+	$(BIN)/python -m docs.configuration_page --check
 
 telemetry-schema: $(VENV)/.dev # Write telemetry_schema/registry from what the code declares
 	$(BIN)/python -m telemetry_schema

@@ -2,8 +2,9 @@
 
     python -m docs.configuration_page            prints it
     python -m docs.configuration_page --write    writes docs/configuration.md
+    python -m docs.configuration_page --check    fails where the file is not what this prints
 
-A test compares the file with what this prints. Every dataclass with fields made by `setting()` in
+A test compares them too. Every dataclass with fields made by `setting()` in
 `services`, `observability` and `dashcam` is found; nothing has to be registered.
 """
 
@@ -95,12 +96,17 @@ def _cell(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the page, or write it with `--write`."""
+    """Print the page, write it with `--write`, or compare the file with it with `--check`."""
     if arguments == ["--write"]:
         PAGE.write_text(page(), encoding="utf-8")
         return 0
+    if arguments == ["--check"]:
+        if PAGE.read_text(encoding="utf-8") == page():
+            return 0
+        sys.stderr.write("docs/configuration.md is out of date: run `make docs-configuration`\n")
+        return 1
     if arguments:
-        sys.stderr.write("usage: python -m docs.configuration_page [--write]\n")
+        sys.stderr.write("usage: python -m docs.configuration_page [--write | --check]\n")
         return 2
     sys.stdout.write(page())
     return 0

@@ -23,6 +23,8 @@ from typing import Any
 from opentelemetry import metrics, trace
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
+from observability import schema
+
 _VERBS = frozenset(
     {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "ALTER", "DROP", "TRUNCATE", "PRAGMA"}
     | {"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "SHOW", "EXPLAIN", "ANALYZE"}
@@ -95,7 +97,7 @@ def install(tracers: trace.TracerProvider, meters: metrics.MeterProvider) -> Cal
 
 class _Listener:
     def __init__(self, tracers: trace.TracerProvider, meters: metrics.MeterProvider) -> None:
-        self._tracer = tracers.get_tracer(__name__)
+        self._tracer = tracers.get_tracer(__name__, schema_url=schema.CONVENTIONS)
         self._duration = meters.get_meter(__name__).create_histogram("db.client.operation.duration", "s")
 
     def before(

@@ -18,6 +18,9 @@ from typing import Literal
 
 Kind = Literal["counter", "gauge", "histogram", "info"]
 
+CONVENTIONS = "https://opentelemetry.io/schemas/1.44.0"
+"""The version of the semantic conventions that the names are of; what we emit says so (its schema URL)."""
+
 UNMATCHED_ROUTE = "unmatched"
 """The one `http_route` value of every request that no route answers."""
 

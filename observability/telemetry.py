@@ -236,7 +236,7 @@ class Telemetry:
         lines = AccessLines(self.service)
         if self.settings.instrumentation == "official":
             return official.install(self._app, self.tracers, self.declared_meters, lines)
-        tracer = self.tracers.get_tracer(incoming.__name__, schema_url=incoming.SCHEMA_URL)
+        tracer = self.tracers.get_tracer(incoming.__name__, schema_url=schema.CONVENTIONS)
         parts = incoming.Parts(tracer, ServerMetrics(self.families), lines, ServerConventions())
         compiled = self.settings.instrumentation != "python" and speedups.available()
         return wiring.install(self._app, parts, compiled)

@@ -25,7 +25,6 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.propagators import get_global_response_propagator
 from opentelemetry.instrumentation.wsgi import default_response_propagation_setter
-from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation import _SPAN_KEY
 
@@ -44,9 +43,6 @@ from observability.traces.tracer import SpanTracer
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from werkzeug.routing import Rule
-
-SCHEMA_URL = Schemas.V1_21_0.value
-"""Which version of the conventions the official instrumentation names."""
 
 KEY = "observability.request"
 """Where a request stands in its WSGI environ."""

@@ -236,7 +236,6 @@ class RecordedSpan(sdk.Span):
             "exception.type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
             "exception.message": redaction.shown(exception),
             "exception.stacktrace": redaction.text("".join(traceback.format_exception(exception))),
-            "exception.escaped": str(escaped),
         }
         self.add_event("exception", {**found, **(attributes or {})}, timestamp)
 

@@ -161,7 +161,7 @@ def meant(name: str, attributes: dict[str, Any], events: list[Any], status: tupl
     if path == "/stream-broken":
         # And what fails there is a failure of the request.
         attributes["error.type"] = "OSError"
-        events = [("exception", {"type": "OSError", "message": "gone", "escaped": "False"})]
+        events = [("exception", {"type": "OSError", "message": "gone"})]
         status = (StatusCode.ERROR, "OSError: gone")
     kind = ANSWERED_BY_THE_APPLICATION.get(attributes.get("url.path", ""))
     if kind is not None and "error.type" in attributes:
@@ -182,7 +182,8 @@ def account(span: ReadableSpan) -> Any:
 
 
 def _event(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Without the stack trace, which shows the frames of whoever calls."""
+    """Without the stack trace, which shows the frames of whoever calls, and without what is deprecated."""
+    attributes.pop("exception.escaped", None)
     stack = attributes.pop("exception.stacktrace", None)
     assert stack is None or attributes["exception.message"] in stack
     return {key.removeprefix("exception."): value for key, value in attributes.items()}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
+from opentelemetry.semconv.schemas import Schemas
 
 from observability import schema
 from observability.metrics.names import prometheus_name
@@ -43,3 +46,9 @@ def test_the_manifest_names_the_version_and_the_conventions_it_builds_on() -> No
     manifest = yaml.safe_load(FILES["manifest.yaml"])
     assert manifest["schema_url"].endswith("/1.2.3")
     assert manifest["dependencies"][0]["schema_url"].endswith(f"/v{conventions.VERSION}")
+
+
+def test_what_is_emitted_names_the_newest_conventions_and_the_page_says_which() -> None:
+    assert list(Schemas)[-1].value == schema.CONVENTIONS
+    page = Path(__file__).parents[3] / "docs" / "semantic-conventions.md"
+    assert f"of version {conventions.VERSION} " in page.read_text()
