@@ -145,7 +145,7 @@ lint: $(VENV)/.dev ## Change it: ruff, spelling, dead code, the walls between th
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-.PHONY: services-generated dashboards telemetry-schema generated check-generated dashboards-preview docs-configuration bench-servers bench-backend bench-console screenshots
+.PHONY: services-generated dashboards telemetry-schema generated check-generated dashboards-preview docs-configuration docs-decisions bench-servers bench-backend bench-console screenshots
 
 dashboards: $(VENV)/.dev ## Change it: Write dashboards/generated from its sources
 	$(BIN)/python -m dashboards.src
@@ -167,19 +167,23 @@ test-service: $(VENV)/.dev check-generated
 	@test -n "$$NAME" || { echo "make: name the service: make test-service NAME=orders" >&2; exit 2; }
 	$(BIN)/pytest -q tests/unit/$$NAME tests/contract/test_$${NAME}_*.py tests/contract/test_every_service.py tests/contract/test_urls_rules.py tests/unit/registry
 
-generated: services-generated dashboards docs-configuration telemetry-schema ## Change it: Write every generated file again from its source
+generated: services-generated dashboards docs-configuration docs-decisions telemetry-schema ## Change it: Write every generated file again from its source
 
 check-generated: $(VENV)/.dev ## Change it: Fail when a generated file is not what its sources give
 	$(BIN)/python -m dashcam.registry --check
 	$(BIN)/python -m dashboards.src --check
 	$(BIN)/python -m telemetry_schema --check
 	$(BIN)/python -m docs.configuration_page --check
+	$(BIN)/python -m docs.decisions --check
 
 telemetry-schema: $(VENV)/.dev # Write telemetry_schema/registry from what the code declares
 	$(BIN)/python -m telemetry_schema
 
 dashboards-preview: $(VENV)/.run ## Change it: Draw the dashboards from the running stack's data, as pages in .dashcam/dashboards
 	@$(BIN)/python -m dashboards.preview
+
+docs-decisions: $(VENV)/.dev # Write docs/adr/README.md from the titles of the decisions
+	$(BIN)/python -m docs.decisions --write
 
 docs-configuration: $(VENV)/.dev # Write docs/configuration.md from the settings that the code declares
 	$(BIN)/python -m docs.configuration_page --write

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from unit.project.scripts import ROOT
 
+from docs import decisions
+
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
-INDEX = ROOT / "docs" / "adr" / "README.md"
 OURS = "observability|dashcam|services|dashboards|tests|docs|k8s|scenarios|traffic|benchmarks|examples"
 
 
@@ -27,14 +28,15 @@ def test_a_path_that_a_decision_names_is_there(decision: Path) -> None:
 
 
 def test_the_index_has_every_decision_by_its_title() -> None:
-    listed = re.findall(
-        r"^\| \[(\d+)\]\(([\w-]+\.md)\) \| (.+) \|$", INDEX.read_text(encoding="utf-8"), re.MULTILINE
-    )
-    titles = [re.match(r"# (\d+)\. (.+)\n", path.read_text(encoding="utf-8")) for path in DECISIONS]
-    assert all(titles), "a decision begins with `# NUMBER. Title`"
-    assert listed == [
-        (found[1], path.name, found[2]) for found, path in zip(titles, DECISIONS, strict=True) if found
-    ]
+    assert decisions.PAGE.read_text(encoding="utf-8") == decisions.page(), "run `make docs-decisions`"
+    assert all(f"]({path.name}) | " in decisions.page() for path in DECISIONS)
+
+
+def test_a_decision_without_a_title_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "0001-one.md").write_text("# One\n")
+    monkeypatch.setattr(decisions, "FOLDER", tmp_path)
+    with pytest.raises(ValueError, match=r"0001-one\.md begins with '# One'"):
+        decisions.page()
 
 
 def test_a_version_of_the_changelog_has_each_section_once() -> None:
