@@ -81,7 +81,11 @@ class TailThread:
             busy = [service for service in busy if self._step(service)]
 
     def _step(self, service: str) -> bool:
-        piece = self._tailer.read(service, int(time.time() * 1_000_000))
+        try:
+            piece = self._tailer.read(service, int(time.time() * 1_000_000))
+        except OSError as error:  # of one file; the others are read
+            log.warning("the log of %s could not be read: %s", service, error)
+            return False
         if piece is None:
             return False
         try:

@@ -5,6 +5,9 @@ file is deleted. How far it has been read is stored in the transaction that stor
 line is neither lost nor doubled by the death of this process. Files are kept open until they are
 read to their end, so a rotation between two looks loses nothing either.
 
+What rotates by copying and truncating (`copytruncate`) doubles nothing: a copy is known by its beginning.
+What is no regular file is not opened, and a file that cannot be read does not keep the others from being so.
+
 The supervisor rotates when a chunk of output has been written, which can be in the middle of a line:
 what follows the last newline of a rotated file is the beginning of the next file's first line.
 """
@@ -12,22 +15,26 @@ what follows the last newline of a rotated file is the beginning of the next fil
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import re
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
+from dashcam.store.followed import HEAD, Followed, pread
 from dashcam.store.line_joining import joined
 from dashcam.store.log_lines import is_json, parse_line
 from dashcam.store.records import LogRow, TailState
 
-HEAD = 256
-"""Bytes at the beginning of a file by which it is known again."""
+log = logging.getLogger(__name__)
 
 MAX_LINE = 256 * 1024
 """A longer line is cut here; the rest up to its newline is dropped and the line says so."""
+
+_TELLING = 32
+"""Bytes of a beginning by which a copy is known."""
 
 CHUNK = 1024 * 1024
 """Bytes read of a file at a time."""
@@ -35,40 +42,6 @@ CHUNK = 1024 * 1024
 CUT = b" [line cut after %d bytes]"
 
 _NAME = re.compile(r"(?P<service>.+)\.log(?:\.(?P<number>\d+))?", re.DOTALL)
-
-
-@dataclass
-class Followed:
-    """An open log file and how far it is read."""
-
-    file: BinaryIO
-    service: str
-    age: int
-    """0 for the file being written, 1 for the one rotated last, and so on."""
-    key: tuple[int, int]
-    head: bytes = b""
-    position: int = 0
-    skipping: bool = False
-    alone: bool = False
-    """Whether its name says nothing of the files that came before it."""
-
-    @property
-    def chain(self) -> str:
-        """What names the file and those it was rotated to."""
-        return f"{self.service}\0{self.key}" if self.alone else self.service
-
-    @property
-    def size(self) -> int:
-        return os.fstat(self.file.fileno()).st_size
-
-    @property
-    def deleted(self) -> bool:
-        """No folder names it any more."""
-        return os.fstat(self.file.fileno()).st_nlink == 0
-
-    @property
-    def state(self) -> TailState:
-        return TailState(*self.key, self.head, self.position, self.skipping)
 
 
 @dataclass
@@ -98,6 +71,8 @@ class Tailer:
             for device, inode, head, position, skipping in states
         }
         self._files: dict[tuple[int, int], Followed] = {}
+        self._settled: list[TailState] = []
+        self._refused: set[str] = set()
 
     def close(self) -> None:
         """Close every file."""
@@ -113,14 +88,17 @@ class Tailer:
     def refresh(self) -> list[TailState]:
         """Look at the folder: open what is new, let go of what is gone.
 
-        Answers the states to forget, of files that were deleted and read to their end. That a file is not
-        listed does not make it deleted: while files are being renamed, a listing can miss one.
+        Answers states to store: of copies whose original was truncated, and, to be forgotten, of files that
+        were deleted and read to their end. That a file is not listed does not make it deleted: while files
+        are being renamed, a listing can miss one.
         """
+        known = set(self._files)
         for path, service, age in self._listing():
             self._see(path, service, age)
         for service, pattern in self._further:
             for name in glob.glob(pattern, recursive=True):
                 self._see(Path(name), service, 0, alone=True)
+        self._recognise([followed for key, followed in self._files.items() if key not in known])
         gone = [
             followed
             for followed in self._files.values()
@@ -128,8 +106,10 @@ class Tailer:
         ]
         for followed in gone:
             followed.file.close()
+            self._release(followed)
             del self._files[followed.key]
-        return [followed.state._replace(position=-1) for followed in gone]
+        settled, self._settled = self._settled, []
+        return [*settled, *[followed.state._replace(position=-1) for followed in gone]]
 
     def services(self) -> list[str]:
         """What :meth:`read` reads: a service with its rotated files, or a file that is followed by itself."""
@@ -140,13 +120,20 @@ class Tailer:
 
         Reading goes on behind them only after advance(), so a failed transaction reads them again.
         """
-        files = sorted(
-            (f for f in self._files.values() if f.chain == chain), key=lambda f: (not f.deleted, -f.age)
+        every = [followed for followed in self._files.values() if followed.chain == chain]
+        for followed in every:
+            self._check(followed)
+        piece = self._next(
+            sorted((f for f in every if not f.copied), key=lambda f: (not f.deleted, -f.age)), now
         )
+        if piece and self._settled:
+            piece.states[:0], self._settled = self._settled, []
+        return piece
+
+    def _next(self, files: list[Followed], now: int) -> Piece | None:
         carried: list[Followed] = []
         prefix = b""
         for followed in files:
-            self._check(followed)
             data = self._data(followed)
             if carried and followed.position:
                 # The next file has begun by itself.
@@ -165,6 +152,7 @@ class Tailer:
             followed = self._files.get((state.device, state.inode))
             if followed is not None:
                 followed.position, followed.skipping = state.position, state.skipping
+                followed.mark = _before(followed, followed.position)
 
     def _listing(self) -> list[tuple[Path, str, int]]:
         try:
@@ -182,7 +170,11 @@ class Tailer:
             status = os.stat(path)
             followed = self._files.get((status.st_dev, status.st_ino))
             if followed is None:
-                file = open(path, "rb", buffering=0)  # noqa: SIM115 - kept open while it is followed
+                if not stat.S_ISREG(status.st_mode):
+                    self._refuse(path, "it is no file")
+                    return
+                # A FIFO that took its place since would be waited for.
+                file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0)  # noqa: SIM115 - kept open while it is followed
                 status = os.fstat(file.fileno())
                 followed = Followed(file, service, age, (status.st_dev, status.st_ino))
                 if followed.key in self._files:  # renamed between the two looks
@@ -191,32 +183,72 @@ class Tailer:
                 else:
                     self._files[followed.key] = followed
                     self._resume(followed)
-        except (FileNotFoundError, PermissionError, IsADirectoryError):
+        except FileNotFoundError:
+            return
+        except OSError as error:  # a loop of links, a file of somebody else: not the others' affair
+            self._refuse(path, str(error.strerror))
             return
         followed.service, followed.age, followed.alone = service, age, alone
+
+    def _refuse(self, path: Path, why: str) -> None:
+        if str(path) not in self._refused:
+            self._refused.add(str(path))
+            log.warning("%s is not followed: %s", path, why)
+
+    def _recognise(self, new: Sequence[Followed]) -> None:
+        """Find the copies among files that are new: `copytruncate` copies a log and empties the original.
+
+        A copy begins as the original does or did, and has the number of a rotated file in its name.
+        """
+        for followed in new:
+            if not followed.age or followed.position:
+                continue
+            head = pread(followed, HEAD, 0)
+            for other in [one for one in self._files.values() if one.service == followed.service]:
+                if other.age:  # copied is what is being written, or was until now
+                    continue
+                self._check(other)
+                if _begins_as(other.state, head) and _same(other, followed):
+                    followed.copied = other
+                elif other.past and _begins_as(other.past, head) and _goes_on_from(followed, other):
+                    self._settle(followed, other.past)
+
+    def _settle(self, copy: Followed, original: TailState) -> None:
+        """Go on in a copy where its original was read to."""
+        copy.copied, copy.head = None, pread(copy, HEAD, 0)
+        copy.position, copy.skipping = min(original.position, copy.size), original.skipping
+        self._settled.append(copy.state)
+
+    def _release(self, original: Followed) -> None:
+        for copy in [one for one in self._files.values() if one.copied is original]:
+            self._settle(copy, original.state)
 
     def _resume(self, followed: Followed) -> None:
         stored = self._stored.pop(followed.key, None)
         if stored is None:
             return
-        if _pread(followed, len(stored.head), 0) == stored.head:
+        if pread(followed, len(stored.head), 0) == stored.head:
             followed.head, followed.position, followed.skipping = (
                 stored.head,
                 stored.position,
                 stored.skipping,
             )
+        elif stored.head:
+            followed.past = stored
 
     def _check(self, followed: Followed) -> None:
         """Start again with a file that was truncated or written anew."""
-        head = _pread(followed, HEAD, 0)
+        head = pread(followed, HEAD, 0)
         if followed.size < followed.position or not head.startswith(followed.head):
+            followed.past, followed.past_mark = followed.state, followed.mark
+            self._release(followed)
             followed.position, followed.skipping = 0, False
             followed.head = b""
         if len(followed.head) < HEAD:
             followed.head = head
 
     def _data(self, followed: Followed) -> bytes:
-        return _pread(followed, CHUNK, followed.position)
+        return pread(followed, CHUNK, followed.position)
 
     def _cut(
         self, followed: Followed, prefix: bytes, data: bytes, carried: list[Followed], now: int
@@ -270,5 +302,24 @@ def _joined(prefix: bytes, data: bytes) -> bytes:
     return prefix + data
 
 
-def _pread(followed: Followed, length: int, position: int) -> bytes:
-    return os.pread(followed.file.fileno(), length, position)
+def _begins_as(read: TailState, head: bytes) -> bool:
+    """Whether another file has the beginning of one that was read: short ones tell nothing."""
+    known = read.head[: read.position]
+    return len(known) >= _TELLING and head.startswith(known)
+
+
+def _same(original: Followed, copy: Followed) -> bool:
+    """Whether two files are alike where they were read to, or where a copy that is being made ends."""
+    end = min(original.position, copy.size)
+    return _before(original, end) == _before(copy, end)
+
+
+def _goes_on_from(copy: Followed, truncated: Followed) -> bool:
+    """Whether a file is the one that another was before it was truncated, as far as is remembered of it."""
+    end = truncated.past.position if truncated.past else 0
+    return copy.size >= end and truncated.past_mark in (b"", _before(copy, end))
+
+
+def _before(followed: Followed, end: int) -> bytes:
+    first = max(0, end - _TELLING)
+    return pread(followed, end - first, first)
