@@ -1,6 +1,6 @@
 """Diagnose every window of a data set and print the score.
 
-`python -m benchmarks.rca FOLDER [--write] [--only TEXT] [--keep FOLDER]`
+`python -m benchmarks.rca FOLDER [--write] [--only TEXT] [--keep FOLDER] [--export FOLDER]`
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 from benchmarks.rca import nezha, report
+from benchmarks.rca.memory import sources
 from benchmarks.rca.scoring import keep, outcome
+from dashcam.archive.exporting import export
 
 IMPORTERS = (nezha,)
 
@@ -22,6 +24,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the result into docs/diagnosis.md")
     parser.add_argument("--only", default="", metavar="TEXT", help="windows of whose names this is a part")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep what each diagnosis saw, cut short")
+    parser.add_argument(
+        "--export", type=Path, metavar="FOLDER", help="write each window for `dashcam open` instead"
+    )
     arguments = parser.parse_args()
     importer = next((one for one in IMPORTERS if one.fits(arguments.folder)), None)
     if importer is None:
@@ -32,8 +37,15 @@ def main() -> None:
             continue
         if arguments.keep:
             keep(case, arguments.keep)
+        if arguments.export:
+            name = case.name.replace(" ", "-").replace(":", "")
+            begin = min((one.start / 1e6 for one in case.traces), default=case.start)
+            print(export(sources(case), arguments.export / f"{name}.zip", begin, case.end))
+            continue
         outcomes.append(outcome(case))
         print(report.line(outcomes[-1]), flush=True)
+    if not outcomes:
+        return
     text = report.text(outcomes)
     print(f"\n{text}")
     if arguments.write:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 from benchmarks.rca.case import Case
+from dashcam.archive import otlp_spans
 from dashcam.diagnose.observe import QUERIES
 from dashcam.model.logs import SEVERITIES
 from dashcam.sources import (
@@ -20,6 +23,15 @@ from dashcam.sources import (
     TraceSummary,
 )
 
+RAW = {
+    "up": "up",
+    "memory": "process_resident_memory_bytes",
+    "cpu": "process_cpu_seconds_total",
+    "started": "process_start_time_seconds",
+    "files": "process_open_fds",
+}
+"""What of the diagnosis' own queries is a metric as it is, or the rate of one."""
+
 
 class Traces:
     """The traces of a case, newest first."""
@@ -29,6 +41,9 @@ class Traces:
 
     def services(self) -> list[str]:
         return sorted({service for one in self._traces for service in one.services})
+
+    def otlp_search(self, query: TraceQuery) -> list[dict[str, Any]]:
+        return [part for one in self.search(query) for part in otlp_spans.resources(one)]
 
     def trace(self, trace_id: str) -> Trace | None:
         return next((one for one in self._traces if one.trace_id == trace_id), None)
@@ -93,12 +108,34 @@ class Metrics:
         )
         return [one for one in cut if one.points]
 
+    def label_values(self, label: str) -> list[str]:
+        return sorted(raw for name, raw in RAW.items() if self._case.series.get(name))
+
+    def samples(self, selector: str, start: float, end: float) -> list[Series]:
+        name, raw = next((name, raw) for name, raw in RAW.items() if f'"{raw}"' in selector)
+        return [
+            Series({**one.labels, "__name__": raw}, _counted(one, raw))
+            for one in self._known(name, start, end)
+        ]
+
     def instant(self, promql: str, at: float | None = None) -> list[Sample]:
         found = self.range(promql, 0.0, at or self._case.end, 0.0)
         return [Sample(one.labels, *one.points[-1]) for one in found]
 
     def alerts(self) -> list[Alert]:
         return []
+
+
+def _counted(one: Series, raw: str) -> tuple[tuple[float, float], ...]:
+    """The samples as they were scraped: of a rate, the counter that has it."""
+    if not raw.endswith("_total"):
+        return one.points
+    total, last, found = 0.0, None, []
+    for time, value in one.points:
+        total += value * (time - last) if last is not None and math.isfinite(value) else 0.0
+        last = time
+        found.append((time, total))
+    return tuple(found)
 
 
 def sources(case: Case) -> Sources:

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from urllib.parse import quote
 
 import click
 
+from dashcam.cli.archive import file
 from dashcam.cli.session import Session, command, failures, write_json
 from dashcam.console import parameters
 from dashcam.console.settings import ConsoleSettings
 from observability.settings import from_environ
 
 
-@click.group(name="open")
+class PagesAndFiles(click.Group):
+    """The subcommands, and `file` for the name of a file that exists."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and Path(args[0]).exists():
+            args = ["file", *args]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(name="open", cls=PagesAndFiles)
 def open_() -> None:
-    """Print the address of a page of the console, or open it in a browser.
+    """Print the address of a page of the console, or serve a file that was exported.
 
     \b
     Examples:
+      dashcam open incident.zip
       dashcam open trace 4bf92f3577b34da6a3ce929d0e0e4736
       dashcam open service car --browser
     """
@@ -40,6 +54,9 @@ def trace(session: Session, trace_id: str, browser: bool) -> None:
 def service(session: Session, name: str, browser: bool) -> None:
     """The metrics of a service."""
     _open(session, f"{session.console}/monitor?service={quote(name, safe='')}", browser)
+
+
+open_.add_command(file)
 
 
 def _open(session: Session, address: str, browser: bool) -> None:

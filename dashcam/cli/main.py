@@ -7,6 +7,7 @@ A command lives beside what it drives and is imported only when it is called, so
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import click
 
@@ -24,6 +25,8 @@ COMMANDS = {
     "debug": "dashcam.cli.cluster:debug",
     "alerts": "dashcam.cli.services:alerts",
     "diagnose": "dashcam.cli.diagnose:diagnose",
+    "export": "dashcam.cli.archive:export",
+    "import": "dashcam.cli.archive:import_",
     "scenario": "dashcam.lab.command:scenario",
     "fault": "dashcam.cli.fault:fault",
     "completion": "dashcam.cli.links:completion",
@@ -60,8 +63,20 @@ class LazyGroup(click.Group):
 @click.option(
     "--context", metavar="NAME", help="Read a cluster (kubectl's name for it) behind `port-forward`."
 )
-def main(context: str | None) -> None:
+@click.option(
+    "--file",
+    "recorded",
+    metavar="FILE",
+    type=click.Path(exists=True, path_type=Path),
+    help="Read a time that was exported to a file, or imported to a folder, as if it were now.",
+)
+@click.pass_context
+def main(ctx: click.Context, context: str | None, recorded: Path | None) -> None:
     """Find out what broke, where and why: traces, metrics and logs of the running stack."""
+    if recorded:
+        from dashcam.cli.archive import opening
+
+        ctx.obj = ctx.with_resource(opening(recorded))
     if context:
         from dashcam.cluster.forwarded_sources import point_at
 

@@ -80,6 +80,9 @@ def open_session(addresses: Mapping[str, str], as_json: bool) -> Session:
     context = click.get_current_context(silent=True)
     if context and os.environ.get("NO_COLOR"):
         context.color = False
+    recorded = context.find_root().obj if context else None
+    if recorded is not None:
+        return Session(recorded.settings, recorded.sources, as_json)
     settings = from_environ(ConsoleSettings, {**_running_stack(), **os.environ}, **addresses)
     return Session(settings, connect(settings), as_json)
 

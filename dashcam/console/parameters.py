@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -67,9 +68,23 @@ class Window:
         return {"lookback": "custom", "start": self.start, "end": self.end}
 
 
+_recorded: list[int] = []
+"""The end of the recorded time that this process looks at; empty: the present."""
+
+
+@contextmanager
+def standing_at(moment: int) -> Iterator[None]:
+    """Take `moment`, in microseconds, for now until the block ends: to show a recorded time."""
+    _recorded.append(moment)
+    try:
+        yield
+    finally:
+        _recorded.pop()
+
+
 def now() -> int:
     """Microseconds since the epoch."""
-    return time.time_ns() // 1000
+    return _recorded[-1] if _recorded else time.time_ns() // 1000
 
 
 def window(args: Mapping[str, str], default: str = "1h", at: int | None = None) -> Window:

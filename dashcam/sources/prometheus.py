@@ -5,6 +5,7 @@ Times are Unix seconds. A value that is not a number stays NaN, as Prometheus an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -18,9 +19,12 @@ class Prometheus(JsonSource):
     """A client of Prometheus' HTTP API. Every method raises SourceError when it cannot answer."""
 
     name = "Prometheus"
+    latest: float | None = None
+    """The moment that is now where nothing else is said; None: the present. Of a recorded time, its end."""
 
     def instant(self, promql: str, at: float | None = None) -> list[Sample]:
         """The value of each series now, or at `at`; a scalar is one sample without labels."""
+        at = self.latest if at is None else at
         params: dict[str, str | float] = {"query": promql} | ({} if at is None else {"time": at})
         data = self._data("/api/v1/query", params)
         try:
@@ -49,6 +53,19 @@ class Prometheus(JsonSource):
             ]
         except (KeyError, TypeError, ValueError) as error:
             raise self.unreadable("its range result has another shape") from error
+
+    def samples(self, selector: str, start: float, end: float) -> list[Series]:
+        """Every sample of the series that `selector` selects from `start` to `end`, as it was scraped."""
+        params: Params = {"query": f"{selector}[{math.ceil(end - start)}s]", "time": end}
+        try:
+            return [
+                Series(
+                    row["metric"], tuple((float(t), float(v)) for t, v in row["values"] if float(t) >= start)
+                )
+                for row in self._data("/api/v1/query", params)["result"]
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.unreadable("its samples have another shape") from error
 
     def exemplars(self, promql: str, start: float, end: float) -> list[Exemplar]:
         """The exemplars of every series that `promql` selects, oldest first."""

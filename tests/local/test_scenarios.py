@@ -26,12 +26,14 @@ from local.conftest import running
 from mcp import Client, StdioServerParameters
 from polling import until
 
+from dashcam.archive.opening import opened
+from dashcam.diagnose.verdict import diagnose
 from dashcam.lab import assistant
 from dashcam.lab.command import bench_of
 from dashcam.lab.injection import Bench
 from dashcam.lab.scenario import load
 from dashcam.lab.verify import BASELINE, Result, verify
-from dashcam.sources import TraceQuery
+from dashcam.sources import LogQuery, Sources, TraceQuery
 
 pytestmark = pytest.mark.takes(100)
 
@@ -80,6 +82,45 @@ def _paged(bench: Bench) -> Answers:
         "--alert": _asked(bench, 1, "--alert", alert),
         "--service": _asked(bench, 1, "--service", "car", "--since", "2m"),
         "mcp": asyncio.run(_through_the_tools(bench)),
+        "file": _from_a_file(bench),
+    }
+
+
+def _from_a_file(bench: Bench) -> Mapping[str, Any]:
+    """What a file that is exported of the stack tells, beside what the stack itself tells of the same time."""
+    path = bench.settings.state_dir / "incident.zip"
+    environ = {**os.environ, **{name: str(value) for name, value in bench.settings.as_environ().items()}}
+    command = [str(DASHCAM), "export", str(path), "--since", "2m", "--json"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with opened(path) as file:
+        # What came last may have come later to the one than to the other.
+        start, end = file.contents.start + 20, file.contents.end - 20
+        return {
+            "contents": json.loads(done.stdout),
+            "first": diagnose(file.sources, file.contents.start, file.contents.end).causes[0],
+            "told": [_told(one, start, end) for one in (bench.sources, file.sources)],
+        }
+
+
+def _told(sources: Sources, start: float, end: float) -> Mapping[str, Any]:
+    """Spans, lines and figures of a time."""
+    times = int(start * 1e6), int(end * 1e6)
+    spans = {
+        (one.trace_id, span.span_id): (span.service, span.operation, span.start, span.duration, span.failed)
+        for service in ("web", "car", "minus")
+        for one in sources.traces.search(TraceQuery(service, *times, limit=1500))
+        for span in one.spans
+    }
+    lines = sources.logs.search(LogQuery(start=times[0], end=times[1], limit=5000)).lines
+    rate = "sum by (job) (rate(http_server_request_duration_seconds_count[15s]))"
+    return {
+        "spans": spans,
+        "lines": sorted(line.identity for line in lines),
+        "metrics": {
+            one.labels["job"]: [(round(at), round(value, 3)) for at, value in one.points]
+            for one in sources.metrics.range(rate, start, end, 5.0)
+        },
     }
 
 
@@ -151,3 +192,25 @@ def test_asked_through_the_tools_of_an_assistant_it_names_the_same_cause(
     assert walk.answers(load()[FAILING]), walk.diagnosis["causes"]
     assert walk.steps == ["alerts", "diagnose", "trace", "logs", "runbook"]
     assert walk.size < 24_000
+
+
+def test_a_file_of_a_running_stack_tells_what_the_stack_tells(
+    runs: Mapping[str, Future[Result]], answers: Answers
+) -> None:
+    runs[FAILING].result()
+    live, recorded = answers["file"]["told"]
+    assert len(live["spans"]) > 100
+    assert recorded["spans"] == live["spans"]
+    assert len(live["lines"]) > 100
+    assert recorded["lines"] == live["lines"]
+    assert set(live["metrics"]) >= {"web", "car", "minus"}
+    assert recorded["metrics"] == live["metrics"]
+    assert answers["file"]["contents"]["cut"] == []
+
+
+def test_the_diagnosis_of_a_file_names_the_same_cause(
+    runs: Mapping[str, Future[Result]], answers: Answers
+) -> None:
+    runs[FAILING].result()
+    (expected,) = load()[FAILING].expect
+    assert expected.met_by(answers["file"]["first"]), answers["file"]["first"].summary
