@@ -28,6 +28,8 @@ LIVE = 60.0
 """Seconds ago until which a time counts as reaching until now."""
 PAST, LEAST_PAST = 3.0, 300.0
 """How much of the time before is asked for: so many times as long, and so many seconds at least."""
+SCRAPED, LOOKED_AT = "timestamp(up) or timestamp(process_cpu_seconds_total)", 150.0
+"""What tells the times of scrapes, also where there is no `up`, and the seconds of it that are looked at."""
 RAMP = 3
 """Scrapes before the onset that count for neither side: a rate shows a change only as its window fills."""
 
@@ -198,7 +200,7 @@ def families(sources: Sources, seen: Observed, job: str) -> Observed:
 def _interval(sources: Sources, end: float) -> float:
     """Seconds between two scrapes, from the times of the last ones."""
     found = []
-    for series in sources.metrics.range("timestamp(up)", end - 90, end, 2):
+    for series in sources.metrics.range(SCRAPED, end - LOOKED_AT, end, 2):
         times = sorted({round(value, 1) for _, value in series.points if math.isfinite(value)})
         found += [later - earlier for earlier, later in itertools.pairwise(times)]
     return median(found) if found else USUAL_INTERVAL

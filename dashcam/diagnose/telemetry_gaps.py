@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from dashcam.diagnose import evidence
 from dashcam.diagnose.findings import STOPPED, WASTE, Cause, Evidence, Step
@@ -25,8 +25,11 @@ def _quiet(seen: Observed) -> float:
     return max(QUIET, (RAMP + 1) * seen.interval)
 
 
-def gaps(seen: Observed) -> list[Cause]:
-    """Everything that keeps this diagnosis from seeing all there is."""
+def gaps(seen: Observed, skewed: Collection[str] = ()) -> list[Cause]:
+    """Everything that keeps this diagnosis from seeing all there is.
+
+    Of services whose clocks are `skewed` nothing is late: their lines and spans say another time.
+    """
     away = [
         Cause(
             "source away",
@@ -40,7 +43,8 @@ def gaps(seen: Observed) -> list[Cause]:
         for source, reason in seen.away.items()
     ]
     # What does not run comes before what is missing because of it.
-    return [*away, *_nothing(seen), *_unscraped(seen), *_undelivered(seen), *_silent(seen), *_mute(seen)]
+    late = [cause for cause in (*_silent(seen), *_mute(seen)) if cause.service not in skewed]
+    return [*away, *_nothing(seen), *_unscraped(seen), *_undelivered(seen), *late]
 
 
 def thin(seen: Observed) -> list[str]:

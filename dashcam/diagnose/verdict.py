@@ -109,7 +109,7 @@ def judge(seen: Observed) -> Diagnosis:
     """The answer to what was observed; asks nothing more."""
     seen, skewed = clocks.put_right(seen)
     found = traced(seen)
-    telemetry = [*telemetry_gaps.gaps(seen), *skewed]
+    telemetry = [*telemetry_gaps.gaps(seen, {cause.service for cause in skewed}), *skewed]
     felt = symptoms.symptoms(seen)
     every = [
         *trace_causes.causes(seen, found),

@@ -87,7 +87,7 @@ def _paged(bench: Bench) -> Answers:
 
 
 def _from_a_file(bench: Bench) -> Mapping[str, Any]:
-    """What a file that is exported of the stack tells, beside what the stack itself tells of the same time."""
+    """What an exported file of the stack tells, beside what the stack itself tells of the same time."""
     path = bench.settings.state_dir / "incident.zip"
     environ = {**os.environ, **{name: str(value) for name, value in bench.settings.as_environ().items()}}
     command = [str(DASHCAM), "export", str(path), "--since", "2m", "--json"]
@@ -107,7 +107,7 @@ def _told(sources: Sources, start: float, end: float) -> Mapping[str, Any]:
     """Spans, lines and figures of a time."""
     times = int(start * 1e6), int(end * 1e6)
     spans = {
-        (one.trace_id, span.span_id): (span.service, span.operation, span.start, span.duration, span.failed)
+        (one.trace_id, span.span_id): (span.service, span.operation, span.start, span.duration)
         for service in ("web", "car", "minus")
         for one in sources.traces.search(TraceQuery(service, *times, limit=1500))
         for span in one.spans

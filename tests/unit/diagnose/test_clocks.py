@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from made import span, trace
+from made import series, span, trace
 
-from dashcam.diagnose import clocks, trace_causes
+from dashcam.diagnose import clocks, telemetry_gaps, trace_causes
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.traced import traced
 from dashcam.sources import Trace
@@ -120,3 +120,11 @@ def test_a_few_odd_calls_are_no_clock() -> None:
         *(request(100 + n, "a", "off", 7.0) for n in range(3)),
     ]
     assert clocks.put_right(seen(USUAL, during))[1] == []
+
+
+def test_a_clock_that_is_behind_brings_no_alarm_of_lines_that_do_not_arrive() -> None:
+    labels = {"job": "shop"}
+    written = {"lines": [series([3.0] * 40, labels=labels)], "versions": [series([1.0] * 40, labels=labels)]}
+    quiet = Observed(0.0, 200.0, series=written, heard={"shop": 60.0})
+    assert [cause.kind for cause in telemetry_gaps.gaps(quiet)] == ["no lines"]
+    assert telemetry_gaps.gaps(quiet, {"shop"}) == []
