@@ -54,7 +54,9 @@ def _arrivals(seen: Observed) -> Iterator[Change]:
             for other, since in known
             if other.get("job") == service and since < at
         }
-        new = version if version not in others and others else ""
+        if not others:
+            continue  # the service itself began in this time, which changed nothing that was there
+        new = version if version not in others else ""
         what = f"version {version} of {service}" if new else f"a new {service}"
         text = f"{what} runs at {labels.get('instance', '')}"
         yield Change(service, at, text, _metric(seen, "versions", "target_info", service, text), new)

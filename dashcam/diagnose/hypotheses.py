@@ -136,8 +136,8 @@ def _changed(seen: Observed, found: Traced, cause: Cause, came: Sequence[Change]
         return
     brought, chance = _Case(), _Case()
     apart = cause.since - one.at
-    when = f"it began {abs(apart):.0f} s {'after' if apart >= 0 else 'before'} that, as far as can be told"
-    (brought.pro if apart >= -RAMP * seen.interval else brought.con).append(when)
+    if apart < -RAMP * seen.interval:  # that it came after says nothing: it is why the question is asked
+        brought.con.append(f"it began {-apart:.0f} s before that, as far as can be told")
     if one.version:
         old, new = _suffering(found.requests, cause, one.version)
         text = f"{new} of the requests that suffer are of version {one.version}, {old} of others"

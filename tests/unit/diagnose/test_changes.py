@@ -69,6 +69,10 @@ def test_what_was_there_from_the_beginning_is_no_arrival() -> None:
     assert changes.happened(observed(versions=[instance("a", "1", START), instance("b", "2", 5)])) == []
 
 
+def test_a_service_that_itself_began_in_the_time_is_no_change_of_it() -> None:
+    assert changes.happened(observed(versions=[instance("a", "1", 55)])) == []
+
+
 def test_where_something_came_it_is_not_said_that_nothing_was_deployed() -> None:
     started = [series([START - 100] * 24, labels={"job": "shop"})]
     calm = observed(versions=[instance("a", "1", START)], started=started)
