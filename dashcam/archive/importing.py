@@ -76,14 +76,19 @@ def _take(intake: Intake, signal: str, file: IO[bytes]) -> None:
     """Store every message, several of them at a time as one: a transaction for each line would take long."""
     key = "resourceSpans" if signal == "traces" else "resourceLogs"
     waiting: list[bytes] = []
+
+    def store() -> None:
+        body = _joined(key, waiting)
+        intake.take(signal, "file", lambda: body, is_json=True)
+        waiting.clear()
+
     for line in file:
         if line.strip():
             waiting.append(_inner(line, key))
         if sum(map(len, waiting)) >= BATCH:
-            intake.take(signal, "file", _joined(key, waiting), is_json=True)
-            waiting = []
+            store()
     if waiting:
-        intake.take(signal, "file", _joined(key, waiting), is_json=True)
+        store()
 
 
 def _inner(line: bytes, key: str) -> bytes:
