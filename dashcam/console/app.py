@@ -12,11 +12,12 @@ from flask import Blueprint, Flask, Response, current_app, render_template, requ
 
 from dashcam.console import filters
 from dashcam.console.gather import Gatherer
+from dashcam.console.kept import Kept
 from dashcam.console.parameters import BadParameter
 from dashcam.console.parts import Parts
 from dashcam.console.settings import ConsoleSettings
 from dashcam.host_guard import HostGuard
-from dashcam.sources import SourceError, Sources, connect
+from dashcam.sources import SourceError, Sources, Trace, connect
 from dashcam.sources.switches import SwitchSettings
 from observability.settings import from_environ
 
@@ -35,6 +36,7 @@ PAGES = (
     "diagnose",
     "faults",
     "parts",
+    "saved",
 )
 """The modules under `pages/`; each has `routes(blueprint)`."""
 
@@ -46,7 +48,7 @@ NAVIGATION = (
     ("console.alerts", "Alerts"),
     ("console.diagnose", "Diagnose"),
 )
-"""The pages that every page links to; those of faults and parts come on top where they can be switched."""
+"""The pages that every page links to; what is saved, faults and parts come on top where there are any."""
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -74,6 +76,15 @@ class Console:
     """Whether faults can be switched from here."""
     parts: Parts | None = None
     """The programs that can be switched from here."""
+    kept: Kept | None = None
+    """Where searches and traces are kept, if anywhere."""
+
+    def trace(self, trace_id: str) -> Trace | None:
+        """The trace from its source, else from where it is pinned. Raises SourceError."""
+        found = self.sources.traces.trace(trace_id)
+        if self.kept is None or (found is not None and found.spans):
+            return found
+        return self.kept.trace(trace_id)
 
 
 def console() -> Console:
@@ -99,7 +110,14 @@ def register(
     sources = sources or connect(settings, here=app.wsgi_app if answers_queries else None)
     gatherer = Gatherer(settings.source_timeout)
     switchable = faults or from_environ(SwitchSettings)
-    app.extensions["dashcam_console"] = Console(settings, sources, gatherer, switchable, parts)
+    app.extensions["dashcam_console"] = Console(
+        settings,
+        sources,
+        gatherer,
+        switchable,
+        parts,
+        Kept(Path(settings.kept_dir)) if settings.kept_dir else None,
+    )
     filters.install(app)
     app.register_blueprint(_blueprint())
 
@@ -157,7 +175,8 @@ def _source_error(error: SourceError) -> tuple[str, int]:
 def _context() -> dict[str, Any]:
     faults = (("console.faults", "Faults"),) if console().faults.file else ()
     parts = (("console.parts", "Parts"),) if console().parts else ()
-    return {"asset": _asset, "navigation": (*NAVIGATION, *faults, *parts)}
+    kept = (("console.saved", "Saved"),) if console().kept else ()
+    return {"asset": _asset, "navigation": (*NAVIGATION, *kept, *faults, *parts), "can_save": bool(kept)}
 
 
 def _asset(name: str) -> str:

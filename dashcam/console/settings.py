@@ -25,6 +25,12 @@ class ConsoleSettings(SourceSettings):
         help="Folder of the runbooks served at /runbooks/{name}. Default: dashboards/runbooks.",
     )
 
+    kept_dir: str | None = setting(
+        "DASHCAM_CONSOLE_KEPT",
+        None,
+        help="Folder of saved searches and pinned traces. Unset: nothing can be saved. `make up` names one.",
+    )
+
     @property
     def runbooks(self) -> Path:
         """The folder of the runbooks that alerts link to."""

@@ -185,7 +185,9 @@ def _backend(settings: Settings) -> list[Program]:
 
 
 def _console(settings: Settings) -> Program:
-    passed_on = {"DASHCAM_JAEGER_URL": url(settings.jaeger_port)} if settings.backend == JAEGER else {}
+    passed_on = {"DASHCAM_CONSOLE_KEPT": str(settings.state_dir / "console")}
+    if settings.backend == JAEGER:
+        passed_on["DASHCAM_JAEGER_URL"] = url(settings.jaeger_port)
     return Program(
         "console",
         BACKEND,

@@ -33,7 +33,7 @@ def flames() -> str:
 def flame_of_trace(trace_id: str) -> str:
     """The page of one trace."""
     trace_id = parameters.trace_id(trace_id)
-    found = console().sources.traces.trace(trace_id)
+    found = console().trace(trace_id)
     if found is None or not found.spans:
         raise NotFound(f"Trace {trace_id} is not in the store.")
     return _page(flame.grow([found]), [found], None, None, {"trace_id": trace_id}, "console.flame_of_trace")

@@ -85,9 +85,9 @@ def _narrowing() -> tuple[str, str]:
 
 def _ask(trace_id: str) -> tuple[Trace | None, Outcome]:
     """The trace and, as far as they are to be had, its log lines."""
-    sources = console().sources
-    asked = console().gatherer.ask(
-        trace=lambda: sources.traces.trace(trace_id),
+    here, sources = console(), console().sources
+    asked = here.gatherer.ask(
+        trace=lambda: here.trace(trace_id),
         logs=lambda: sources.logs.search(LogQuery(trace_id=trace_id, limit=LINES)),
     )
     if asked["trace"].error:
@@ -113,7 +113,10 @@ def download(trace_id: str, form: str) -> Response:
     readers: dict[str, Any] = {"otlp": traces.otlp_json, "jaeger": traces.jaeger_json}
     if form not in readers:
         raise parameters.BadParameter("download", form, "give otlp or jaeger.")
+    kept = console().kept
     body: bytes | None = readers[form](trace_id)
+    if body is None and form == "jaeger" and kept:
+        body = kept.copy(trace_id)
     if body is None:
         raise NotFound(f"Trace {trace_id} is not in the store.")
     response = Response(body, mimetype="application/json")
@@ -122,7 +125,7 @@ def download(trace_id: str, form: str) -> Response:
 
 
 def _found(trace_id: str) -> Trace:
-    found = console().sources.traces.trace(trace_id)
+    found = console().trace(trace_id)
     if found is None:
         raise NotFound(f"Trace {trace_id} is not in the store.")
     return found

@@ -63,9 +63,9 @@ def pages(total_before: int) -> Recorded:
 def test_the_page_links_to_its_lines_and_says_what_is_new(open_console: Any, markup: Any) -> None:
     path = f"/logs/patterns?start={START}&end={START + 10_000_000}&lookback=custom"
     page = open_console(logs=pages(0)).get(path).text
-    assert "GET /minus *" in page
+    assert "GET /price *" in page
     assert page.count(">new<") == 2
-    assert re.search(r'href="/logs\?service=minus&amp;q=GET\+/minus', page)
+    assert re.search(r'href="/logs\?service=price&amp;q=GET\+/price', page)
     assert markup(page).complaints() == []
     more = open_console(logs=pages(READ + 1)).get(path).text
     assert ">new<" not in more
