@@ -87,8 +87,8 @@ async def everything(client: Client) -> dict[str, Mapping[str, Any]]:
 def checked(answers: Mapping[str, Mapping[str, Any]]) -> None:
     assert [one["name"] for one in answers["services"]["services"]]
     assert answers["traces"]["traces"][0]["link"].endswith(f"/trace/{TRACE}")
-    assert answers["trace"]["failed_first"] == ["minus: GET /minus ended in ZeroDivisionError"]
-    assert answers["logs"]["lines"][-1]["message"] == "GET /minus 500"
+    assert answers["trace"]["failed_first"] == ["price: GET /price ended in ZeroDivisionError"]
+    assert answers["logs"]["lines"][-1]["message"] == "GET /price 500"
     assert answers["alerts"]["alerts"][0]["name"] == "ServiceDown"
     assert answers["runbook"]["text"].startswith("# ServiceDown")
     assert answers["diagnose"]["healthy"] is False
