@@ -195,7 +195,8 @@ def _start(supervisor: Supervisor, settings: Settings, plan: Plan, say: Say) -> 
         raise StackError("nothing was started:\n" + "\n".join(f"  {port}" for port in refused))
     settings = choose_free(settings)
     parts = plan(settings)
-    write_configurations(settings)
+    for told in write_configurations(settings):
+        say(told)
     state.write_settings(settings)
     environ = {**state.inherited_environ(), **common_environ(settings)}
     environ[ownership.MARK] = str(settings.state_dir)

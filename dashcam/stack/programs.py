@@ -11,7 +11,7 @@ from string import Template
 
 from dashcam.registry import catalogue
 from dashcam.registry.catalogue import Service
-from dashcam.stack import jaeger, own_file, scrape_targets, tools
+from dashcam.stack import generated_file, jaeger, own_file, scrape_targets, tools
 from dashcam.stack.needs import ALERTMANAGER, PROMETHEUS, Need
 from dashcam.stack.page_origins import page_origins
 from dashcam.stack.settings import JAEGER, ROOT, Settings
@@ -81,10 +81,10 @@ def url(port: int | None, path: str = "") -> str:
     return f"http://{LOOPBACK}:{port}{path}"
 
 
-def write_configurations(settings: Settings) -> None:
-    """Write what Prometheus and Alertmanager read into the state folder.
+def write_configurations(settings: Settings) -> list[str]:
+    """Write what Prometheus and Alertmanager read into the state folder; answers what to tell a person.
 
-    The rules and the routing come from dashboards/generated where that exists.
+    The rules and the routing come from dashboards/generated where that exists. Raises BadFile.
     """
     rules = str(ROOT / "dashboards" / "generated" / "rules" / "*.yml")
     template = Template((HERE / "prometheus.yml").read_text())
@@ -95,14 +95,16 @@ def write_configurations(settings: Settings) -> None:
         services="\n".join(_scrape(name, settings.admin_port(name)) for name in catalogue.load().names),
         rules=json.dumps(rules, ensure_ascii=False),
     )
-    _write(settings.state_dir / "prometheus" / "prometheus.yml", filled)
+    told = generated_file.write(settings.state_dir / "prometheus" / "prometheus.yml", filled)
     scrape_targets.prepare(settings.state_dir)
     if settings.own_file:
         targets = own_file.read_file(settings.own_file).targets
         scrape_targets.write(settings.state_dir, "dashcam-toml", targets)
     generated = ROOT / "dashboards" / "generated" / "alertmanager.yml"
     routing = generated if generated.exists() else HERE / "alertmanager.yml"
-    _write(settings.state_dir / "alertmanager" / "alertmanager.yml", routing.read_text())
+    told += generated_file.write(
+        settings.state_dir / "alertmanager" / "alertmanager.yml", routing.read_text()
+    )
     if settings.backend == JAEGER:
         jaeger.write_configurations(settings)
         ports = {
@@ -111,15 +113,11 @@ def write_configurations(settings: Settings) -> None:
         }
         groups = [(job, [jaeger.at(port) for port in each]) for job, each in ports.items()]
         scrape_targets.write(settings.state_dir, "jaeger", groups)
+    return told
 
 
 def _scrape(job: str, port: int) -> str:
     return f'  - job_name: {job}\n    static_configs:\n      - targets: ["{LOOPBACK}:{port}"]'
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
 
 
 def _services(settings: Settings) -> list[Program]:
