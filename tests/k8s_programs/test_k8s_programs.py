@@ -16,6 +16,7 @@ import yaml
 from realprograms import record_collector, record_jaeger
 from verifying import Recorder
 
+from dashcam.stack.tool_recipes import Ours
 from dashcam.stack.tools import PODSECURITY, TOOLS
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,7 @@ def programs(ran: Recorder) -> None:
     """Which programs these are. Fails where one is missing, and says how to get it."""
     record_jaeger(ran)
     record_collector(ran)
+    assert isinstance(PODSECURITY.recipe, Ours)
     module = (ROOT / PODSECURITY.recipe.folder / "go.mod").read_text()
     admission = re.search(r"k8s.io/pod-security-admission v(\S+)", module)
     assert admission

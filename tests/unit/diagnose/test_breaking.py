@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def test_slow_clients_are_as_many_as_asked_for_and_come_back_and_leave(
             others.append(accept())
         for client in others:
             client.settimeout(10)
-            assert b"".join(iter(lambda client=client: client.recv(65536), b"")).startswith(b"POST ")
+            assert b"".join(iter(partial(client.recv, 65536), b"")).startswith(b"POST ")
 
 
 @pytest.mark.parametrize("count", [0, slowclients.MOST + 1])

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 
-from made import series, span, trace
+from unit.diagnose.made import series, span, trace
 
 from dashcam.diagnose import (
     changes,
     contention,
     follows,
     processes,
+    slowness,
     support,
     telemetry_gaps,
-    trace_causes,
     verdict,
     volumes,
 )
@@ -114,7 +114,7 @@ CALM = [series([0.2] * 24, labels={"job": "shop", "http_route": "/items/{id}", "
 
 def slow(during: list[Trace], **more: list[Series]) -> list[Cause]:
     seen = dataclasses.replace(observed(answers=CALM, time=CALM, **more), before=BEFORE, during=during)
-    return trace_causes.slow(seen, traced(seen))
+    return slowness.slow(seen, traced(seen))
 
 
 def test_a_few_slow_traces_that_no_metric_confirms_and_nothing_unites_are_no_cause() -> None:
@@ -135,13 +135,13 @@ def test_slowness_that_metrics_confirm_at_the_caller_is_a_cause() -> None:
     took = [*CALM, series([0.01] * 12 + [0.5] * 12, labels=labels)]
     during = [request(60 + n, callee=0.5, item=str(n)) for n in range(20)]
     seen = dataclasses.replace(observed(answers=counted, time=took), before=BEFORE, during=during)
-    assert [cause.service for cause in trace_causes.slow(seen, traced(seen))] == ["shop"]
+    assert [cause.service for cause in slowness.slow(seen, traced(seen))] == ["shop"]
 
 
 def test_what_was_under_way_when_everything_stood_still_is_no_cause() -> None:
     during = [request(60 + n, callee=0.5 if n < 9 else 0.01, item=str(n)) for n in range(40)]
     seen = dataclasses.replace(observed(), before=BEFORE, during=during)
-    assert trace_causes.slow(seen, traced(seen)) == []
+    assert slowness.slow(seen, traced(seen)) == []
 
 
 def on_a_busy_machine(*during: tuple[str, float]) -> set[str]:
@@ -149,7 +149,7 @@ def on_a_busy_machine(*during: tuple[str, float]) -> set[str]:
     before = [trace(span(name, "GET /", n, 0.001)) for n in range(30) for name, _ in during]
     now = [trace(span(name, "GET /", 60 + n, seconds)) for n in range(30) for name, seconds in during]
     seen = dataclasses.replace(observed(scrapes=scrapes(0.6)), before=before, during=now)
-    return {cause.service for cause in trace_causes.slow(seen, traced(seen))}
+    return {cause.service for cause in slowness.slow(seen, traced(seen))}
 
 
 def test_on_a_busy_machine_what_stands_out_is_named_be_it_one_service_or_two() -> None:

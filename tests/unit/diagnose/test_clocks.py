@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from made import series, span, trace
+from unit.diagnose.made import series, span, trace
 
-from dashcam.diagnose import clocks, telemetry_gaps, trace_causes
+from dashcam.diagnose import clocks, slowness, telemetry_gaps
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.traced import traced
 from dashcam.sources import Trace
@@ -66,7 +66,7 @@ def test_the_host_that_agrees_with_nobody_is_named_where_it_is_called() -> None:
 def test_spans_of_a_wrong_clock_are_compared_at_their_right_times() -> None:
     during = [request(100 + n, "a", "off", 7.0, seconds=0.5) for n in range(12)]
     right, _ = clocks.put_right(seen(USUAL, [*during, *(request(100 + n, "a", "b") for n in range(12))]))
-    (cause,) = trace_causes.slow(right, traced(right))
+    (cause,) = slowness.slow(right, traced(right))
     assert (cause.service, cause.subject) == ("shop", "GET /items")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from made import series, span, trace
+from unit.diagnose.made import series, span, trace
 
 from dashcam.diagnose import changes, hypotheses, report
 from dashcam.diagnose.changes import Change

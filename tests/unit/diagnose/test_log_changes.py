@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime
 
+from unit.diagnose.made import span, trace
+
 from dashcam.diagnose import log_changes
 from dashcam.diagnose.findings import Cause
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.traced import traced
 from dashcam.sources import LogLine, Trace
-from tests.unit.diagnose.made import span, trace
 
 FAULT = 100.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from made import span, trace
+from unit.diagnose.made import span, trace
 
 from dashcam.diagnose import continuity, trace_causes, verdict
 from dashcam.diagnose.contrast import features, scope_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from made import series, span, trace
+from unit.diagnose.made import series, span, trace
 
 from dashcam.diagnose import recovery, verdict
 from dashcam.diagnose.findings import WASTE, Cause

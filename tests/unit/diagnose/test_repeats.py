@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from made import series, span, trace
+from unit.diagnose.made import series, span, trace
 
 from dashcam.diagnose import repeats, volumes
 from dashcam.diagnose.findings import WASTE, Cause

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from made import series
+from unit.diagnose.made import series
 
 from dashcam.diagnose import runtimes
 from dashcam.diagnose.findings import HARM, WASTE, Cause

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from made import span, trace
+from unit.diagnose.made import span, trace
 
 from dashcam.diagnose import report, silence, trace_causes
 from dashcam.diagnose.findings import HARM, STOPPED, Cause

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from unit.diagnose.made import series, span, trace
+
 from dashcam.diagnose.findings import Cause
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.significance import SURE
 from dashcam.diagnose.slowness import slow
 from dashcam.diagnose.traced import traced
 from dashcam.sources import Trace
-from tests.unit.diagnose.made import series, span, trace
 
 FAULT = 100.0
 

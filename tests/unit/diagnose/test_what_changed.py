@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from made import series, span, trace
+from unit.diagnose.made import series, span, trace
 
 from dashcam.diagnose import changes, trace_causes, verdict, volumes
 from dashcam.diagnose.findings import HARM, Cause

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from trial import Trial
+from unit.stack.trial import Trial
 
 from dashcam.stack import ownership, readiness
 

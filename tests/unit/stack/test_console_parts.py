@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from polling import until
-from trial import Trial
+from unit.stack.trial import Trial
 
 from dashcam.console.parts import CannotSwitch
 from dashcam.stack.console_parts import StackParts

@@ -90,7 +90,7 @@ def test_the_schema_for_editors_is_of_the_same_declaration_and_agrees(file: Path
     ):
         file.write_text(text)
         command = [
-            Path(sys.executable).with_name("check-jsonschema"),
+            str(Path(sys.executable).with_name("check-jsonschema")),
             "--schemafile",
             str(own_file.SCHEMA),
             str(file),

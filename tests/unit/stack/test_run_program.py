@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from polling import until
-from trial import Trial
+from unit.stack.trial import Trial
 
 from dashcam.cli.main import main
 from dashcam.stack import scrape_targets
@@ -52,17 +53,21 @@ class Started:
         out, err = self.process.communicate(timeout=60)
         return self.process.returncode, out.decode(), err.decode()
 
-    def lines(self) -> list[dict]:
+    def lines(self) -> list[dict[str, Any]]:
         file = self._folder / "logs" / "orders.log"
         return [json.loads(line) for line in file.read_bytes().splitlines()] if file.exists() else []
 
-    def told(self) -> list[dict]:
+    def told(self) -> list[dict[str, Any]]:
         """The program's own lines."""
         return [line for line in self.lines() if "dashcam.program" not in line]
 
 
+Start = Callable[..., Started]
+"""`start(code, watch="")`: a program of that Python code under `dashcam run`."""
+
+
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator:
+def start(tmp_path: Path) -> Iterator[Start]:
     made: list[Started] = []
 
     def begin(code: str, watch: str = "") -> Started:
@@ -76,7 +81,7 @@ def start(tmp_path: Path) -> Iterator:
         one.process.communicate()
 
 
-def test_output_is_shown_and_kept_and_the_status_is_the_programs(start) -> None:
+def test_output_is_shown_and_kept_and_the_status_is_the_programs(start: Start) -> None:
     run = start("import sys; print('to out'); print('WARNING to err', file=sys.stderr); sys.exit(7)")
     status, out, err = run.end()
     assert (status, out, err) == (7, "to out\n", "WARNING to err\n")
@@ -91,7 +96,7 @@ def test_output_is_shown_and_kept_and_the_status_is_the_programs(start) -> None:
     ]
 
 
-def test_a_traceback_is_one_line_that_is_an_error(start) -> None:
+def test_a_traceback_is_one_line_that_is_an_error(start: Start) -> None:
     run = start("print('before', flush=True)\ndef f(): raise KeyError('x')\nf()")
     assert run.end()[0] == 1
     (line,) = [line for line in run.told() if line["message"] != "before"]
@@ -100,7 +105,7 @@ def test_a_traceback_is_one_line_that_is_an_error(start) -> None:
     assert line["severity"] == "ERROR"
 
 
-def test_json_of_another_logger_is_kept_under_our_names_as_this_service(start) -> None:
+def test_json_of_another_logger_is_kept_under_our_names_as_this_service(start: Start) -> None:
     written = {"level": 50, "time": 1795359999123, "msg": "no stock", "service": "its-own-name"}
     run = start(f"print({json.dumps(written)!r})")
     run.end()
@@ -110,7 +115,7 @@ def test_json_of_another_logger_is_kept_under_our_names_as_this_service(start) -
     assert line["timestamp"].startswith("2026-11-22T15:06:39.123")
 
 
-def test_a_line_is_kept_while_the_program_runs_and_without_its_colours(start) -> None:
+def test_a_line_is_kept_while_the_program_runs_and_without_its_colours(start: Start) -> None:
     run = start("import time; print('\\x1b[31mred\\x1b[0m', flush=True); time.sleep(600)")
     until(lambda: [line["message"] for line in run.told()] == ["red"], "the line to be kept")
     run.process.send_signal(signal.SIGTERM)
@@ -118,7 +123,7 @@ def test_a_line_is_kept_while_the_program_runs_and_without_its_colours(start) ->
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
-def test_a_signal_is_passed_on(start, number: signal.Signals) -> None:
+def test_a_signal_is_passed_on(start: Start, number: signal.Signals) -> None:
     code = (
         "import signal, sys, time\n"
         "def got(n, f): print('got', n, flush=True); sys.exit(n + 30)\n"
@@ -133,7 +138,7 @@ def test_a_signal_is_passed_on(start, number: signal.Signals) -> None:
     assert (status, out) == (number + 30, f"ready\ngot {number.value}\n")
 
 
-def test_a_changed_file_starts_it_again(start, tmp_path: Path) -> None:
+def test_a_changed_file_starts_it_again(start: Start, tmp_path: Path) -> None:
     source = tmp_path / "watched" / "app.py"
     source.parent.mkdir()
     source.write_text("1")
@@ -146,7 +151,7 @@ def test_a_changed_file_starts_it_again(start, tmp_path: Path) -> None:
     assert run.end()[0] == 128 + signal.SIGTERM
 
 
-def test_a_command_that_does_not_exist_is_an_error_that_names_it(start, tmp_path: Path) -> None:
+def test_a_command_that_does_not_exist_is_an_error_that_names_it(start: Start, tmp_path: Path) -> None:
     command = [sys.executable, "-c", RUN, str(tmp_path), "", "no-such-program"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
@@ -255,7 +260,9 @@ def page() -> Iterator[http.server.HTTPServer]:
     server.server_close()
 
 
-def test_metrics_are_found_on_the_ports_it_listens_on_and_scraped_until_it_ends(tmp_path: Path, page) -> None:
+def test_metrics_are_found_on_the_ports_it_listens_on_and_scraped_until_it_ends(
+    tmp_path: Path, page: http.server.HTTPServer
+) -> None:
     said: list[str] = []
     finder = MetricsFinder(tmp_path, "orders", "orders-1", None, said.append)
     port = page.server_address[1]
@@ -269,7 +276,7 @@ def test_metrics_are_found_on_the_ports_it_listens_on_and_scraped_until_it_ends(
 
 
 def test_a_port_without_metrics_is_asked_a_few_times_and_a_told_one_is_the_only_one(
-    tmp_path: Path, page
+    tmp_path: Path, page: http.server.HTTPServer
 ) -> None:
     finder = MetricsFinder(tmp_path, "orders", "orders-1", 1, print)
     finder.look({page.server_address[1]})

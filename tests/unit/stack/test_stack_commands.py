@@ -8,7 +8,7 @@ import socket
 
 import pytest
 from click.testing import CliRunner, Result
-from trial import FREE_PORTS, Trial
+from unit.stack.trial import FREE_PORTS, Trial
 
 from dashcam.cli.main import main
 from dashcam.stack import lifecycle

@@ -9,7 +9,7 @@ import httpx
 import psutil
 import pytest
 from polling import until
-from trial import STANDIN, Trial
+from unit.stack.trial import STANDIN, Trial
 
 from dashcam.stack import lifecycle, supervision
 from dashcam.stack.ports import free_port
@@ -24,8 +24,9 @@ def extra(**environ: str) -> Program:
 
 
 def environ_of(program: Program) -> dict[str, str]:
-    assert program.ready
-    found: dict[str, str] = until(lambda: httpx.get(program.ready).json(), "the program to answer")
+    address = program.ready
+    assert address
+    found: dict[str, str] = until(lambda: httpx.get(address).json(), "the program to answer")
     return found
 
 

@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 from polling import until
-from trial import Trial
+from unit.stack.trial import Trial
 
 from dashcam.stack import ownership, supervision
 from dashcam.stack.lifecycle import StackError
@@ -195,7 +195,7 @@ def test_taken_ports_are_all_reported_with_owner_and_variable_before_anything_st
         ports = {"WEB_PORT": str(one.getsockname()[1]), "OTLP_HTTP_PORT": str(two.getsockname()[1])}
 
         with pytest.raises(StackError, match="nothing was started") as failure:
-            trial.up(**ports)
+            trial.up(frozenset(), **ports)
 
     for variable, port in ports.items():
         assert f"port {port} is taken by pid {os.getpid()} (" in str(failure.value)

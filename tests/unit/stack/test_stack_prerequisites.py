@@ -17,6 +17,7 @@ from dashcam.stack import prerequisites
 from dashcam.stack.needs import (
     ALERTMANAGER,
     COMPILER,
+    NEEDS,
     POSTGRESQL,
     PROMETHEUS,
     PYTHON_HEADERS,
@@ -152,7 +153,7 @@ def test_elsewhere_the_missing_things_are_named_with_their_command(
 def test_the_remedy_covers_what_the_tests_need(machine: Machine) -> None:
     machine.add("apt-get")
     assert prerequisites.remedy([PROMETHEUS, POSTGRESQL]) == "sudo make prerequisites-test"
-    assert prerequisites.remedy(prerequisites.NEEDS["guard"]) == "sudo make prerequisites-guard"
+    assert prerequisites.remedy(NEEDS["guard"]) == "sudo make prerequisites-guard"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dashcam.stack import build_tools, tool_recipes, tools
+from dashcam.stack.settings import ROOT
 from dashcam.stack.tool_recipes import Installed, Tool
 
 MADE = Tool(
@@ -144,7 +145,7 @@ def test_a_name_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_the_kubernetes_programs_are_the_version_that_their_module_pins() -> None:
-    pinned = (tools.ROOT / "tests/apiserver/programs/go.mod").read_text().split()
+    pinned = (ROOT / "tests/apiserver/programs/go.mod").read_text().split()
     for module, version in (
         ("k8s.io/kubernetes", tools.KUBERNETES_VERSION),
         ("go.etcd.io/etcd/server/v3", tools.ETCD.version),
