@@ -39,6 +39,8 @@ EVERYTHING = {
     "/api/v1/query": lambda params, json: recorded.vector(car=1, web=0),
     "/api/v1/alerts": recorded.alerts(recorded.alert("ServiceDown", service="car")),
 }
+SECONDS = 60.0
+"""Within which a server has started, and every tool has answered."""
 ASKED: dict[str, dict[str, Any]] = {
     "services": {},
     "traces": {"service": "car"},
@@ -69,7 +71,7 @@ def within(client: Any, script: Callable[[Client], Awaitable[Any]]) -> Any:
         async with Client(client) as connected:
             return await script(connected)
 
-    return asyncio.run(asyncio.wait_for(run(), 60))
+    return asyncio.run(asyncio.wait_for(run(), SECONDS))
 
 
 async def structured(client: Client, name: str, arguments: dict[str, Any]) -> Mapping[str, Any]:
@@ -110,7 +112,7 @@ def address(environ: dict[str, str]) -> Iterator[str]:
     ) as server:
         try:
             whole = f"http://127.0.0.1:{port}/mcp"
-            until(lambda: _answers(whole), "the server", within=30)
+            until(lambda: _answers(whole), "the server", within=SECONDS)
             yield whole
         finally:
             server.terminate()
