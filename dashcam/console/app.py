@@ -33,6 +33,7 @@ PAGES = (
     "monitor",
     "explore",
     "alerts",
+    "service",
     "diagnose",
     "faults",
     "parts",

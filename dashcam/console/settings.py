@@ -30,6 +30,9 @@ class ConsoleSettings(SourceSettings):
         None,
         help="Folder of saved searches and pinned traces. Unset: nothing can be saved. `make up` names one.",
     )
+    grafana_url: str | None = setting(
+        "GRAFANA_URL", None, help="Grafana's address, for the links to dashboards on a service's page."
+    )
 
     @property
     def runbooks(self) -> Path:

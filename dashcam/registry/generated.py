@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from dashcam.registry import backstage
 from dashcam.registry.catalogue import ROOT, Catalogue, Service
 from dashcam.slo.yaml_text import dump
 
@@ -19,6 +20,7 @@ def files(catalogue: Catalogue) -> dict[str, str]:
         "services/requirements.in": _requirements(catalogue),
         f"{K8S}/kustomization.yaml": dump(_kustomization(catalogue), HEADER),
         f"{K8S}/network.yaml": _documents([_policy(catalogue, each) for each in catalogue.services]),
+        "catalog-info.yaml": _documents(backstage.entities(catalogue)),
     }
 
 

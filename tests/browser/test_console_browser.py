@@ -373,6 +373,7 @@ PAGES = [
     "/diagnose",
     "/faults",
     "/runbooks/ServiceDown",
+    "/services/car",
     "/search?service=car&limit=none",
 ]
 

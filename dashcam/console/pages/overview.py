@@ -13,6 +13,7 @@ from dashcam.console import parameters, service_health
 from dashcam.console.app import console
 from dashcam.console.filters import colours
 from dashcam.console.gather import Outcome, first_error
+from dashcam.console.pages.service import catalogued
 from dashcam.console.servicemap import LABEL, NODE_HEIGHT, NODE_WIDTH, draw
 from dashcam.sources import Jaeger, SourceError, Trace, TraceQuery
 
@@ -56,6 +57,7 @@ def overview() -> str:
         states=Counter(service.state for service in services),
         alerts=sorted(alerts, key=service_health.urgency),
         troubled={service.name for service in services if service.state in ("down", "firing", "failing")},
+        catalogued=catalogued(),
         colours=colours({service.name for service in services} | {node.name for node in drawing.nodes}),
         has_budget=any(service.figure("budget") is not None for service in services),
     )

@@ -30,6 +30,7 @@ PAGES = (
     "/explore?expr=up",
     "/alerts",
     "/runbooks/ServiceDown",
+    "/services/car",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 from pathlib import Path
 
@@ -71,3 +72,23 @@ def test_manifests_and_settings_listen_where_the_catalogue_says() -> None:
         assert [port["port"] for port in entry["spec"]["ports"]] == [each.port]
         settings = (ROOT / "services" / each.name / "settings.py").read_text()
         assert f'setting("PORT", {each.port},' in settings
+
+
+def test_backstage_is_told_of_every_service_its_owner_its_api_and_what_it_needs() -> None:
+    ours = load()
+    pages = list(yaml.safe_load_all((ROOT / "catalog-info.yaml").read_text()))
+    by_name = {(page["kind"], page["metadata"]["name"]): page for page in pages}
+    assert len(by_name) == len(pages), "an entity's kind and name are its own"
+    for each in ours.services:
+        component = by_name["Component", each.name]["spec"]
+        api = by_name["API", each.name]["spec"]
+        assert ("Group", component["owner"].removeprefix("group:")) in by_name
+        assert ("System", component["system"]) in by_name
+        assert component["providesApis"] == [each.name]
+        assert len(component.get("dependsOn", ())) == len(each.depends_on)
+        for needed in component.get("dependsOn", ()):
+            kind, _, name = needed.partition(":")
+            assert (kind.capitalize(), name) in by_name
+        assert (ROOT / api["definition"]["$text"]).is_file()
+    for page in pages:
+        assert re.fullmatch(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?", page["metadata"]["name"])
