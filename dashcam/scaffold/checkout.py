@@ -16,6 +16,7 @@ GENERATORS = (
     ("dashcam.registry",),
     ("dashboards.src",),
     ("docs.configuration_page", "--write"),
+    ("docs.decisions", "--write"),
     ("telemetry_schema",),
 )
 """What `make generated` runs."""
