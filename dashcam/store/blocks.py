@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from dashcam.store.records import LogRow, SpanRow
@@ -37,6 +38,17 @@ _SEPARATORS = bytes(c if c >= 128 or chr(c).isalnum() else 32 for c in range(256
 """A table for bytes.translate that turns ASCII punctuation and control characters into spaces."""
 
 _WORD = re.compile(rb"[0-9A-Za-z\x80-\xff]+")
+
+
+class Damaged(Exception):
+    """A payload that is not what was written: a flipped bit, a lost sector."""
+
+
+def _unzipped(payload: bytes) -> bytes:
+    try:
+        return zlib.decompress(payload)
+    except zlib.error as error:
+        raise Damaged(str(error)) from None
 
 
 class Small(NamedTuple):
@@ -76,11 +88,14 @@ def runs(sizes: Sequence[int], most: int) -> Iterator[tuple[int, int, int]]:
 
 
 def raw_bytes(payload: bytes) -> int:
-    """What a payload takes when it is unpacked; counted in small pieces."""
+    """What a payload takes when it is unpacked; counted in small pieces. Raises Damaged."""
     stream, size = zlib.decompressobj(), 0
-    while payload and not stream.eof:
-        size += len(stream.decompress(payload, _COUNTED))
-        payload = stream.unconsumed_tail
+    try:
+        while payload and not stream.eof:
+            size += len(stream.decompress(payload, _COUNTED))
+            payload = stream.unconsumed_tail
+    except zlib.error as error:
+        raise Damaged(str(error)) from None
     return size
 
 
@@ -100,12 +115,15 @@ def pack_spans(rows: Sequence[SpanRow]) -> bytes:
 
 def unpack_spans(payload: bytes) -> TracesData:
     """The message of a span payload."""
-    return TracesData.FromString(zlib.decompress(payload))
+    try:
+        return TracesData.FromString(_unzipped(payload))
+    except DecodeError as error:
+        raise Damaged(str(error)) from None
 
 
 def join_spans(payloads: Iterable[bytes]) -> bytes:
     """One payload of several; protobuf joins repeated fields by concatenation."""
-    return zlib.compress(b"".join([zlib.decompress(payload) for payload in payloads]), _LEVEL)
+    return zlib.compress(b"".join([_unzipped(payload) for payload in payloads]), _LEVEL)
 
 
 def join_tokens(blobs: Iterable[bytes]) -> bytes:
@@ -142,7 +160,7 @@ def pack_logs(rows: Sequence[LogRow]) -> tuple[bytes, list[str]]:
 
 def unpack_logs(payload: bytes, n: int, services: Sequence[str]) -> LogBlock:
     """The `n` lines of a log payload."""
-    return _log_block(zlib.decompress(payload), n, services)
+    return _log_block(_unzipped(payload), n, services)
 
 
 def join_logs(blocks: Sequence[LogBlock]) -> tuple[bytes, list[str]]:
@@ -161,7 +179,10 @@ def join_logs(blocks: Sequence[LogBlock]) -> tuple[bytes, list[str]]:
 
 def log_times(payload: bytes, n: int, services: Sequence[str]) -> LogBlock:
     """As unpack_logs, without the lines: their times, levels and services lie in front."""
-    return _log_block(zlib.decompressobj().decompress(payload, 11 * n), n, services)
+    try:
+        return _log_block(zlib.decompressobj().decompress(payload, 11 * n), n, services)
+    except zlib.error as error:
+        raise Damaged(str(error)) from None
 
 
 def lowered(text: bytes) -> bytes:
@@ -222,6 +243,8 @@ def is_numeric(part: bytes) -> bool:
 
 
 def _log_block(data: bytes, n: int, services: Sequence[str]) -> LogBlock:
+    if len(data) < 11 * n:
+        raise Damaged(f"{len(data)} bytes are too few for {n} lines")
     times, indexes = array("q"), array("H")
     times.frombytes(data[: 8 * n])
     indexes.frombytes(data[9 * n : 11 * n])

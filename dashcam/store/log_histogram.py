@@ -67,5 +67,7 @@ def _of_lines(
 ) -> Iterator[tuple[int, int, float]]:
     for block, blocks in chosen:
         lines = lines_of(db, block)
+        if not lines.times:
+            continue
         for i, stands_for in estimated(lines, block.id, query, most or block.n):
             yield (lines.times[i] - first) // width, lines.levels[i], blocks * stands_for

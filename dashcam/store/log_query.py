@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import heapq
 import json
+import logging
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from dashcam.store import blocks
 from dashcam.store.log_match import LogQuery, WordFilter, heads, matching
+
+log = logging.getLogger(__name__)
 
 PAGE_SECONDS = 3.0
 """How long a page is looked for; then the answer is what was found, with the place to go on from."""
@@ -148,8 +151,8 @@ def counts(db: sqlite3.Connection, query: LogQuery, first: int, width: int) -> I
     )
     for id_, n, oldest, newest, names_ in straddling.fetchall():
         block = Block(id_, n, oldest, newest, json.loads(names_))
-        times = blocks.log_times(_payload(db, block), block.n, block.services)
-        for i in heads(times, block.id, query, range(block.n)):
+        times = _undamaged(block, blocks.log_times, _payload(db, block))
+        for i in heads(times, block.id, query, range(len(times.times))):
             yield (times.times[i] - first) // width, times.levels[i], 1
 
 
@@ -208,8 +211,18 @@ def _named(query: LogQuery) -> tuple[str, list[str]]:
 
 
 def lines_of(db: sqlite3.Connection, block: Block) -> blocks.LogBlock:
-    """The lines of a block."""
-    return blocks.unpack_logs(_payload(db, block), block.n, block.services)
+    """The lines of a block; none where it is damaged, which is said."""
+    return _undamaged(block, blocks.unpack_logs, _payload(db, block))
+
+
+def _undamaged(
+    block: Block, unpack: Callable[[bytes, int, Sequence[str]], blocks.LogBlock], payload: bytes
+) -> blocks.LogBlock:
+    try:
+        return unpack(payload, block.n, block.services)
+    except blocks.Damaged as error:
+        log.error("a block of lines (%d) is damaged and left out: %s", block.id, error)
+        return blocks.LogBlock([], b"", [], [], b"")
 
 
 def _payload(db: sqlite3.Connection, block: Block) -> bytes:
@@ -219,5 +232,7 @@ def _payload(db: sqlite3.Connection, block: Block) -> bytes:
 
 def _matching(db: sqlite3.Connection, block: Block, query: LogQuery) -> Iterator[tuple[int, int, str]]:
     unpacked = lines_of(db, block)
+    if not unpacked.times:
+        return
     for i, line in matching(unpacked, block.id, query):
         yield unpacked.times[i], block.id + i, line

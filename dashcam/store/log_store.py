@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -11,6 +12,8 @@ from typing import Any
 from dashcam.store import blocks
 from dashcam.store.records import LogRow, TailState
 from dashcam.store.span_store import open_blocks
+
+log = logging.getLogger(__name__)
 
 _BLOCK_TABLES = ("log_facet", "log_words", "log_phrases", "log_traces", "log_data")
 
@@ -102,14 +105,16 @@ class LogStore:
         words = self._listed("log_words", "words, ids", bounds)
         phrases = self._listed("log_phrases", "phrases", bounds)
         traces = [t for (t,) in run("SELECT traces FROM log_traces WHERE block BETWEEN ? AND ?", bounds)]
-        parts = [
-            blocks.unpack_logs(payload, n, json.loads(services))
-            for payload, n, services in run(
-                "SELECT payload, n, services FROM log_data JOIN log_block ON id = block"
-                " WHERE block BETWEEN ? AND ? ORDER BY block",
-                bounds,
-            )
-        ]
+        packed = run(
+            "SELECT payload, n, services FROM log_data JOIN log_block ON id = block"
+            " WHERE block BETWEEN ? AND ? ORDER BY block",
+            bounds,
+        ).fetchall()
+        try:
+            parts = [blocks.unpack_logs(payload, n, json.loads(services)) for payload, n, services in packed]
+        except blocks.Damaged as error:
+            log.error("blocks %d to %d of lines are not merged, one is damaged: %s", *bounds, error)
+            return
         payload, services = blocks.join_logs(parts)
         for table, column in (("log_block", "id"), *((table, "block") for table in _BLOCK_TABLES)):
             run(f"DELETE FROM {table} WHERE {column} BETWEEN ? AND ?", bounds)  # noqa: S608 - our names

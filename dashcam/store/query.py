@@ -11,10 +11,11 @@ import time
 
 import orjson
 from flask import Flask, Response, g, request
+from werkzeug.exceptions import InternalServerError
 from werkzeug.wrappers import Response as WsgiResponse
 
 from dashcam.host_guard import HostGuard
-from dashcam.store.api_jaeger import JaegerApi
+from dashcam.store.api_jaeger import JaegerApi, failed
 from dashcam.store.api_logs import LogsApi
 from dashcam.store.api_v3 import ApiV3
 from dashcam.store.own_metrics import QueryMetrics
@@ -53,7 +54,15 @@ def create_app(settings: LocalSettings | None = None) -> Flask:
         }
         return Response(orjson.dumps(body), 503, {"Retry-After": "1"}, content_type="application/json")
 
+    @app.errorhandler(InternalServerError)
+    def unexpected(error: InternalServerError) -> Response | InternalServerError:
+        return failed(500, "an unexpected error; the log of this program has it") if _is_api() else error
+
     return app
+
+
+def _is_api() -> bool:
+    return request.path.startswith("/api/")
 
 
 def _measure(app: Flask, metrics: QueryMetrics) -> None:

@@ -32,6 +32,8 @@ class Reader:
             yield db
         except sqlite3.Error as error:
             self.close()
+            if sqlite_file.is_damaged(error):
+                sqlite_file.doubt(self._path)
             raise StoreError(f"cannot read {self._path}: {error}") from error
         finally:
             with contextlib.suppress(sqlite3.Error):

@@ -7,6 +7,7 @@ confirmed on the spans themselves (see tokens.py for why that is needed).
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -19,11 +20,14 @@ from dashcam.store import blocks, tokens
 from dashcam.store.matching import KINDS, kind_number, matches, status_wanted, token_key
 from dashcam.store.needles import AllOf
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 ANSWER_BYTES = 8 * 1024 * 1024
 """About what the traces of one answer may take, encoded; shown they are some ten times that."""
 
+_SPAN_BYTES = 400
 _ELEMENT_BYTES = 48
 _BATCH = 50
 """Traces that are decoded at a time while a search looks for more."""
@@ -71,7 +75,7 @@ class Room:
     def take(self, span: Span) -> None:
         """Reckon with a span."""
         inside = len(span.attributes) + len(span.links) + sum(1 + len(e.attributes) for e in span.events)
-        self._left -= span.ByteSize() + _ELEMENT_BYTES * inside
+        self._left -= _SPAN_BYTES + span.ByteSize() + _ELEMENT_BYTES * inside
 
 
 def services(db: sqlite3.Connection) -> list[str]:
@@ -107,7 +111,12 @@ def load(db: sqlite3.Connection, trace_ids: Iterable[bytes], room: Room | None =
                 found[trace_id].cut = True
             continue
         (payload,) = db.execute("SELECT payload FROM span_data WHERE block = ?", (block,)).fetchone()
-        for resource_spans in blocks.unpack_spans(payload).resource_spans:
+        try:
+            data = blocks.unpack_spans(payload)
+        except blocks.Damaged as error:
+            log.error("a block of spans (%d) is damaged and left out: %s", block, error)
+            continue
+        for resource_spans in data.resource_spans:
             _collect(resource_spans, mine, found, room)
     return [found[trace_id] for trace_id in wanted if trace_id in found]
 

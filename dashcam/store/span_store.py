@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import sqlite3
-import zlib
 from collections.abc import Sequence
 
 from dashcam.store import blocks
 from dashcam.store.links import LinkCounter
 from dashcam.store.records import SpanRow
+
+log = logging.getLogger(__name__)
 
 _OPERATIONS_REMEMBERED = 50_000
 
@@ -133,7 +135,11 @@ class SpanStore:
         ).fetchone()
         tokens = [blob for (blob,) in run("SELECT tokens FROM span_tags WHERE block BETWEEN ? AND ?", bounds)]
         payloads = run("SELECT payload FROM span_data WHERE block BETWEEN ? AND ? ORDER BY block", bounds)
-        payload = blocks.join_spans([blob for (blob,) in payloads])
+        try:
+            payload = blocks.join_spans([blob for (blob,) in payloads])
+        except blocks.Damaged as error:
+            log.error("blocks %d to %d of spans are not merged, one is damaged: %s", *bounds, error)
+            return
         for table, column in (("span_block", "id"), *((name, "block") for name in _BLOCK_TABLES)):
             run(f"DELETE FROM {table} WHERE {column} BETWEEN ? AND ?", bounds)  # noqa: S608 - our names
         run("INSERT INTO span_block VALUES (?, ?, ?, ?, ?)", whole)
@@ -152,7 +158,7 @@ def open_blocks(db: sqlite3.Connection, table: str, data: str, full: int) -> lis
     for block, n, payload in rows:
         try:
             small = blocks.Small(block, n, blocks.raw_bytes(payload))
-        except zlib.error:
+        except blocks.Damaged:
             break  # a damaged block stays as it is
         if blocks.is_full([*found, small], full) or (found and block + n != found[-1].id):
             break

@@ -20,6 +20,7 @@ tail         how far each log file has been read
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import sqlite3
 from pathlib import Path
@@ -97,7 +98,7 @@ def open_writer(path: Path, wal_bytes: int = 16 * 2**20) -> sqlite3.Connection:
         _configure(db, wal_bytes)
         _migrate(db, path)
     except sqlite3.Error as error:
-        raise StoreError(f"cannot write {path}: {error}; move it away or free its disk") from None
+        raise StoreError(f"cannot write {path}: {error}; move it away or free its disk") from error
     return db
 
 
@@ -143,6 +144,39 @@ def open_reader(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA cache_size=-2000")
     db.execute("PRAGMA busy_timeout=2000")
     return db
+
+
+def is_damaged(error: BaseException | None) -> bool:
+    """Whether an error says that the file is not what SQLite has written."""
+    return isinstance(error, sqlite3.DatabaseError) and error.sqlite_errorcode & 0xFF in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    )
+
+
+def doubt(path: Path) -> None:
+    """Tell the writer that a reader has met damage: it looks through the file and moves it aside."""
+    with contextlib.suppress(OSError):
+        path.with_suffix(".doubted").touch()
+
+
+def doubted(path: Path) -> bool:
+    """Whether a reader has met damage since this was asked last."""
+    try:
+        path.with_suffix(".doubted").unlink()
+    except OSError:
+        return False
+    return True
+
+
+def move_aside(path: Path) -> Path:
+    """Give a damaged database another name, in the place of one that was moved before; the new name."""
+    aside = path.with_suffix(".damaged")
+    for suffix in ("-wal", "-shm", ""):
+        old = path.with_name(path.name + suffix)
+        if old.exists():
+            old.replace(aside.with_name(aside.name + suffix))
+    return aside
 
 
 def used_bytes(db: sqlite3.Connection) -> int:

@@ -21,6 +21,7 @@ from dashcam.store.records import Batch
 from dashcam.store.retention import Retention
 from dashcam.store.settings import MIB, LocalSettings
 from dashcam.store.span_store import SpanStore
+from dashcam.store.sqlite_file import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +78,22 @@ class Writer:
         self.complaint = ""
         """Why the last transaction failed; empty where it did not."""
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        max_bytes = settings.store_max_mib * MIB
+        self._lock = sqlite_file.lock(settings.database)
+        try:
+            self._open()
+        except (StoreError, sqlite3.DatabaseError) as error:
+            if not sqlite_file.is_damaged(error) and not sqlite_file.is_damaged(error.__cause__):
+                raise
+            self._begin_anew(error)
+        metrics.queue_capacity.set(settings.queue_records)
+        metrics.limit.set(settings.store_max_mib * MIB)
+
+    def _open(self) -> None:
+        """Open the database and what writes into it."""
+        max_bytes = self._settings.store_max_mib * MIB
         reserve = min(64 * MIB, max_bytes // 4)
         """What the write-ahead log and the largest transaction may take of the bound."""
-        self._lock = sqlite_file.lock(settings.database)
-        self._db = sqlite_file.open_writer(settings.database, wal_bytes=reserve // 4)
+        self._db = sqlite_file.open_writer(self._settings.database, wal_bytes=reserve // 4)
         self.spans = SpanStore(self._db)
         self.logs = LogStore(self._db)
         self._retention = Retention(
@@ -90,11 +102,17 @@ class Writer:
             self.logs,
             target=max_bytes - reserve,
             slack=reserve // 4,
-            max_seconds=settings.store_max_hours * 3600,
-            metrics=metrics,
+            max_seconds=self._settings.store_max_hours * 3600,
+            metrics=self._metrics,
         )
-        metrics.queue_capacity.set(settings.queue_records)
-        metrics.limit.set(max_bytes)
+
+    def _begin_anew(self, error: BaseException) -> None:
+        """Move a damaged database aside and go on with an empty one."""
+        if hasattr(self, "_db"):
+            self._db.close()
+        aside = sqlite_file.move_aside(self._settings.database)
+        log.error("the database was damaged (%s) and is now %s; an empty one was begun", error, aside)
+        self._open()
 
     @property
     def alive(self) -> bool:
@@ -170,8 +188,19 @@ class Writer:
                 self._write(tickets)
             elif self._stopping:
                 return
-            else:
-                self._transaction(lambda: self._retention.step(int(self._clock())))
+            elif not self._transaction(lambda: self._retention.step(int(self._clock()))):
+                self._look_through()
+
+    def _look_through(self) -> None:
+        """Begin anew where a reader met damage that no writing has touched."""
+        if not sqlite_file.doubted(self._settings.database):
+            return
+        try:
+            found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            found = str(error)
+        if found != "ok":
+            self._begin_anew(sqlite3.DatabaseError(found))
 
     def _take(self) -> list[Ticket]:
         """The tickets of the next transaction; empty when nothing came for a while, or at the end."""
@@ -189,6 +218,8 @@ class Writer:
     def _write(self, tickets: list[Ticket]) -> None:
         started = time.perf_counter()
         error = self._transaction(lambda: self._store(tickets))
+        if sqlite_file.is_damaged(error):
+            error = self._transaction(lambda: self._store(tickets))
         if error is not None and len(tickets) > 1:
             # One batch that cannot be stored must not take the others along.
             for ticket in tickets:
@@ -227,6 +258,8 @@ class Writer:
             log.error("a write transaction failed", exc_info=error)
             self._metrics.failures.labels(type(error).__name__).inc()
             self._roll_back()
+            if sqlite_file.is_damaged(error):
+                self._begin_anew(error)
             self.complaint = f"the last write failed: {error}"
             return error
         self.complaint = ""
