@@ -11,11 +11,13 @@ through, and no `Access-Control-*` header. It ends with the program, and the pro
 from __future__ import annotations
 
 import argparse
+import ctypes
+import functools
 import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import urllib3
@@ -32,6 +34,8 @@ ANSWER_SECONDS = 130.0
 MAX_BODY = 16 * 1024 * 1024
 _THREADS = 16
 _GRACE_SECONDS = 1.0
+_PR_SET_PDEATHSIG = 1
+"""From <linux/prctl.h>: the signal that a process gets when its parent has ended."""
 _CHUNK = 64 * 1024
 _OWN = frozenset(
     (
@@ -117,6 +121,13 @@ def guarded(application: WSGIApplication, host: str, port: int) -> HttpServer:
     return HttpServer(HostGuard(application, host), host=host, port=port, threads=_THREADS, max_body=MAX_BODY)
 
 
+def _dies_with_its_parent() -> Callable[[], object] | None:
+    """What makes the program end also where this one is killed with kill -9; None where only Linux could."""
+    if sys.platform != "linux":
+        return None
+    return functools.partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the program until it ends or a signal comes; its status, 2 for a port that cannot be used."""
     parser = argparse.ArgumentParser(prog="guarded_program", description=__doc__)
@@ -131,7 +142,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{given.listen}: {error}", file=sys.stderr)
         return 2
     program = subprocess.Popen(  # noqa: S603 - the command is ours, see programs.py
-        [*given.command, f"--web.listen-address={inner}", f"--web.route-prefix={prefix}"]
+        [*given.command, f"--web.listen-address={inner}", f"--web.route-prefix={prefix}"],
+        preexec_fn=_dies_with_its_parent(),  # noqa: PLW1509 - one call of libc, which was looked up before
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: program.terminate())

@@ -6,12 +6,15 @@ import dataclasses
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 import urllib3
 from monitoring import program
+from polling import until
 
 from dashcam.stack.ports import free_ports
 from dashcam.stack.programs import programs, write_configurations
@@ -107,3 +110,37 @@ def test_a_silence_is_made_and_the_pages_load(running: Running) -> None:
 
     assert page.status == 200
     assert b"<html" in page.data
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
+def test_a_guard_that_is_killed_takes_its_program_along(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    (port,) = free_ports(1)
+    guard = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "dashcam.stack.guarded_program",
+            "--listen",
+            f"127.0.0.1:{port}",
+            "--",
+            str(program),
+        ]
+    )
+    try:
+        (child,) = until(lambda: psutil.Process(guard.pid).children(), "the program")
+        until(lambda: child.name() == "sleep", "the program to run")
+        guard.kill()
+        until(lambda: not alive(child), "the program to end")
+    finally:
+        guard.kill()
+        guard.wait()
