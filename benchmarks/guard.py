@@ -31,6 +31,7 @@ from benchmarks.loss import Sink
 from benchmarks.overhead.inprocess import ENVIRON, call
 from benchmarks.overhead.variants import named
 from benchmarks.servers.application import create_app
+from observability.http import speedups
 
 REQUESTS = 300
 WARM = 100
@@ -152,6 +153,12 @@ def measure() -> dict[str, float]:
     return overheads
 
 
+def require_current() -> None:
+    """End where the compiled request path is not that of the sources that are measured."""
+    if not speedups.available():
+        sys.exit("the compiled request path is missing or older than its source: make compiled")
+
+
 def _lowest(variant: str, sink: Sink) -> float:
     return min(instructions(variant, sink) for _ in range(RUNS))
 
@@ -182,6 +189,7 @@ def main() -> None:
         return
     if shutil.which("valgrind") is None:
         sys.exit("make bench-guard needs valgrind (Debian: apt-get install valgrind)")
+    require_current()
     version = ".".join(platform.python_version_tuple()[:2])
     recorded = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
     overheads = measure()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import time
 import weakref
@@ -117,7 +118,7 @@ class Telemetry:
         except BaseException:
             self._undo.close()
             raise
-        atexit.register(self.shutdown)
+        at_exit(self.shutdown, self._undo)
 
     @property
     def admin_address(self) -> tuple[str, int] | None:
@@ -172,7 +173,6 @@ class Telemetry:
         ending.join(max(0.1, deadline - time.monotonic()))
         logs.drain(max(0.0, deadline - time.monotonic()))
         self._undo.close()
-        atexit.unregister(self.shutdown)
 
     # -- building ---------------------------------------------------------------------------------
 
@@ -209,7 +209,10 @@ class Telemetry:
         several = settings.workers > 1
         if settings.admin_port == 0 and not several:
             return None
-        common = None if several else f"{self.service} {settings.admin_host} {settings.admin_port}"
+        # One server's processes are of one group of the system's; what else is started with this port is told
+        # that it is taken.
+        about = f"{self.service} {settings.admin_host} {settings.admin_port} {os.getpgrp()}"
+        common = None if several else about
         folder = group_folder(settings.run_dir, common)
         name = settings.worker or str(os.getpid())
         try:
@@ -240,6 +243,18 @@ class Telemetry:
         parts = incoming.Parts(tracer, ServerMetrics(self.families), lines, ServerConventions())
         compiled = self.settings.instrumentation != "python" and speedups.available()
         return wiring.install(self._app, parts, compiled)
+
+
+def at_exit(do: Callable[[], None], undo: ExitStack) -> None:
+    """Have `do` called as the process ends, until `undo` is closed."""
+    atexit.register(do)
+    undo.callback(atexit.unregister, do)
+    known = sys.modules.get("multiprocessing.process")
+    if known is not None and known.parent_process() is not None:
+        # A worker that multiprocessing has forked ends without `atexit`: that of granian's command, for one.
+        from multiprocessing.util import Finalize
+
+        undo.callback(Finalize(None, do, exitpriority=0).cancel)
 
 
 def _of_group(reference: weakref.ref[Telemetry], do: Callable[[WorkerGroup], None]) -> None:

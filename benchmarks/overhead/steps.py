@@ -64,6 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead.steps", description=__doc__)
     parser.add_argument("--write", action="store_true", help="put the table into docs/overhead.md")
     options = parser.parse_args()
+    guard.require_current()
     found: dict[str, float] = {}
     sink = Sink()
     try:

@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace import (
     TracerProvider,
 )
 from opentelemetry.util.types import Attributes
+from werkzeug.serving import is_running_from_reloader
 
 from observability.configuration import TelemetrySettings
 from observability.metrics.meters import Families
@@ -32,6 +33,9 @@ from observability.traces.keeper import Keeper
 from observability.traces.sampling import HeadSampler
 from observability.traces.span_queue import SpanQueue
 from observability.traces.tracer import SpanTracerProvider
+
+RELOADED_DELAY = 0.1
+"""Seconds after which spans leave below Flask's reloader, which kills its process soon after Ctrl-C."""
 
 DEFAULT_ENVIRONMENT = "local"
 """`deployment.environment.name` where OTEL_RESOURCE_ATTRIBUTES does not give it."""
@@ -88,12 +92,15 @@ def span_queue(settings: TelemetrySettings, families: Families, about: Resource)
     if settings.sdk_disabled or settings.traces_exporter == "none":
         return None
     exporter, failure = otlp_exporter(settings, about)
+    delay = settings.schedule_delay / 1000
+    if is_running_from_reloader():
+        delay = min(delay, RELOADED_DELAY)
     return SpanQueue(
         exporter,
         families,
         capacity=settings.max_queue_size,
         batch=settings.max_batch_size,
-        delay=settings.schedule_delay / 1000,
+        delay=delay,
         failure=failure,
         prepare=None if settings.instrumentation == "official" else otlp.encoded,
     )

@@ -183,7 +183,7 @@ def test_a_server_needs_the_one_line_and_nothing_else(row: str, receiver: Receiv
         assert len(receiver.received) == len(set(receiver.received)) == asked
     output = (tmp_path / "output").read_text()
     assert "cannot be used" not in output
-    assert "were lost" not in output
+    assert "spans of this process were lost" not in output
 
 
 def test_a_worker_that_is_replaced_takes_no_count_along(receiver: Receiver, tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -170,6 +173,37 @@ def test_a_taken_port_is_named_with_its_variable(app: Flask, instrumented: Any) 
         with pytest.raises(SettingError, match=f"OTEL_EXPORTER_PROMETHEUS_PORT={port} cannot be used"):
             instrumented(app, admin_port=port)
     instrumented(app, admin_port=0)
+
+
+def test_another_server_of_the_same_service_is_told_so_and_a_process_of_the_same_one_joins() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    code = (
+        "from flask import Flask; from observability import instrument; "
+        "instrument(Flask('x'), service='twice'); print('ready', flush=True); input()"
+    )
+    environ = {**os.environ, "OTEL_EXPORTER_PROMETHEUS_PORT": str(port), "OTEL_TRACES_EXPORTER": "none"}
+
+    def start(group: int) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=environ,
+            process_group=group,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    with start(group=0) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "ready\n"
+        with start(group=first.pid) as worker, start(group=0) as other:
+            said, complaint = other.communicate("\n", 60)
+            assert (other.returncode, said) == (1, "")
+            assert f"OTEL_EXPORTER_PROMETHEUS_PORT={port} cannot be used" in complaint
+            assert worker.communicate("\n", 60)[0] == "ready\n"
+        first.communicate("\n", 60)
 
 
 def test_a_host_that_is_not_ours_is_named_with_its_variable(app: Flask, instrumented: Any) -> None:

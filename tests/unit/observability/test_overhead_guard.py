@@ -34,6 +34,14 @@ def test_of_two_runs_the_lower_one_counts(monkeypatch: pytest.MonkeyPatch) -> No
     assert guard.measure() == {"Dashcam": pytest.approx(0.20)}
 
 
+def test_a_module_that_is_older_than_its_source_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard.speedups, "available", lambda: True)
+    guard.require_current()
+    monkeypatch.setattr(guard.speedups, "available", lambda: False)
+    with pytest.raises(SystemExit, match="older than its source: make compiled"):
+        guard.require_current()
+
+
 def test_what_is_guarded_is_recorded() -> None:
     for version, shares in json.loads(guard.BASELINE.read_text()).items():
         assert set(shares) == set(guard.VARIANTS), version
