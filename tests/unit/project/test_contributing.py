@@ -11,6 +11,7 @@ from unit.project.scripts import ROOT
 from docs import decisions
 
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+HOW_TO = ROOT / "docs" / "how-to"
 OURS = "observability|dashcam|services|dashboards|tests|docs|k8s|scenarios|traffic|benchmarks|examples"
 
 
@@ -45,3 +46,17 @@ def test_a_version_of_the_changelog_has_each_section_once() -> None:
     ]:
         sections = re.findall(r"^### (.+)$", version, re.MULTILINE)
         assert len(sections) == len(set(sections)), version.splitlines()[0]
+
+
+FIRST_READ = ["README.md", "docs/tutorial.md", "docs/own-services.md", "docs/dashboards.md"]
+
+
+@pytest.mark.parametrize(
+    "page", [*FIRST_READ, *(f"docs/how-to/{p.name}" for p in sorted(HOW_TO.glob("*.md")))]
+)
+def test_a_command_can_be_typed_in_a_checkout_as_it_stands(page: str) -> None:
+    """The program is in `.venv/bin`, which is on nobody's PATH."""
+    blocks = re.findall(
+        r"^```sh\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert [line for block in blocks for line in block.splitlines() if line.startswith("dashcam ")] == []
