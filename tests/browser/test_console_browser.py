@@ -409,3 +409,36 @@ def test_the_pages_work_without_script(stack: RunningStack, new_page: NewPage) -
     page.locator(".wf-span > summary").last.click()
     expect(page.locator(".span-details").last).to_contain_text("Self time")
     expect(page.get_by_role("button", name="Expand all")).to_be_hidden()
+
+
+def test_a_search_is_saved_and_a_trace_pinned_by_keyboard(
+    stack: RunningStack, new_page: NewPage, assert_accessible: Check
+) -> None:
+    page = new_page(390, color_scheme="dark")
+    page.goto(f"{stack.console}/search?service=car&minDuration=1us")
+    page.get_by_role("link", name="Save this search").press("Enter")
+    expect(page.get_by_label("Name")).to_be_focused()
+    page.keyboard.type("all of car")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="all of car").press("Enter")
+    assert parse_qs(urlsplit(page.url).query)["minDuration"] == ["1us"]
+    page.locator(".trace-name").first.press("Enter")
+    page.get_by_role("link", name="Pin").press("Enter")
+    page.get_by_role("button", name="Pin it").press("Enter")
+    expect(page.get_by_role("region", name="Traces").get_by_role("link")).to_have_count(1)
+    assert_accessible(page)
+
+
+def test_a_part_is_stopped_and_started_from_the_page(
+    stack: RunningStack, new_page: NewPage, assert_accessible: Check
+) -> None:
+    page = new_page()
+    page.goto(f"{stack.console}/parts")
+    assert_accessible(page)
+    page.get_by_role("button", name="Stop minus").press("Enter")
+    expect(page.get_by_role("button", name="Start minus")).to_be_visible(timeout=60_000)
+    assert not next(part for part in stack.status().parts if part.name == "minus").ready
+    page.get_by_role("button", name="Start minus").press("Enter")
+    until(lambda: stack.status().ready, "minus being ready again", within=60, every=0.5)
+    page.get_by_role("link", name="Look again").press("Enter")
+    expect(page.get_by_role("button", name="Stop minus")).to_be_visible()
