@@ -170,7 +170,7 @@ def differences(mine: Mapping[str, str], theirs: Mapping[str, str]) -> Sequence[
 
 
 def money(amount: int, currency: str) -> str:
-    """An amount as people write it: `€62,000`, `CHF 1,200`, with a minus sign where it is one."""
+    """An amount as people write it: `€62,000`, `CHF 1,200`, signed where it is below zero."""
     sign = "\N{MINUS SIGN}" if amount < 0 else ""
     symbol = _SYMBOLS.get(currency, f"{currency}\u00a0")
     return f"{sign}{symbol}{abs(amount):,}"

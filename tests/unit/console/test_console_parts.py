@@ -41,7 +41,7 @@ class Stack:
         self.refuses = ""
 
     def all(self) -> Sequence[Any]:
-        return [part("car"), part("minus", "stopped", "ended with status 0"), part("console")]
+        return [part("car"), part("price", "stopped", "ended with status 0"), part("console")]
 
     def stop(self, name: str) -> None:
         self._do("stop", name)
@@ -77,7 +77,7 @@ def send(page: FlaskClient, headers: dict[str, str] | None = None, **fields: Any
 def test_the_page_offers_what_can_be_done_to_each_part(page: FlaskClient, markup: Any) -> None:
     text = page.get("/parts").text
     offered = re.findall(r'<button aria-label="([^"]+)">', text)
-    assert offered == ["Restart car", "Stop car", "Start minus"]
+    assert offered == ["Restart car", "Stop car", "Start price"]
     assert "ended with status 0" in text
     assert "this page" in text
     assert markup(text).complaints() == []
@@ -87,7 +87,7 @@ def test_the_page_offers_what_can_be_done_to_each_part(page: FlaskClient, markup
     ("name", "to", "did"),
     [
         ("car", "stop", ["stop car"]),
-        ("minus", "start", ["start minus"]),
+        ("price", "start", ["start price"]),
         ("car", "restart", ["stop car", "start car"]),
     ],
 )
