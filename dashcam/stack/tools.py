@@ -161,6 +161,20 @@ KUBE_ROUTER = _of_a_node(
     ),
     "three minutes",
 )
+METRICS_SERVER = _of_a_node(
+    "metrics-server",
+    "0.8.0",
+    "tells autoscalers how busy pods are",
+    # 0.9 needs a Go that is newer than what builds all others.
+    Copied(
+        "sigs.k8s.io/metrics-server",
+        "v0.8.0",
+        "./cmd/metrics-server",
+        ldflags="-s -w -X sigs.k8s.io/metrics-server/pkg/version.gitVersion=v0.8.0",
+        environ=(_STATIC,),
+    ),
+    "four minutes",
+)
 PROMETHEUS = _of_a_node(
     "prometheus",
     "3.14.0",
@@ -213,7 +227,7 @@ TOOLS = {
     for tool in (
         *(JAEGER, COLLECTOR, COLLECTOR_AGENT, KUSTOMIZE, PODSECURITY, TELEMETRYGEN),
         *(ETCD, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL),
-        *(KUBE_SCHEDULER, KUBE_PROXY, KUBELET, COREDNS, KUBE_ROUTER, PROMETHEUS),
-        *(NODE_EXPORTER, KUBE_STATE_METRICS, ELASTICSEARCH_EXPORTER),
+        *(KUBE_SCHEDULER, KUBE_PROXY, KUBELET, COREDNS, KUBE_ROUTER, METRICS_SERVER),
+        *(PROMETHEUS, NODE_EXPORTER, KUBE_STATE_METRICS, ELASTICSEARCH_EXPORTER),
     )
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
@@ -9,13 +10,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from asking import quote
+from load import Load
 from polling import until
+from switches import fault
 
 from dashcam.cluster.forwards import forwards
 
@@ -23,7 +27,12 @@ if TYPE_CHECKING:
     from conftest import Cluster
 
 DASHCAM = str(Path(sys.executable).with_name("dashcam"))
+# The first of all, which a diagnosis would find in its past.
+pytestmark = pytest.mark.takes(200)
+
 KUBERNETES = "Kubernetes node"
+USUAL = 90.0
+"""Seconds of requests without a fault, which a diagnosis learns from."""
 
 
 def context(cluster: Cluster) -> str:
@@ -80,3 +89,41 @@ def typed(command: list[str], words: str, within: float = 120) -> str:
         process.wait()
         os.close(terminal)
     return shown
+
+
+@pytest.mark.verifies(
+    component=KUBERNETES,
+    claim="a fault of the catalogue, switched on by ConfigMap, is named by `dashcam --context … diagnose`",
+)
+def test_a_fault_that_is_switched_on_by_configmap_is_named(cluster: Cluster) -> None:
+    with Load(cluster.kubectl):
+        began = time.monotonic()
+        until(lambda: time.monotonic() - began > USUAL, "what is usual", within=USUAL + 10, every=1)
+        assert causes(cluster) == [], "nothing is wrong yet"
+        with fault(cluster.kubectl, "minus-slow"):
+            until(
+                lambda: ("slow", "minus") in causes(cluster)[:1],
+                lambda: f"minus to be named as slow; named are {causes(cluster)}",
+                within=180,
+                every=5,
+            )
+
+
+def causes(cluster: Cluster) -> list[tuple[str, str]]:
+    """What the command names, the first first: kind and service."""
+    command = [DASHCAM, "--context", context(cluster), "diagnose", "--json", "--since", "10m"]
+    done = subprocess.run(command, env=sources(cluster), capture_output=True, text=True, timeout=120)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)["causes"]
+    return [(cause["kind"], cause["service"]) for cause in found]
+
+
+def sources(cluster: Cluster) -> Mapping[str, str]:
+    """Where the forwards of the tests are: at free ports, not at those of a person's."""
+    return {
+        **os.environ,
+        "JAEGER_QUERY_URL": cluster.jaeger,
+        "PROMETHEUS_URL": cluster.prometheus,
+        "ALERTMANAGER_URL": cluster.alertmanager,
+        "LOGS_URL": cluster.elasticsearch,
+    }

@@ -21,6 +21,9 @@ def trace_id(cluster: Cluster) -> str:
     return quote(cluster)
 
 
+@pytest.mark.verifies(
+    component="Kubernetes node", claim="has one request's trace in Jaeger, of every service with its pod"
+)
 def test_the_trace_is_in_jaeger_with_all_services_and_their_pods(cluster: Cluster, trace_id: str) -> None:
     def found() -> dict[str, Any] | None:
         answer = httpx.get(f"{cluster.jaeger}/api/traces/{trace_id}", timeout=10)
@@ -38,6 +41,10 @@ def test_the_trace_is_in_jaeger_with_all_services_and_their_pods(cluster: Cluste
         assert tags["k8s.node.name"]
 
 
+@pytest.mark.verifies(
+    component="Kubernetes node",
+    claim="has every service's metrics in Prometheus, with exemplars of requests of the tests",
+)
 @pytest.mark.parametrize("service", sorted(SERVICES))
 def test_prometheus_has_its_metrics_and_an_exemplar_of_a_trace(cluster: Cluster, service: str) -> None:
     sent: set[str] = set()
@@ -60,10 +67,12 @@ def test_prometheus_has_its_metrics_and_an_exemplar_of_a_trace(cluster: Cluster,
     assert until(ours, f"an exemplar of {service} that is a request of ours", within=120, every=2)
 
 
+@pytest.mark.verifies(component="Kubernetes node", claim="lets Prometheus reach every target")
 def test_every_target_is_up(cluster: Cluster) -> None:
     until(lambda: not down(cluster), lambda: f"all targets up; down are {down(cluster)}", within=120, every=5)
 
 
+@pytest.mark.verifies(component="Kubernetes node", claim="brings alerts to Alertmanager")
 def test_an_alert_comes_to_alertmanager(cluster: Cluster) -> None:
     """The one that always fires, to show that alerts would come."""
 

@@ -19,6 +19,10 @@ def trace_id(cluster: Cluster) -> str:
     return quote(cluster)
 
 
+@pytest.mark.verifies(
+    component="Kubernetes node",
+    claim="has the lines of one request, of every service with its pod, in Elasticsearch, typed",
+)
 def test_the_lines_of_all_services_are_in_elasticsearch_and_typed(cluster: Cluster, trace_id: str) -> None:
     def found() -> list[dict[str, Any]] | None:
         lines = elasticsearch(cluster, {"term": {"trace_id": trace_id}})
@@ -31,6 +35,7 @@ def test_the_lines_of_all_services_are_in_elasticsearch_and_typed(cluster: Clust
     assert all(line["kubernetes"]["namespace_name"] == NAMESPACE for line in lines)
 
 
+@pytest.mark.verifies(component="Kubernetes node", claim="keeps the lines of other containers too")
 def test_lines_of_other_containers_are_kept_too(cluster: Cluster) -> None:
     query = {
         "bool": {"must": [{"exists": {"field": "message"}}], "must_not": [{"exists": {"field": "service"}}]}

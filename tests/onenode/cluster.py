@@ -21,7 +21,7 @@ from control_plane import ControlPlane
 from polling import until
 
 from dashcam.stack.settings import ROOT
-from onenode import containers, node, objects
+from onenode import autoscaling, containers, node, objects
 from onenode.namespaces import ADDRESS, environment, reap_until, separate_files, separate_kernel
 
 READY_SECONDS = 240.0
@@ -31,19 +31,21 @@ API_PORT = 6443
 
 @contextmanager
 def cluster(folder: Path, cgroup: str) -> Iterator[ControlPlane]:
-    """A cluster whose node is ready and whose DNS answers; what each program says is in `folder`/api."""
+    """A cluster whose node, DNS and metrics are ready; what each program says is in `folder`/api."""
     began = time.monotonic()
     containers.start(folder)
     with ControlPlane(folder / "api", ADDRESS, node.make_certificate(folder), API_PORT) as api:
         containers.load(folder / "images.tar")
         _say(f"containerd and the API run, images are loaded ({time.monotonic() - began:.0f} s)")
         node.start(folder, api, cgroup)
-        kubectl(api, "apply", "--server-side", "-f", "-", given=[*objects.dns(), *objects.volumes(folder)])
+        given = [*objects.dns(), *objects.volumes(folder), *autoscaling.objects()]
+        kubectl(api, "apply", "--server-side", "-f", "-", given=given)
         until(lambda: kubectl(api, "get", "node", node.NAME), "the node", within=READY_SECONDS, every=0.5)
         health = node.enforce_policies(api)
+        autoscaling.start(folder, api)
         until(
             lambda: httpx.get(health).status_code == 200 and _ready(api),
-            lambda: f"the node, its policies and its DNS: {_state(api)}",
+            lambda: f"the node, its policies, DNS and metrics: {_state(api)}",
             within=READY_SECONDS,
             every=1,
         )
@@ -67,11 +69,13 @@ def kubectl(api: ControlPlane, *arguments: str, given: Sequence[dict[str, Any]] 
 
 def _ready(api: ControlPlane) -> bool:
     path = "{.items[*].status.conditions[?(@.type=='Ready')].status}"
+    available = "{.status.conditions[?(@.type=='Available')].status}"
     of_node = kubectl(api, "get", "nodes", "-o", f"jsonpath={path}")
     dns = kubectl(
         api, "get", "deployment/coredns", "-n", "kube-system", "-o", "jsonpath={.status.readyReplicas}"
     )
-    return (of_node, dns) == ("True", "1")
+    metrics = kubectl(api, "get", "apiservice", autoscaling.API, "-o", f"jsonpath={available}")
+    return (of_node, dns, metrics) == ("True", "1", "True")
 
 
 def _state(api: ControlPlane) -> str:

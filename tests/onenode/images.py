@@ -15,8 +15,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +49,7 @@ PACKAGES = "localhost/dashcam-packages:1"
 SERVICE = "dashcam/"
 """What the images of services begin with."""
 
+TELL_SECONDS = 5.0
 LOG_AGENT = "localhost/otelcol-agent:1"
 """The published image of the Collector has its components and the gateway's; here each is built by itself."""
 
@@ -122,15 +125,17 @@ def _services(podman: Podman, manifests: dict[str, str]) -> Iterable[str]:
     # Told where packages are as this machine is told; certificates come with the base.
     told = [f"--build-arg {name}={os.environ[name]}" for name in ("PIP_INDEX_URL",) if name in os.environ]
     names = sorted(full for name, full in manifests.items() if name.startswith(SERVICE))
-    make = [
-        # Neither revision nor times of the commit, so that layers stay where the sources do.
-        *("make", "--no-print-directory", "images", f"BASE={BASE}", "REVISION=tests", "REPRODUCIBLE="),
-        f"TAG={names[0].rpartition(':')[2]}",
-        f"ENGINE={shlex.join(podman.command)}",
-        f"ENGINE_FLAGS={' '.join(['--isolation chroot --network host --quiet', *told])}",
-    ]
-    _run(make, cwd=ROOT)
-    return [podman.named(docker(name), f"localhost/{name}") for name in names]
+    for name in names:
+        service, _, tag = name.removeprefix(SERVICE).partition(":")
+        make = [
+            # Neither revision nor times of the commit, so that layers stay where the sources do.
+            *("make", "--no-print-directory", f"image-{service}", f"BASE={BASE}", f"TAG={tag}"),
+            *("REVISION=tests", "REPRODUCIBLE=", f"ENGINE={shlex.join(podman.command)}"),
+            f"ENGINE_FLAGS={' '.join(['--isolation chroot --network host --quiet', *told])}",
+        ]
+        with telling(name):
+            _run(make, cwd=ROOT)
+        yield podman.named(docker(name), f"localhost/{name}")
 
 
 def _programs(podman: Podman, manifests: dict[str, str]) -> Iterable[str]:
@@ -165,6 +170,10 @@ class Podman:
         """Have the base: Debian's smallest with Python, and with what this machine is told of registries."""
         if subprocess.run([*self.command, "image", "exists", BASE]).returncode == 0:
             return
+        with telling(BASE):
+            self._debootstrap()
+
+    def _debootstrap(self) -> None:
         site = _run(["apt-get", "indextargets", "--format", "$(SITE) $(CODENAME)"])
         mirror = next(line.split()[0] for line in site.splitlines() if line.endswith(f" {SUITE}"))
         with tempfile.TemporaryDirectory(prefix="dashcam-base-") as made:
@@ -191,7 +200,8 @@ class Podman:
             file = ("--file", str(Path(made) / "Containerfile"))
             flags = ("--isolation", "chroot", "--network", "host", "--quiet", "--layers")
             name = docker(name)
-            self.run("build", *flags, *file, "--tag", name, context or made)
+            with telling(name):
+                self.run("build", *flags, *file, "--tag", name, context or made)
         return name
 
     def named(self, name: str, here: str) -> str:
@@ -201,6 +211,19 @@ class Podman:
     def save(self, names: Sequence[str], archive: Path) -> None:
         """All of them in one file, each layer once."""
         self.run("save", "--quiet", "--multi-image-archive", "--output", str(archive), *names)
+
+
+@contextmanager
+def telling(name: str) -> Iterator[None]:
+    """Say which image is made, where it takes more than a moment."""
+    timer = threading.Timer(
+        TELL_SECONDS, print, [f"node: making {name} …"], {"file": sys.stderr, "flush": True}
+    )
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def docker(name: str) -> str:

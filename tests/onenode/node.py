@@ -11,6 +11,7 @@ from control_plane import ControlPlane
 
 from dashcam.stack.ports import free_port
 from dashcam.stack.tools import KUBE_PROXY, KUBE_ROUTER, KUBE_SCHEDULER, KUBELET
+from onenode import autoscaling
 from onenode.containers import SOCKET
 from onenode.namespaces import ADDRESS
 
@@ -70,6 +71,7 @@ def make_certificate(folder: Path) -> list[str]:
     return [
         *(f"--kubelet-client-certificate={certificate(folder)}", f"--kubelet-client-key={key}"),
         "--kubelet-preferred-address-types=InternalIP",
+        *autoscaling.api_flags(certificate(folder), key),
     ]
 
 
