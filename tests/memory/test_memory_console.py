@@ -12,6 +12,7 @@ import pytest
 from backendkit import START, Store
 from limited import Limited, at_once
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from polling import until
 
 from dashcam.stack.ports import free_port
 from dashcam.store.otlp import decode_traces, parse_traces
@@ -115,5 +116,5 @@ def test_answers(console: Limited, path: str, params: dict[str, object]) -> None
 def test_pages(console: Limited, path: str, params: dict[str, object]) -> None:
     # A page that takes too long on a busy machine says so with a 503.
     assert set(at_once(*[asking(console, path, **params)] * 4)) <= {200, 503}, console.output[-3000:]
-    assert asking(console, path, **params)() == 200
+    until(lambda: asking(console, path, **params)() == 200, f"{path} alone", within=60)
     console.check()
