@@ -12,7 +12,8 @@ def _own() -> tuple[schema.Metric, ...]:
     """What the services declare as `SIGNALS` in a module `signals` of theirs."""
     folders = sorted(path.parent.name for path in Path(__file__).parent.glob("*/signals.py"))
     modules = [import_module(f"services.{name}.signals") for name in folders]
-    return tuple(metric for module in modules for metric in module.SIGNALS.metrics)
+    # Those of messages are declared by each service that has some.
+    return tuple(dict.fromkeys(metric for module in modules for metric in module.SIGNALS.metrics))
 
 
 METRICS: tuple[schema.Metric, ...] = (*schema.METRICS, *_own())

@@ -25,6 +25,7 @@ LABELS_OF_OURS = {
     "outcome": "How it ended.",
     "reason": "Why it was counted.",
     "revision": "The source revision that was built.",
+    "step": "The step of an order.",
     "severity": "DEBUG, INFO, WARN, ERROR or FATAL.",
     "version": "The version that was built.",
 }

@@ -22,5 +22,6 @@ def service_app(name: str) -> Iterator[Flask]:
         app: Flask = import_module(f"services.{name}.app").create_app()
         yield app
         app.extensions["observability"].shutdown()
-        if store := getattr(app.extensions.get(name), "store", None):
-            store.close()
+        parts = app.extensions.get(name)
+        if held := parts if hasattr(parts, "close") else getattr(parts, "store", None):
+            held.close()

@@ -39,12 +39,14 @@ class Dashboard:
 
 @dataclass(frozen=True)
 class Resource:
-    """What services depend on and that is none of them."""
+    """What services depend on and that is none of them; `pods` at `port` serve it in a cluster, if known."""
 
     name: str
     description: str
     owner: str
     type: str
+    pods: str = ""
+    port: int | None = None
 
 
 @dataclass(frozen=True)

@@ -67,9 +67,15 @@ def _policy(catalogue: Catalogue, service: Service) -> dict[str, Any]:
         "policyTypes": ["Ingress", "Egress"],
     }
     if callers := [name for name in catalogue.callers(service.name) if name in catalogue.names]:
-        spec["ingress"] = [{"from": [_pods(name) for name in callers], "ports": [_port(service)]}]
-    if called := catalogue.called_by(service.name):
-        spec["egress"] = [{"to": [_pods(each.name)], "ports": [_port(each)]} for each in called]
+        spec["ingress"] = [{"from": [_pods(name) for name in callers], "ports": [_tcp(service.port)]}]
+    called = [(each.name, each.port) for each in catalogue.called_by(service.name)]
+    called += [
+        (each.pods, each.port)
+        for each in catalogue.resources
+        if each.name in service.depends_on and each.pods and each.port
+    ]
+    if called:
+        spec["egress"] = [{"to": [_pods(name)], "ports": [_tcp(port)]} for name, port in called]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -82,5 +88,5 @@ def _pods(name: str) -> dict[str, Any]:
     return {"podSelector": {"matchLabels": {NAME: name}}}
 
 
-def _port(service: Service) -> dict[str, Any]:
-    return {"protocol": "TCP", "port": service.port}
+def _tcp(port: int) -> dict[str, Any]:
+    return {"protocol": "TCP", "port": port}

@@ -53,6 +53,15 @@ ALERTMANAGER = Need(
     elsewhere="put `alertmanager` (0.25 or newer; https://prometheus.io/download/) on PATH",
     services=("prometheus-alertmanager",),
 )
+NATS = Need(
+    "nats-server",
+    "carries the messages between services",
+    ("nats-server", "/usr/sbin/nats-server"),
+    apt="nats-server",
+    brew="nats-server",
+    elsewhere="put `nats-server` (2.9 or newer; https://github.com/nats-io/nats-server/releases) on PATH",
+    services=("nats-server",),
+)
 PROMTOOL = Need(
     "promtool",
     "checks the rules",
@@ -197,8 +206,8 @@ PYTHON_HEADERS = Need(
 COMPILING = (COMPILER, PYTHON_HEADERS)
 
 NEEDS: dict[str, tuple[Need, ...]] = {
-    "up": (PROMETHEUS, ALERTMANAGER),
-    "test": (PROMETHEUS, ALERTMANAGER, PROMTOOL, AMTOOL, CHROMIUM, POSTGRESQL, *COMPILING),
+    "up": (PROMETHEUS, ALERTMANAGER, NATS),
+    "test": (PROMETHEUS, ALERTMANAGER, NATS, PROMTOOL, AMTOOL, CHROMIUM, POSTGRESQL, *COMPILING),
     "guard": (VALGRIND, *COMPILING),
     "node": (CONTAINERD, CNI, PODMAN, DEBOOTSTRAP, PACKET_FILTER),
     "clock": (FAKETIME,),

@@ -41,7 +41,7 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 POLICY_TEXT = """#!/bin/sh
 # Written by Dashcam while it installs packages, and removed right after.
-case "$1" in prometheus*|alertmanager*|postgresql*|containerd*|podman*) exit 101 ;; esac
+case "$1" in prometheus*|alertmanager*|nats-server*|postgresql*|containerd*|podman*) exit 101 ;; esac
 exit 0
 """
 

@@ -12,7 +12,7 @@ from string import Template
 from dashcam.registry import catalogue
 from dashcam.registry.catalogue import Service
 from dashcam.stack import generated_file, jaeger, own_file, scrape_targets, tools
-from dashcam.stack.needs import ALERTMANAGER, PROMETHEUS, Need
+from dashcam.stack.needs import ALERTMANAGER, NATS, PROMETHEUS, Need
 from dashcam.stack.page_origins import page_origins
 from dashcam.stack.settings import JAEGER, ROOT, Settings
 from observability.server.options import ServerSettings
@@ -52,7 +52,7 @@ class Program:
 
 def programs(settings: Settings) -> list[Program]:
     """Everything that `make up` starts under `settings`, in the order it is shown."""
-    parts = [*_services(settings), *_backend(settings), *_metrics(settings)]
+    parts = [*_services(settings), *_backend(settings), *_metrics(settings), *_broker(settings)]
     parts += _own(settings, {part.name for part in parts})
     return [*parts, _traffic(settings, parts)] if settings.traffic else parts
 
@@ -67,6 +67,7 @@ def common_environ(settings: Settings) -> dict[str, str]:
         "OTEL_EXPORTER_PROMETHEUS_HOST": LOOPBACK,
         "OTEL_EXPORTER_OTLP_ENDPOINT": url(settings.otlp_http_port),
         **{f"{name.upper()}_URL": url(settings.port(name)) for name in catalogue.load().names},
+        "NATS_URL": f"nats://{LOOPBACK}:{settings.nats_port}",
         "CONSOLE_URL": url(settings.console_port),
         "BROWSER_OTLP_URL": url(settings.otlp_http_port),
         "PROMETHEUS_URL": url(settings.prometheus_port),
@@ -139,6 +140,25 @@ def _service(settings: Settings, service: Service) -> Program:
         # Longer than the service itself promises to take: killing it is for one that hangs.
         stop_seconds=math.ceil(from_environ(ServerSettings).bound) + 3,
     )
+
+
+def _broker(settings: Settings) -> list[Program]:
+    """What carries the messages, where services of the catalogue send some."""
+    if not any(resource.type == "message-broker" for resource in catalogue.load().resources):
+        return []
+    command = (_binary(NATS), "--addr", LOOPBACK, "--port", str(settings.nats_port))
+    return [
+        Program(
+            "nats",
+            BACKEND,
+            (*command, "--jetstream", "--store_dir", str(settings.state_dir / "nats")),
+            # More than a laptop's broker needs, and less than it would take before it cleans up.
+            {"GOMEMLIMIT": "64MiB"},
+            listens=(settings.nats_port,),
+            address=f"nats://{LOOPBACK}:{settings.nats_port}",
+            about="messages between services",
+        )
+    ]
 
 
 def _own(settings: Settings, taken: set[str]) -> list[Program]:

@@ -69,6 +69,7 @@ class Settings:
     )
     prometheus_port: int = setting("PROMETHEUS_PORT", 9090, check=PORT, help="Port of Prometheus.")
     alertmanager_port: int = setting("ALERTMANAGER_PORT", 9093, check=PORT, help="Port of Alertmanager.")
+    nats_port: int = setting("NATS_PORT", 4222, check=PORT, help="Port of the message broker, NATS.")
     jaeger_port: int = _for_jaeger("JAEGER_PORT", 16687, "Jaeger's own query API and pages")
     jaeger_grpc_port: int = _for_jaeger("JAEGER_GRPC_PORT", 16685, "Jaeger's query API over gRPC")
     jaeger_otlp_port: int = _for_jaeger(

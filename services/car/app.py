@@ -14,7 +14,7 @@ from observability.version import VERSION
 from services.car import examples, http, reservation_routes, routes
 from services.car.catalogue import Unavailable
 from services.car.clients import Limits, Minus
-from services.car.database import Database
+from services.car.database import SCHEMA, Database
 from services.car.reservations import Reservations
 from services.car.settings import Settings
 from services.car.signals import QUOTES
@@ -34,6 +34,7 @@ def create_app(settings: Settings | None = None, *, minus: routes.Difference | N
     problems.install(app)
     database = Database(
         settings.database,
+        SCHEMA,
         pool_size=settings.database_connections,
         timeout=settings.database_timeout,
         seed=_seed if settings.examples else lambda connection: None,

@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from observability.settings import PORT, between, setting
-
-
-def database_url(text: str) -> str:
-    """The SQLAlchemy address that `text` means. Raises ValueError with the remedy."""
-    for prefix, url in (("postgresql+psycopg://", 0), ("postgresql://", 1), ("postgres://", 1)):
-        if text.startswith(prefix):
-            return "postgresql+psycopg://" + text.removeprefix(prefix) if url else text
-    if text.startswith("sqlite:///") and text.removeprefix("sqlite:///").strip("/") not in ("", ":memory:"):
-        return text
-    raise ValueError("give sqlite:///path/of/the/file or postgresql://user:password@host:5432/name")
-
-
-def _http_url(url: str) -> str | None:
-    parts = urlsplit(url)
-    if parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment:
-        return None
-    return "give an address such as http://127.0.0.1:8000"
-
-
-def _bearer(token: str) -> str | None:
-    if re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token):
-        return None
-    return "give letters, digits and . _ ~ + / - only, which is what a bearer token may hold (RFC 6750)"
+from services.storage.addresses import bearer, database_url, http_url
 
 
 @dataclass(frozen=True)
@@ -66,9 +42,9 @@ class Settings:
         None,
         help="The bearer token that changes need; none asks for none.",
         secret=True,
-        check=_bearer,
+        check=bearer,
     )
-    minus_url: str = setting("MINUS_URL", "http://127.0.0.1:8000", help="Where minus is.", check=_http_url)
+    minus_url: str = setting("MINUS_URL", "http://127.0.0.1:8000", help="Where minus is.", check=http_url)
     minus_timeout: float = setting(
         "MINUS_TIMEOUT", 1.0, help="Seconds that one attempt to ask minus may take.", check=between(0.01, 60)
     )

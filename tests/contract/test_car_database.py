@@ -16,19 +16,19 @@ import sqlalchemy as sa
 
 from observability.testing import capture
 from services.car.catalogue import Unavailable
-from services.car.database import MIGRATION_LOCK, Database
+from services.car.database import SCHEMA, Database
 from services.car.store import _metadata
 
 START = """
 import sys
 import alembic.command
 from services.car import examples
-from services.car.database import Database
+from services.car.database import SCHEMA, Database
 from services.car.settings import database_url
 from services.car.store import Store, insert
 
 database = Database(
-    database_url(sys.argv[1]), pool_size=1, timeout=30,
+    database_url(sys.argv[1]), SCHEMA, pool_size=1, timeout=30,
     seed=lambda connection: insert(connection, examples.cars(), revision=1),
 )
 print("loaded", flush=True)
@@ -41,7 +41,7 @@ database.close()
 
 def open_database(url: str, **arguments: object) -> Database:
     given = {"pool_size": 2, "timeout": 5.0, "seed": lambda connection: None, **arguments}
-    return Database(url.replace("postgresql://", "postgresql+psycopg://"), **given)  # type: ignore[arg-type]
+    return Database(url.replace("postgresql://", "postgresql+psycopg://"), SCHEMA, **given)  # type: ignore[arg-type]
 
 
 def test_processes_that_start_at_once_make_one_database(database_url: str) -> None:
@@ -76,7 +76,7 @@ def migrating(database_url: str) -> Iterator[None]:
             yield
     else:
         with psycopg.connect(database_url) as connection:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA.lock])
             yield
 
 

@@ -133,7 +133,13 @@ def test_an_alert_that_always_fires_is_noticed(name: str, tmp_path: Path) -> Non
 
 
 def _traffic(slo: Slo, bad: int) -> list[dict[str, str]]:
-    """A thousand requests a minute for an hour, `bad` of them bad by this objective."""
+    """A thousand events a minute for an hour, `bad` of them bad by this objective."""
+    if slo.good:
+        good = slo.good.replace("{", f'{{job="{slo.service}",', 1)
+        return [
+            {"series": f'{slo.total}{{job="{slo.service}"}}', "values": "0+1000x60"},
+            {"series": good, "values": f"0+{1000 - bad}x60"},
+        ]
     route = "/cars/<maker>/<model>/quote" if slo.route else "/"
     family = "http_server_request_duration_seconds"
     labels = f'job="{slo.service}",http_route="{route}",http_response_status_code='

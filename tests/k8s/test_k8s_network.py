@@ -14,6 +14,11 @@ CALLS = {
     Flow(service.name, called.name, called.port)
     for service in CATALOGUE.services
     for called in CATALOGUE.called_by(service.name)
+} | {
+    Flow(name, resource.pods, resource.port)
+    for resource in CATALOGUE.resources
+    for name in CATALOGUE.callers(resource.name)
+    if resource.pods
 }
 LOGS = {
     Flow("fluent-bit", "elasticsearch", 9200),
@@ -49,7 +54,7 @@ LOCAL = (
     | {Flow(service, "collector", 4318) for service in SERVICES}
     | {Flow("prometheus", name, port) for name, port in SCRAPED | {("jaeger", 8888)}}
     | {
-        Flow("car", "postgres", 5432),
+        *(Flow(service, "postgres", 5432) for service in CATALOGUE.callers("database")),
         Flow("collector", "jaeger", 4317),
         Flow("grafana", "jaeger", 16686),
         Flow("jaeger", "prometheus", 9090),

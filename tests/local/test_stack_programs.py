@@ -57,7 +57,7 @@ def test_every_part_is_ready(stack: Any) -> None:
 
     assert [part.name for part in parts if part.ready] == [
         *SERVICES,
-        *("receiver", "console", "prometheus", "alertmanager"),
+        *("receiver", "console", "prometheus", "alertmanager", "nats"),
     ]
     assert {part.restarts for part in parts} == {0}
 

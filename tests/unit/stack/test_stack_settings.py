@@ -29,6 +29,7 @@ def test_ports_are_the_documented_ones_by_default() -> None:
         "CONSOLE_PORT": 16686,
         "PROMETHEUS_PORT": 9090,
         "ALERTMANAGER_PORT": 9093,
+        "NATS_PORT": 4222,
     }
 
 
@@ -161,7 +162,7 @@ def test_the_alertmanager_configuration_is_accepted(tmp_path: Path) -> None:
 
 def test_traffic_can_be_switched_off() -> None:
     names = [program.name for program in programs.programs(read({}))]
-    assert names == [*SERVICES, "receiver", "console", "prometheus", "alertmanager", "traffic"]
+    assert names == [*SERVICES, "receiver", "console", "prometheus", "alertmanager", "nats", "traffic"]
     assert [program.name for program in programs.programs(read({"TRAFFIC": "off"}))] == names[:-1]
 
 

@@ -1,0 +1,1 @@
+"""`dealer` confirms orders that are sent to it as messages, and withdraws what it confirmed."""

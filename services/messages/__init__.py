@@ -1,0 +1,1 @@
+"""Messages between services that are neither lost nor counted twice: outbox, inbox, broker. Not a service."""

@@ -1,0 +1,94 @@
+"""What a consumer does with a delivery: process it, have it come again, or put it aside as a dead letter."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from services.faults.points import Faults, NoFaults
+from services.messages.envelope import (
+    Again,
+    BrokerAway,
+    Delivery,
+    Done,
+    Message,
+    Poison,
+    Verdict,
+    dead_letters,
+)
+from services.messages.reading import read
+from services.messages.tracing import Failure, MessageTracing
+
+logger = logging.getLogger(__name__)
+
+KEY_HEADER = "Dashcam-Key"
+"""The header with a message's key."""
+
+MAX_DELIVERIES = 6
+"""After this many a message is given up. The pauses between them add up to about 6 s."""
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """Consumes a queue as `group`: `handle` processes a message, `publish` takes the dead letters.
+
+    `handle` raises Poison for what can never be processed, and anything else for what may go well later.
+    """
+
+    group: str
+    handle: Callable[[Message], None]
+    publish: Callable[[Message], None]
+    tracing: MessageTracing
+    faults: Faults = field(default_factory=NoFaults)
+
+    def process(self, delivery: Delivery) -> Verdict:
+        """What the broker shall do with this delivery, which is done with otherwise."""
+        key = delivery.headers.get(KEY_HEADER, "")
+        with self.tracing.processing(delivery, self.group, key) as failure:
+            if delivery.count > MAX_DELIVERIES:
+                # It ended its consumer each time, or it would have been given up before.
+                return self._given_up(delivery, failure, "tried too often", "its consumer ended each time")
+            try:
+                self.faults.at(f"{self.group}.message", destination=delivery.destination, key=key)
+                self.handle(read(delivery, key))
+            except Poison as error:
+                return self._given_up(delivery, failure, "unreadable", str(error))
+            except Exception as error:
+                failure.type = type(error).__qualname__
+                if delivery.count == MAX_DELIVERIES:
+                    return self._given_up(delivery, failure, "tried too often", str(error))
+                pause = _pause(delivery.count)
+                text = "message %s failed (delivery %d) and comes again in %.1f s: %s"
+                about = _about(delivery, self.group)
+                logger.warning(text, delivery.id, delivery.count, pause, error, extra=about)
+                return Again(pause)
+        return Done()
+
+    def _given_up(self, delivery: Delivery, failure: Failure, kind: str, reason: str) -> Verdict:
+        failure.type = failure.type or "Poison"
+        text = delivery.data.decode("utf-8", "replace")
+        body = {"reason": reason, "destination": delivery.destination, "data": text}
+        headers = {**delivery.headers, "Dashcam-Reason": reason.splitlines()[0][:200] if reason else kind}
+        letter = Message(delivery.id, dead_letters(delivery.destination), "", body, headers)
+        try:
+            self.publish(letter)
+        except BrokerAway as error:
+            logger.warning("the dead letter %s is not stored yet: %s", delivery.id, error)
+            return Again(_pause(delivery.count))
+        about = _about(delivery, self.group)
+        logger.error("message %s is a dead letter, %s: %s", delivery.id, kind, reason, extra=about)
+        self.tracing.dead(delivery, self.group, kind)
+        return Done()
+
+
+def _pause(count: int) -> float:
+    return float(min(0.2 * 2 ** (count - 1), 5.0))
+
+
+def _about(delivery: Delivery, group: str) -> dict[str, str]:
+    return {
+        "messaging.message.id": delivery.id,
+        "messaging.destination.name": delivery.destination,
+        "messaging.consumer.group.name": group,
+    }

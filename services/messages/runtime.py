@@ -1,0 +1,129 @@
+"""What a service that speaks by messages has running: the broker's connection, the relay, and its figures."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+from observability import Telemetry
+from services.faults.points import Faults
+from services.messages import boxes
+from services.messages.consumer import Consumer
+from services.messages.envelope import BrokerAway, Delivery, Depth, Message, Verdict
+from services.messages.relay import Relay
+from services.messages.tracing import MessageTracing
+from services.storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+FIGURES_EVERY = 2.0
+"""Seconds between two looks at what waits."""
+FORGET_EVERY = 3600.0
+
+
+class Broker(Protocol):
+    """What carries the messages: `services.messages.nats_broker.Nats`, or a test's own."""
+
+    def publish(self, message: Message, data: bytes) -> None:
+        """Keep a message. Raises BrokerAway where that is not sure."""
+
+    def consume(self, destination: str, group: str, process: Callable[[Delivery], Verdict]) -> None:
+        """Have `process` called with each message of a queue."""
+
+    def depth(self, destination: str, group: str) -> Depth:
+        """What waits in a queue. Raises BrokerAway."""
+
+    def check(self) -> None:
+        """Raise BrokerAway while it is not there."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue that a service consumes, as which group."""
+
+    destination: str
+    group: str
+
+
+class Messaging:
+    """Messages of one service. Nothing runs before :meth:`start`; `more` is called at each look at them."""
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        database: Database,
+        broker: Broker,
+        faults: Faults,
+    ) -> None:
+        self.tracing = MessageTracing(telemetry)
+        self.more: Callable[[], None] = lambda: None
+        self._database, self._broker, self._faults = database, broker, faults
+        self.relay = Relay(database, self.publish, self.tracing)
+        self._queues: list[Queue] = []
+        self._ended = threading.Event()
+        self._figures = threading.Thread(target=self._look, name="figures", daemon=True)
+
+    def publish(self, message: Message) -> None:
+        """Give a message to the broker. Raises BrokerAway."""
+        if self._faults.at("broker.publish", destination=message.destination).get("away"):
+            raise BrokerAway("the broker does not confirm")
+        self._broker.publish(message, json.dumps(message.body).encode())
+
+    def consume(self, queue: Queue, handle: Callable[[Message], None]) -> None:
+        """Have `handle` called with the messages of a queue, from now on."""
+        consumer = Consumer(queue.group, handle, self.publish, self.tracing, self._faults)
+        self._queues.append(queue)
+        self._broker.consume(queue.destination, queue.group, consumer.process)
+
+    def start(self) -> None:
+        """Begin to send what is in the outbox, and to look at what waits."""
+        self.relay.start()
+        self._figures.start()
+
+    def stored(self) -> None:
+        """Messages were stored: they are sent at once."""
+        self.relay.wake()
+
+    def check(self) -> None:
+        """Raise BrokerAway unless the broker is connected: a readiness check."""
+        self._broker.check()
+
+    def stop(self) -> None:
+        """End what runs."""
+        self._ended.set()
+        self._broker.close()
+        self.relay.stop()
+
+    def _look(self) -> None:
+        forgotten = 0.0
+        while not self._ended.wait(FIGURES_EVERY):
+            try:
+                if time.monotonic() - forgotten > FORGET_EVERY:
+                    forgotten = time.monotonic()
+                    with suppress_instrumentation(), self._database.writing() as connection:
+                        boxes.forget(connection, time.time())
+                self.look()
+            except BrokerAway as error:
+                logger.debug("no figures of the queues: %s", error)
+            except Exception as error:
+                logger.warning("no figures of the messages: %s", error)
+
+    def look(self) -> None:
+        """Say what waits in the outbox and in the queues. Raises BrokerAway after the outbox."""
+        with suppress_instrumentation():
+            with self._database.reading() as connection:
+                self.tracing.outbox(*boxes.backlog(connection, time.time()))
+            self.more()
+        for queue in self._queues:
+            depth = self._broker.depth(queue.destination, queue.group)
+            self.tracing.queue(queue.destination, queue.group, depth.count, depth.oldest)

@@ -1,0 +1,134 @@
+"""Spans and metrics of messages, by OpenTelemetry's messaging conventions.
+
+A message is created in the transaction that decides on it, sent by the relay when that has held, and
+processed by its consumer. Its headers carry the context of its creation, which both later spans have as
+their parent: one trace leads from a click to its confirmation. A delivery that is not the first has a link
+to the creation besides, for its parent has ended long ago.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from opentelemetry import propagate, trace
+from opentelemetry.trace import Link, SpanKind, StatusCode
+
+from observability import Telemetry
+from services.messages import signals
+from services.messages.envelope import Delivery, Message
+
+SYSTEM = "nats"
+
+
+class MessageTracing:
+    """What is seen of messages in `telemetry`."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._tracer = telemetry.tracers.get_tracer(__name__)
+
+    def created(self, message: Message) -> Message:
+        """The message with headers that carry the span of its creation, a child of the present one."""
+        named = _attributes("create", message.destination, message.id, message.key)
+        with self._tracer.start_as_current_span(
+            f"create {message.destination}", kind=SpanKind.PRODUCER, attributes=named
+        ):
+            return replace(message, headers={**message.headers, **current_headers()})
+
+    @contextmanager
+    def sending(self, message: Message) -> Iterator[None]:
+        """Around giving a message to the broker; an exception says that it was not confirmed."""
+        named = _attributes("send", message.destination, message.id, message.key)
+        error = ""
+        parent = propagate.extract(message.headers)
+        try:
+            with self._tracer.start_as_current_span(
+                f"send {message.destination}", parent, SpanKind.CLIENT, named, record_exception=False
+            ):
+                yield
+        except Exception as failure:
+            error = type(failure).__qualname__
+            raise
+        finally:
+            self._telemetry.metric(signals.SENT).labels(SYSTEM, message.destination, error).inc()
+
+    @contextmanager
+    def processing(self, delivery: Delivery, group: str, key: str) -> Iterator[Failure]:
+        """Around processing a delivery. What is told to the Failure is what went wrong."""
+        metric = self._telemetry.metric
+        metric(signals.CONSUMED).labels(SYSTEM, delivery.destination, group).inc()
+        redelivered = metric(signals.REDELIVERED).labels(delivery.destination, group)
+        redelivered.inc(int(delivery.count > 1))
+        named = {
+            **_attributes("process", delivery.destination, delivery.id, key),
+            "messaging.consumer.group.name": group,
+            "messaging.message.body.size": len(delivery.data),
+            "messaging.message.delivery_count": delivery.count,
+        }
+        parent = propagate.extract(delivery.headers)
+        creation = trace.get_current_span(parent).get_span_context()
+        links = [Link(creation)] if creation.is_valid and delivery.count > 1 else []
+        failure, began = Failure(), time.perf_counter()
+        with self._tracer.start_as_current_span(
+            f"process {delivery.destination}", parent, SpanKind.CONSUMER, named, links
+        ) as span:
+            yield failure
+            if failure.type:
+                span.set_attribute("error.type", failure.type)
+                span.set_status(StatusCode.ERROR, failure.type)
+            duration = metric(signals.PROCESS_DURATION)
+            duration.labels(SYSTEM, delivery.destination, group, failure.type).observe(
+                time.perf_counter() - began
+            )
+
+    def dead(self, delivery: Delivery, group: str, reason: str) -> None:
+        """A message was given up."""
+        self._telemetry.metric(signals.DEAD_LETTERS).labels(delivery.destination, group, reason).inc()
+
+    def outbox(self, count: int, oldest: float) -> None:
+        """What waits to be sent."""
+        self._telemetry.metric(signals.OUTBOX_MESSAGES).set(count)
+        self._telemetry.metric(signals.OUTBOX_OLDEST).set(oldest)
+
+    def queue(self, destination: str, group: str, count: int, oldest: float) -> None:
+        """What waits at the broker for a consumer."""
+        self._telemetry.metric(signals.QUEUE_MESSAGES).labels(destination, group).set(count)
+        self._telemetry.metric(signals.QUEUE_OLDEST).labels(destination, group).set(oldest)
+
+
+class Failure:
+    """What went wrong in a block: `type` is empty for nothing."""
+
+    def __init__(self) -> None:
+        self.type = ""
+
+
+def current_headers() -> dict[str, str]:
+    """The headers that carry the present span."""
+    headers: dict[str, str] = {}
+    propagate.inject(headers)
+    return headers
+
+
+@contextmanager
+def within(
+    tracer: trace.Tracer, name: str, headers: Mapping[str, str], attributes: Mapping[str, str]
+) -> Iterator[None]:
+    """A span in the trace that `headers` carry."""
+    with tracer.start_as_current_span(name, propagate.extract(headers), attributes=attributes):
+        yield
+
+
+def _attributes(operation: str, destination: str, message: str, key: str) -> dict[str, Any]:
+    return {
+        "messaging.system": SYSTEM,
+        "messaging.destination.name": destination,
+        "messaging.operation.name": operation,
+        "messaging.operation.type": operation,
+        "messaging.message.id": message,
+        "messaging.message.conversation_id": key,
+    }

@@ -1,0 +1,193 @@
+"""The resources of `orders`: placing an order, and looking at one."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import hashlib
+import json
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from flask import Flask, Response, current_app, request
+from flask_restful import Api, Resource  # type: ignore[import-untyped]
+
+from observability.problems import Problem
+from services.messages.tracing import current_headers
+from services.orders import catalogue
+from services.orders.catalogue import Conflict, Missing, Order, OrderError
+from services.orders.sagas import LEASE, Sagas
+
+logger = logging.getLogger(__name__)
+
+SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+KEY = re.compile(r"[!-~]{1,200}")
+"""What an Idempotency-Key may be: up to 200 visible characters of ASCII."""
+FIELDS = ("maker", "model", "discount")
+
+
+def install(app: Flask, sagas: Sagas) -> None:
+    """Add the routes to `app`."""
+    api = Api(app)
+    given = {"sagas": sagas}
+    api.add_resource(Orders, "/orders", endpoint="orders", resource_class_kwargs=given)
+    api.add_resource(OneOrder, "/orders/<string:order>", endpoint="order", resource_class_kwargs=given)
+    openapi = {"document": functools.cache(_openapi)}
+    api.add_resource(Document, "/openapi.json", endpoint="openapi", resource_class_kwargs=openapi)
+
+
+class Face(Resource):  # type: ignore[misc]  # Flask-RESTful carries no types
+    """A resource that turns the domain's errors into problems, and takes no parameters."""
+
+    def dispatch_request(self, *args: Any, **kwargs: Any) -> Any:
+        if name := next(iter(request.args), None):
+            raise Problem(400, "The parameters cannot be used", f"{name[:80]}: there are no parameters here.")
+        try:
+            return super().dispatch_request(*args, **kwargs)
+        except OrderError as error:
+            raise _problem(error) from error
+
+    def options(self, **_: Any) -> Response:
+        response = current_app.make_default_options_response()
+        response.status_code = 204
+        del response.headers["Content-Type"]
+        return response
+
+
+class Orders(Face):
+    """All orders."""
+
+    def __init__(self, sagas: Sagas) -> None:
+        self.sagas = sagas
+
+    def post(self) -> Response:
+        key = request.headers.get("Idempotency-Key")
+        if key is not None and not KEY.fullmatch(key):
+            raise Problem(400, "Bad Idempotency-Key", "Give 1 to 200 visible characters of ASCII.")
+        now = time.time()
+        # Until this request has done what it can, nobody else need try.
+        order = replace(catalogue.placed(uuid.uuid4().hex, *_read(), now=now), due=now + LEASE)
+        order, new = self.sagas.store.place(order, key, current_headers())
+        return _answer(self._begun(order) if new else order, 202 if new else 200)
+
+    def _begun(self, order: Order) -> Order:
+        """The order, as far as it comes at once. It is stored: what goes wrong now is tried again later."""
+        try:
+            return self.sagas.advance(order.id)
+        except OrderError as error:
+            logger.warning("order %s waits: %s", order.id, error, extra={"order.id": order.id})
+            return order
+
+
+class OneOrder(Face):
+    """One order."""
+
+    def __init__(self, sagas: Sagas) -> None:
+        self.sagas = sagas
+
+    def get(self, order: str) -> Response:
+        return _answer(self.sagas.store.find(order))
+
+
+class Document(Face):
+    """The service's OpenAPI document."""
+
+    def __init__(self, document: Callable[[], Any]) -> None:
+        self.document = document
+
+    def get(self) -> Any:
+        return self.document(), 200, {"Cache-Control": "public, max-age=300"}
+
+
+def _openapi() -> Any:
+    return yaml.safe_load(Path(__file__).with_name("openapi.yaml").read_text(encoding="utf-8"))
+
+
+def _read() -> tuple[str, str, int]:
+    """Maker, model and discount of the request. Raises a problem that names every field at fault."""
+    if not request.is_json:
+        detail = f"The Content-Type is {request.content_type or 'none'}: send JSON as application/json."
+        raise Problem(415, "Unsupported media type", detail, headers={"Accept": "application/json"})
+    try:
+        given = json.loads(request.get_data(cache=False))
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, "The body is not JSON", f"The body cannot be read as JSON: {error}.") from None
+    if not isinstance(given, dict):
+        given = {"body": given}
+    errors = [
+        {"field": name, "value": given.get(name), "detail": "give lower case, digits, single hyphens between"}
+        for name in ("maker", "model")
+        if not _is_slug(given.get(name))
+    ]
+    discount = given.get("discount", 0)
+    if (
+        not isinstance(discount, int)
+        or isinstance(discount, bool)
+        or not 0 <= discount <= catalogue.MAX_DISCOUNT
+    ):
+        detail = f"give a whole number from 0 to {catalogue.MAX_DISCOUNT}"
+        errors.append({"field": "discount", "value": discount, "detail": detail})
+    unknown = f"unknown field: give {', '.join(FIELDS)}"
+    errors += [{"field": name, "value": given[name], "detail": unknown} for name in given.keys() - {*FIELDS}]
+    if errors:
+        told = "; ".join(f"{str(error['field'])[:80]}: {error['detail']}" for error in errors)
+        raise Problem(422, "The request breaks the rules", told, errors=errors)
+    return given["maker"], given["model"], discount
+
+
+def _is_slug(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= catalogue.MAX_SLUG and SLUG.fullmatch(value) is not None
+
+
+def _answer(order: Order, status: int = 200) -> Response:
+    body = json.dumps(_document(order), separators=(",", ":")).encode() + b"\n"
+    response = Response(body, status, content_type="application/json")
+    response.headers["Location"] = f"/orders/{order.id}"
+    response.set_etag(hashlib.sha256(body).hexdigest()[:32])
+    response.headers["Cache-Control"] = "private, no-cache"
+    if request.method in ("GET", "HEAD"):
+        del response.headers["Location"]
+        response.make_conditional(request)
+    return response
+
+
+def _document(order: Order) -> dict[str, Any]:
+    return {
+        "id": order.id,
+        "maker": order.maker,
+        "model": order.model,
+        "discount": order.discount,
+        "price": order.price,
+        "currency": order.currency or None,
+        "state": order.state,
+        "reason": order.reason or None,
+        "placed": _time(order.placed),
+        "decided": None if order.decided is None else _time(order.decided),
+        "steps": [{"state": state, "at": _time(at)} for state, at in order.steps],
+        "links": {"self": f"/orders/{order.id}"},
+    }
+
+
+def _time(seconds: float) -> str:
+    return (
+        datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="milliseconds")[:23] + "Z"
+    )
+
+
+def _problem(error: OrderError) -> Problem:
+    match error:
+        case Missing():
+            return Problem(404, "Not found", str(error))
+        case Conflict():
+            return Problem(409, "The key is taken", str(error))
+        case _:
+            logger.error("the orders are unavailable: %s", error)
+            remedy = "Orders cannot be read or placed right now. Ask again in a moment."
+            return Problem(503, "Orders are unavailable", remedy, headers={"Retry-After": "2"})

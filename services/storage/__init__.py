@@ -1,0 +1,1 @@
+"""What services that keep something share: their connections to a database. Not a service."""
