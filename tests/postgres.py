@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 OWNER = "postgres"
 """Who runs the server where the tests run as root, which PostgreSQL refuses to be."""
@@ -26,7 +27,12 @@ class Cluster:
     def empty_database(self) -> str:
         """The URL of the one database, emptied: quicker than a new one, which is 300 files to copy."""
         with psycopg.connect(self._url, autocommit=True) as connection:
-            connection.execute("DROP SCHEMA public CASCADE")
+            # The services that share a database have a schema each.
+            theirs = (
+                "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
+            )
+            for (name,) in connection.execute(theirs).fetchall():
+                connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
             connection.execute("CREATE SCHEMA public")
         return self._url
 
