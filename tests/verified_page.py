@@ -65,12 +65,14 @@ def claims() -> Iterator[Claim]:
 
 
 def _text(node: ast.expr, constants: dict[str, ast.expr], module: str) -> str:
-    """A string that stands in the source, also by the name of a constant of the module."""
+    """A string that stands in the source, also as a constant of the module or by its key in one."""
     if isinstance(node, ast.Name) and node.id in constants:
         node = constants[node.id]
     try:
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+            return str(ast.literal_eval(constants[node.value.id])[ast.literal_eval(node.slice)])
         return str(ast.literal_eval(node))
-    except ValueError:
+    except (ValueError, KeyError):
         raise SystemExit(f"{module}:{node.lineno}: verifies() takes strings that stand there") from None
 
 
