@@ -154,7 +154,7 @@ def test_two_stacks_run_side_by_side_and_down_ends_only_its_own(
     cars = httpx.get(f"{stack.car}/cars", timeout=30).json()["total"]
 
     def kinds() -> dict[str, float]:
-        return {**requests_by_status(other.web_admin), **requests_by_status(other.car_admin)}
+        return {**requests_by_status(other.admin("web")), **requests_by_status(other.admin("car"))}
 
     # Reads, writes, and what is wrong on purpose; the catalogue does not grow.
     wanted = {"200", "201", "204", "303", "304", "404", "422"}
