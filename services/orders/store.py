@@ -69,15 +69,25 @@ class Store:
 
         `headers` carry the trace in which it was placed. Raises Conflict where that one is of something else.
         """
+        try:
+            present = self._placed(order, key, headers)
+        except sa.exc.IntegrityError:
+            # Another request with this key was stored since it was looked for: now it is found.
+            present = self._placed(order, key, headers)
+        if present is None:
+            return order, True
+        if (present.maker, present.model, present.discount) != (order.maker, order.model, order.discount):
+            raise Conflict(f"The key {key} belongs to the order {present.id} of something else.")
+        return present, False
+
+    def _placed(self, order: Order, key: str | None, headers: Mapping[str, str]) -> Order | None:
+        """The order that has this key; None where there is none, and `order` is stored."""
         with self.database.writing() as connection:
             present = None if key is None else _with_key(connection, key)
             if present is None:
                 row = {**_row(order), "request_key": key, "headers": json.dumps(dict(headers))}
                 connection.execute(sa.insert(_orders).values(row))
-                return order, True
-        if (present.maker, present.model, present.discount) != (order.maker, order.model, order.discount):
-            raise Conflict(f"The key {key} belongs to the order {present.id} of something else.")
-        return present, False
+        return present
 
     def find(self, order: str) -> Order:
         """The order as it is now. Raises Missing."""

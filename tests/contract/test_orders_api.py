@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -54,6 +56,16 @@ def test_a_request_that_is_repeated_with_its_key_is_the_same_order(client: Flask
     assert first.get_json()["id"] == second.get_json()["id"]
     other = client.post("/orders", json={**ORDER, "discount": 1}, headers={"Idempotency-Key": "click"})
     assert other.status_code == 409
+
+
+def test_requests_with_one_key_at_the_same_time_are_one_order(app: Flask) -> None:
+    def place(key: str) -> str:
+        answer = app.test_client().post("/orders", json=ORDER, headers={"Idempotency-Key": key})
+        return str(answer.get_json()["id"]) if answer.status_code in {200, 202} else answer.text
+
+    for _ in range(5):
+        with ThreadPoolExecutor(4) as clicks:
+            assert len({*clicks.map(place, [uuid.uuid4().hex] * 4)}) == 1
 
 
 def test_an_order_that_car_refuses_is_taken_back_at_once(client: FlaskClient, fake_car: FakeCar) -> None:
