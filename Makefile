@@ -154,17 +154,17 @@ services-generated: $(VENV)/.dev ## Change it: Write what is made from services/
 	@$(BIN)/python -m dashcam.registry
 
 .PHONY: new-service remove-service test-service
-new-service: $(VENV)/.dev ## Change it: Make the service NAME=orders from services/template, complete
-	@test -n "$$NAME" || { echo "make: name the service: make new-service NAME=orders" >&2; exit 2; }
+new-service: $(VENV)/.dev ## Change it: Make the service NAME=invoices from services/template, complete
+	@test -n "$$NAME" || { echo "make: name the service: make new-service NAME=invoices" >&2; exit 2; }
 	@$(BIN)/python -m dashcam.scaffold new "$$NAME" $(if $(PORT),--port "$$PORT") $(if $(OWNER),--owner "$$OWNER") $(if $(ABOUT),--about "$$ABOUT")
 
 remove-service: $(VENV)/.dev ## Change it: Take the service NAME= away again; refuses what was changed (FORCE=1)
-	@test -n "$$NAME" || { echo "make: name the service: make remove-service NAME=orders" >&2; exit 2; }
+	@test -n "$$NAME" || { echo "make: name the service: make remove-service NAME=invoices" >&2; exit 2; }
 	@$(BIN)/python -m dashcam.scaffold remove "$$NAME" $(if $(FORCE),--force)
 
 # The tests of one service (NAME=), and those that hold each service of the catalogue
 test-service: $(VENV)/.dev check-generated
-	@test -n "$$NAME" || { echo "make: name the service: make test-service NAME=orders" >&2; exit 2; }
+	@test -n "$$NAME" || { echo "make: name the service: make test-service NAME=invoices" >&2; exit 2; }
 	$(BIN)/pytest -q tests/unit/$$NAME tests/contract/test_$${NAME}_*.py tests/contract/test_every_service.py tests/contract/test_urls_rules.py tests/unit/registry
 
 generated: services-generated dashboards docs-configuration docs-decisions telemetry-schema ## Change it: Write every generated file again from its source

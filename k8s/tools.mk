@@ -51,12 +51,12 @@ debug: $(VENV)/.run ## Kubernetes: Look into SERVICE=car in the cluster: pods, l
 	@$(BIN)/dashcam debug $(CLUSTER) $(SERVICE)
 
 # The whole of tests/cluster where CONTEXT names a cluster, whose nodes can pull images; else what the node of
-# tests/onenode can run: no package registry has Grafana, Kibana and Fluent Bit.
+# tests/onenode can run: no package registry has Grafana, Kibana and Fluent Bit, and its images hold no NATS yet.
 ON_BOTH := test_cluster_end_to_end test_cluster_lines test_cluster_by_hand test_cluster_autoscaling \
 	test_cluster_disruptions
 ON_THE_NODE := $(ON_BOTH) test_node_network
 ON_A_CLUSTER := $(ON_BOTH) test_cluster_pages
-ONE_NODE := PYTHONPATH=tests CLUSTER_OVERLAY=tests/cluster/overlays/local CLUSTER_WITHOUT=grafana,kibana \
+ONE_NODE := PYTHONPATH=tests CLUSTER_OVERLAY=tests/cluster/overlays/local CLUSTER_WITHOUT=grafana,kibana,nats,orders,dealer \
 	CLUSTER_HAD="one node made of packages and Go modules (tests/onenode)" $(BIN)/python -m onenode
 
 test-cluster: $(VENV)/.dev ## Real programs: Test a deployment end to end, on a node made here of packages (as root) or in CONTEXT=name

@@ -30,7 +30,7 @@ def check_name(name: str, catalogue: Catalogue, root: Path) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]{1,29}", name):
         raise Refused(
             f"NAME={name!r} cannot be used: give 2 to 30 lower-case letters and digits, a letter first, "
-            "such as NAME=orders; it is a Python module, a host name and the beginning of variables"
+            "such as NAME=invoices; it is a Python module, a host name and the beginning of variables"
         )
     if keyword.iskeyword(name):
         raise Refused(f"NAME={name!r} is a word of Python and cannot be a module: give another name")

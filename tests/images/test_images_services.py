@@ -256,5 +256,6 @@ def test_it_says_what_it_is(service: str) -> None:
     assert labels["org.opencontainers.image.title"] == f"dashcam-{service}"
     assert labels["org.opencontainers.image.revision"] == REVISION
     assert config["User"] == "10001:10001"
-    assert config["Entrypoint"] == [PYTHON, "-m", f"services.{service}"]
+    assert config["Entrypoint"] == [PYTHON, "/app"]
+    assert f"run_module('services.{service}'" in inside(service, "print(open('/app/__main__.py').read())")
     assert not config.get("Healthcheck")

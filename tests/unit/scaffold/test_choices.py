@@ -19,7 +19,7 @@ SHOP = Catalogue("shop", "A shop.", (TILL,), (Resource("ledger", "What was paid.
         ("", "NAME='' cannot be used: give 2 to 30 lower-case letters and digits"),
         ("Orders", "NAME='Orders' cannot be used: give 2 to 30 lower-case letters"),
         ("my-orders", "NAME='my-orders' cannot be used"),
-        ("1st", "a letter first, such as NAME=orders"),
+        ("1st", "a letter first, such as NAME=invoices"),
         ("../x", "NAME='../x' cannot be used"),
         ("o" * 31, "cannot be used: give 2 to 30"),
         ("import", "NAME='import' is a word of Python and cannot be a module: give another name"),
