@@ -183,5 +183,5 @@ def is_slug(text: str) -> bool:
 
 
 def display_name(maker: str, model: str) -> str:
-    """The name of a car that was given none: `bentz`, `e-class` makes `Bentz E-Class`."""
-    return f"{maker.title()} {model.title()}"
+    """The name of a car that was given none, within MAX_NAME: `bentz`, `e-class` makes `Bentz E-Class`."""
+    return f"{maker.title()} {model.title()}"[:MAX_NAME]

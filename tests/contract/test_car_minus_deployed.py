@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -60,7 +61,8 @@ def deploy(service: str, folder: Path) -> tuple[Path, Path]:
     ):
         done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr}"
-    for part in ("observability", "services/faults", f"services/{service}"):
+    dockerfile = (ROOT / "services/Dockerfile").read_text().replace("${SERVICE}", service)
+    for part in dict.fromkeys(re.findall(r"^COPY (\S+) \1$", dockerfile, re.MULTILINE)):
         shutil.copytree(ROOT / part, home / part, ignore=CACHES)
     return packages / "bin" / "python", home
 

@@ -111,3 +111,8 @@ def test_a_refused_value_is_shown_short_and_as_json(value: Any) -> None:
         documents.read_car(a_car(maker=value))
     shown = json.dumps(refused.value.errors[0].value, ensure_ascii=False).encode()
     assert len(shown) < 400
+
+
+def test_a_car_without_a_name_has_one_that_a_name_may_be() -> None:
+    document = {field: value for field, value in a_car().items() if field != "name"}
+    assert read({**document, "maker": "a" * 60, "model": "b" * 60}).name == "A" + "a" * 59 + " B" + "b" * 38

@@ -49,7 +49,8 @@ def test_every_service_of_the_catalogue_has_a_page_that_says_all_of_it(
 
 def test_what_a_service_needs_is_named(console: FlaskClient) -> None:
     text = text_of(console.get("/services/car").text)
-    assert "Needs database The cars of the catalogue" in text
+    (needed,) = (each for each in CATALOGUE.resources if each.name == "database")
+    assert f"Needs database {needed.description}" in text
 
 
 def test_the_api_document_is_the_services_own(console: FlaskClient) -> None:
