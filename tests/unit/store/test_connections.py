@@ -48,6 +48,11 @@ class Served:
     def held(self) -> int:
         return int(self.server._server.held)
 
+    @property
+    def one_read(self) -> int:
+        """What may have come in before another upload gives way for it."""
+        return int(self.server._server.adj.recv_bytes)
+
     def answers(self, path: str = "/") -> bool:
         return httpx.get(self.address + path, timeout=5).status_code == 200
 
@@ -120,7 +125,7 @@ def test_uploads_that_take_longest_give_way_to_those_that_come() -> None:
         with ExitStack() as held:
             slow = [held.enter_context(closing(served.connect(head + b"x" * (3 * MIB)))) for _ in range(6)]
             until(lambda: served.held > 4 * MIB, lambda: f"the uploads to arrive, {served.held} are held")
-            assert served.held <= 8 * MIB
+            assert served.held <= 8 * MIB + served.one_read
             assert slow[0].recv(100).startswith(b"HTTP/1.1 503")
             answer = httpx.post(served.address, content=b"y" * (3 * MIB), timeout=10)
             assert (answer.status_code, answer.text) == (200, str(3 * MIB))
@@ -140,7 +145,7 @@ def test_bodies_that_wait_for_a_thread_count_too() -> None:
             until(lambda: served.held == 6 * MIB, lambda: f"two whole bodies, {served.held} bytes are held")
             third.sendall(b"x" * (2 * MIB + 1))
             assert third.recv(100).startswith(b"HTTP/1.1 503")
-            assert served.held <= 8 * MIB
+            assert served.held <= 8 * MIB + served.one_read
             served.gate.set()
             assert first.recv(100).startswith(b"HTTP/1.1 200")
     finally:
