@@ -27,7 +27,7 @@ def slo() -> None:
 def generate(page: Path, out: Path) -> None:
     """Make Prometheus' rules and Grafana's dashboard of a PAGE of objectives.
 
-    PAGE is like dashboards/slos.yaml, of which only `slos` must be there, or OpenSLO (openslo/v1).
+    PAGE lists objectives under the key `slos` (docs/dashboards.md shows one), or is OpenSLO (openslo/v1).
     """
     try:
         written = write(read(page), page.name, out)

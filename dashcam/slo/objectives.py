@@ -96,6 +96,9 @@ class Objectives:
         return tuple(service for service in self.depends_on if service in found)
 
 
+EXAMPLE = "docs/dashboards.md shows a whole page"
+
+
 def load(path: Path) -> Objectives:
     """Read and check the objectives of a page. Raises ObjectiveError."""
     return from_page(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
@@ -121,8 +124,10 @@ def from_page(page: Any, path: str) -> Objectives:
             slos=tuple(Slo(**slo) for slo in page["slos"]),
         )
         _check(objectives)
-    except (KeyError, TypeError) as error:
-        raise ObjectiveError(f"{path}: {error}; see the comments there for what each entry needs") from None
+    except KeyError as error:
+        raise ObjectiveError(f"{path}: there is no key {error}; {EXAMPLE}") from None
+    except TypeError as error:
+        raise ObjectiveError(f"{path}: {error}; {EXAMPLE}") from None
     except ObjectiveError as error:
         raise ObjectiveError(f"{path}: {error}") from None
     return objectives

@@ -121,7 +121,7 @@ def test_what_openslo_says_and_cannot_be_meant_here_is_refused_by_name(
     [
         ("slos: [", "no YAML"),
         ("just words", "no page of objectives"),
-        ("period: 30d", "slos"),
+        ("period: 30d", "there is no key 'slos'"),
         (OURS.replace("good: ", "bad: x\n    good: "), "total and one of bad and good"),
     ],
 )
