@@ -82,7 +82,12 @@ class Console:
 
     def trace(self, trace_id: str) -> Trace | None:
         """The trace from its source, else from where it is pinned. Raises SourceError."""
-        found = self.sources.traces.trace(trace_id)
+        try:
+            found = self.sources.traces.trace(trace_id)
+        except SourceError:
+            if self.kept and (pinned := self.kept.trace(trace_id)):
+                return pinned
+            raise
         if self.kept is None or (found is not None and found.spans):
             return found
         return self.kept.trace(trace_id)

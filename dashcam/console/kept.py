@@ -70,7 +70,10 @@ class Kept:
     def save(self, search: Search) -> None:
         """Keep a search; one of the same name is replaced."""
         name, address = search.name.strip(), search.address
-        parts = urlsplit(address)
+        try:
+            parts = urlsplit(address)
+        except ValueError:
+            raise CannotKeep(f"{address[:100]!r} is no search of this console.") from None
         if not name or len(name) > LONGEST_NAME:
             raise CannotKeep(f"Give the search a name of at most {LONGEST_NAME} letters.")
         if parts.scheme or parts.netloc or parts.path not in PAGES or len(address) > LONGEST_ADDRESS:
@@ -130,8 +133,13 @@ class Kept:
         """Write a file whole or not at all, for its owner alone."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(body)
-        os.replace(file.name, path)
+            try:
+                file.write(body)
+                file.flush()
+                os.replace(file.name, path)
+            except OSError:
+                os.unlink(file.name)
+                raise
 
 
 def _read(path: Path, kind: Callable[..., Any]) -> list[Any]:

@@ -48,6 +48,8 @@ def _owner_of_name(name: str, catalogue: Catalogue, root: Path) -> str | None:
     for place in (f"services/{name}", f"tests/unit/{name}", f"k8s/base/{name}", f"k8s/components/{name}"):
         if (root / place).exists():
             return f"the folder {place}"
+    if tests := sorted((root / "tests/contract").glob(f"test_{name}_*.py")):
+        return f"tests/contract/{tests[0].name}"
     return None
 
 

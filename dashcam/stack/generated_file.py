@@ -23,25 +23,21 @@ def write(path: Path, text: str) -> list[str]:
     whole = _with_own(path.parent / OWN, text)
     written = path.with_name(f".{path.name}.written")
     told = []
-    if path.exists() and path.read_text() != whole and _changed(path, written):
+    if path.exists() and path.read_bytes() != whole.encode() and _changed(path, written):
         kept = _free(path)
         path.rename(kept)
         told = [
             f"{path} was changed since it was written, and is now {kept.name}; "
             f"what you write into {path.parent / OWN} is merged into it"
         ]
-    path.write_text(whole)
-    written.write_text(_digest(whole))
+    path.write_text(whole, encoding="utf-8")
+    written.write_text(hashlib.sha256(whole.encode()).hexdigest())
     return told
 
 
 def _changed(path: Path, written: Path) -> bool:
     """Whether the file is another than the one that was written last."""
-    return not written.exists() or written.read_text() != _digest(path.read_text())
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return not written.exists() or written.read_text() != hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _free(path: Path) -> Path:
@@ -61,14 +57,22 @@ def _with_own(own: Path, text: str) -> str:
         raise BadFile(f"{own} cannot be read: {error}") from error
     if not isinstance(given, dict):
         raise BadFile(f"{own}: give a mapping such as `scrape_configs:`, as in the file that it is added to")
-    merged = _merged(yaml.safe_load(text), given)
+    try:
+        merged = _merged(yaml.safe_load(text), given)
+    except BadFile as error:
+        raise BadFile(f"{own}: {error}") from None
     return yaml.safe_dump(merged, sort_keys=False, allow_unicode=True)
 
 
-def _merged(ours: Any, theirs: Any) -> Any:
+def _merged(ours: Any, theirs: Any, key: str = "the page") -> Any:
+    if theirs is None:
+        return ours  # a key whose every entry is a comment
     if isinstance(ours, dict) and isinstance(theirs, dict):
-        both = {key: _merged(ours[key], theirs[key]) for key in ours.keys() & theirs.keys()}
+        both = {each: _merged(ours[each], theirs[each], each) for each in ours.keys() & theirs.keys()}
         return {**ours, **theirs, **both}
     if isinstance(ours, list) and isinstance(theirs, list):
         return [*ours, *theirs]
+    if isinstance(ours, dict | list):
+        kind = "mapping" if isinstance(ours, dict) else "list"
+        raise BadFile(f"{key} is no {kind}, as it is in the file that it is added to")
     return theirs

@@ -21,6 +21,7 @@ from typing import Any
 
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import BadRequest, Error
@@ -107,18 +108,25 @@ class _Channel(HTTPChannel):
         """
         with self.requests_lock:
             request, self.request = self.request, None
-            if request is None or self.requests:
+            answered = request is not None and not self.requests
+            if request is not None and answered:
+                self._spoil(request, error)
+                self.requests.append(request)
+            else:
                 self.will_close = True
-                return
-            if not request.headers_finished:
-                request.parse_header(b"GET / HTTP/1.0\r\n")
-            request.error, request.completed, request.body_bytes_received = error, True, 0
-            if request.body_rcv is not None:
-                request.body_rcv.getbuf().close()
-                request.body_rcv = None
-            self.requests.append(request)
-        self.server.task_dispatcher.add_task(self)  # type: ignore[arg-type]
         self._account()
+        if answered:
+            self.server.task_dispatcher.add_task(self)  # type: ignore[arg-type]
+
+    @staticmethod
+    def _spoil(request: HTTPRequestParser, error: Error) -> None:
+        """Let a request that is being received be one that ends in `error`."""
+        if not request.headers_finished:
+            request.parse_header(b"GET / HTTP/1.0\r\n")
+        request.error, request.completed, request.body_bytes_received = error, True, 0
+        if request.body_rcv is not None:
+            request.body_rcv.getbuf().close()
+            request.body_rcv = None
 
     def overdue(self, now: float) -> None:
         """Close, or refuse, what takes too long."""
@@ -182,8 +190,8 @@ class Server(TcpWSGIServer):
 
     def account(self, channel: _Channel, held: int) -> None:
         """Note what a connection holds now."""
-        held = held if channel.connected else 0
         with self._accounts:
+            held = held if channel.connected else 0
             self._held += held - channel.held
             channel.held = held
 
@@ -202,9 +210,11 @@ class Server(TcpWSGIServer):
             channel.overdue(now)
 
     def handle_accept(self) -> None:
-        if len(self.active_channels) >= CONNECTIONS:
-            self._make_room()
+        gives_way = self._missed_least() if len(self.active_channels) >= CONNECTIONS else None
         super().handle_accept()
+        # Not before: the new connection would have its descriptor, and take what was reported of the old one.
+        if gives_way is not None:
+            gives_way.handle_close()
 
     def accept(self) -> Any:
         try:
@@ -213,20 +223,20 @@ class Server(TcpWSGIServer):
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
             log.warning("no descriptor is left for a connection: %s", error)
-            if not self._make_room():
+            if gives_way := self._missed_least():
+                gives_way.handle_close()
+            else:
                 time.sleep(0.05)  # the connection stays in the backlog and would be tried again at once
             return None
 
-    def _make_room(self) -> bool:
-        """Close the connection that is missed least; false where every one has a request under way."""
+    def _missed_least(self) -> _Channel | None:
+        """The connection to close first; None where every one has a request under way."""
         channels = self._channels()
         waiting = [one for one in channels if one.idle]
         slow = [one for one in channels if one.request is not None and not one.requests]
         if waiting:
-            min(waiting, key=lambda one: one.last_activity).handle_close()
-        elif slow:
-            min(slow, key=lambda one: one.began).handle_close()
-        return bool(waiting or slow)
+            return min(waiting, key=lambda one: one.last_activity)
+        return min(slow, key=lambda one: one.began, default=None)
 
     def _channels(self) -> list[_Channel]:
         return list(self.active_channels.values())

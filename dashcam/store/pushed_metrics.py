@@ -222,13 +222,16 @@ class PushedMetrics:
     def _series(self, family: Family, labels: dict[str, str], samples: int) -> Series | None:
         key = tuple(sorted(labels.items()))
         series = family.series.get(key)
-        if series is None:
+        held = series or Series(size=0, own=0)
+        if series is None or samples > held.size:  # later points may have more buckets or quantiles
             written = len(family.name) + sum(len(name) + len(value) for name, value in key)
             own = samples * (_SAMPLE_BYTES + written)
-            if self._held + samples > self._max or self._bytes + own > HELD_BYTES:
+            more = samples - held.size
+            if self._held + more > self._max or self._bytes + own - held.own > HELD_BYTES:
                 return None
-            series = family.series[key] = Series(size=samples, own=own)
-            self._held += samples
+            held.size, held.own = samples, own
+            series = family.series[key] = held
+            self._held += more
             self._charge(series)
         series.seen = self._clock()
         series.room = STREAMS if self._bytes < HELD_BYTES // 2 else _FEW

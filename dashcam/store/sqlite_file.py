@@ -148,7 +148,8 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 def is_damaged(error: BaseException | None) -> bool:
     """Whether an error says that the file is not what SQLite has written."""
-    return isinstance(error, sqlite3.DatabaseError) and error.sqlite_errorcode & 0xFF in (
+    # An error of Python's module itself has no code.
+    return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in (
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_NOTADB,
     )

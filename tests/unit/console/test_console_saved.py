@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import recorded
 from flask.testing import FlaskClient
-from recorded import TRACE, Recorded
+from recorded import TRACE, Away, Recorded
 from werkzeug.test import TestResponse
 
 from dashcam.console import ConsoleSettings, create_app
@@ -62,9 +62,23 @@ def test_a_pinned_trace_is_shown_when_the_store_has_deleted_it(folder: Path) -> 
     assert list((folder / "pins").iterdir()) == []
 
 
+def test_a_pinned_trace_is_shown_while_its_source_is_away(folder: Path) -> None:
+    send(opened(folder), to="pin", trace=TRACE)
+    away = create_app(ConsoleSettings(kept_dir=str(folder)), recorded.sources(jaeger=Away())).test_client()
+    assert "SELECT cars" in away.get(f"/trace/{TRACE}").text
+    assert away.get(f"/trace/{'1' * 32}").status_code == 503
+
+
 @pytest.mark.parametrize(
     "address",
-    ["http://evil.example/search", "//evil.example/search", "javascript:alert(1)", "/faults", "/nowhere"],
+    [
+        "http://evil.example/search",
+        "//evil.example/search",
+        "javascript:alert(1)",
+        "//[",
+        "/faults",
+        "/nowhere",
+    ],
 )
 def test_only_searches_of_this_console_are_saved(folder: Path, address: str) -> None:
     page = opened(folder)

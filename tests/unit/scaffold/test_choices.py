@@ -29,6 +29,7 @@ SHOP = Catalogue("shop", "A shop.", (TILL,), (Resource("ledger", "What was paid.
         ("receiver", "NAME='receiver' is taken by a part of the stack"),
         ("grafana", "NAME='grafana' is taken by the folder k8s/base/grafana"),
         ("faults", "NAME='faults' is taken by the folder services/faults"),
+        ("new", "NAME='new' is taken by tests/contract/test_new_service.py"),
     ],
 )
 def test_a_name_that_cannot_be_is_refused_with_its_value_and_the_remedy(
@@ -36,6 +37,8 @@ def test_a_name_that_cannot_be_is_refused_with_its_value_and_the_remedy(
 ) -> None:
     for folder in ("k8s/base/grafana", "services/faults"):
         (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "tests/contract").mkdir(parents=True)
+    (tmp_path / "tests/contract/test_new_service.py").touch()
     with pytest.raises(Refused) as caught:
         check_name(name, SHOP, tmp_path)
     assert says in str(caught.value)

@@ -49,7 +49,26 @@ def test_a_file_that_was_changed_by_hand_is_kept_and_named_each_time(tmp_path: P
         assert path.read_text() == OURS
 
 
-@pytest.mark.parametrize("bad", ["a: [", "- a\n", "just words"])
+def test_a_key_without_anything_takes_nothing_away(tmp_path: Path) -> None:
+    path = tmp_path / "x.yml"
+    (tmp_path / "own.yml").write_text(
+        "scrape_configs:\n  # - {job_name: later}\nglobal: {external_labels: }\n"
+    )
+    generated_file.write(path, OURS)
+    assert yaml.safe_load(path.read_text()) == yaml.safe_load(OURS)
+
+
+def test_a_file_that_is_no_text_is_kept_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "x.yml"
+    generated_file.write(path, OURS)
+    path.write_bytes(b"caf\xe9: 1\n")
+    generated_file.write(path, OURS)
+    assert (tmp_path / "x.yml.kept-1").read_bytes() == b"caf\xe9: 1\n"
+
+
+@pytest.mark.parametrize(
+    "bad", ["a: [", "- a\n", "just words", "scrape_configs: {job_name: x}", "global: [a]"]
+)
 def test_a_mistake_names_the_file(tmp_path: Path, bad: str) -> None:
     (tmp_path / "own.yml").write_text(bad)
     with pytest.raises(BadFile, match=r"own\.yml"):

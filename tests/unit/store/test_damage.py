@@ -13,6 +13,7 @@ from backendkit import START, Request, Store, add_span
 from polling import until
 
 from dashcam.store import blocks
+from dashcam.store.sqlite_file import is_damaged
 
 EVER = {"start": START // 1000 - 10**9, "end": START // 1000 + 10**9}
 
@@ -22,6 +23,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
     made = Store(tmp_path)
     yield made
     made.close()
+
+
+def test_an_error_of_pythons_own_module_is_no_damage() -> None:
+    database = sqlite3.connect(":memory:")
+    database.close()
+    with pytest.raises(sqlite3.ProgrammingError) as raised:
+        database.execute("SELECT 1")
+    assert not is_damaged(raised.value)
 
 
 def put(store: Store, first: int, count: int) -> None:

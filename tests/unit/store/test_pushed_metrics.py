@@ -351,6 +351,15 @@ def test_new_series_beyond_the_bound_are_refused_and_known_ones_go_on():
     assert pushed.samples("queue_length")[(("n", "0"),)] == 2
 
 
+def test_a_known_series_that_grows_by_more_buckets_counts_for_them():
+    pushed = Pushed(max_series=10)
+    assert not pushed.push(histogram([1, 1, 1])).points
+    assert not pushed.push(histogram([1, 1, 1, 1], bounds=(0.1, 1.0, 2.0), at=11)).points
+    wide = histogram([1] * 41, bounds=tuple(range(1, 41)), at=12)
+    assert "OTLP_METRICS_MAX_SERIES" in pushed.push(wide).text
+    assert len(pushed.samples("wait_seconds_bucket")) == 4
+
+
 @pytest.mark.parametrize(
     ("metric", "reason"),
     [
