@@ -61,9 +61,9 @@ def test_a_key_without_anything_takes_nothing_away(tmp_path: Path) -> None:
 def test_a_file_that_is_no_text_is_kept_like_any_other(tmp_path: Path) -> None:
     path = tmp_path / "x.yml"
     generated_file.write(path, OURS)
-    path.write_bytes(b"caf\xe9: 1\n")
+    path.write_bytes(b"na\xefve: 1\n")
     generated_file.write(path, OURS)
-    assert (tmp_path / "x.yml.kept-1").read_bytes() == b"caf\xe9: 1\n"
+    assert (tmp_path / "x.yml.kept-1").read_bytes() == b"na\xefve: 1\n"
 
 
 @pytest.mark.parametrize(
