@@ -83,6 +83,10 @@ class Prometheus:
         }
 
 
+def _misses_another(rule: Mapping[str, Any], targets: Mapping[str, str]) -> bool:
+    return rule.get("alert") == "ServiceDown" and rule["labels"]["service"] not in targets
+
+
 @contextmanager
 def prometheus(
     folder: Path,
@@ -91,12 +95,18 @@ def prometheus(
     how: Mapping[str, Mapping[str, Any]] | None = None,
     scrape: float = SCRAPE,
 ) -> Iterator[Prometheus]:
-    """A Prometheus with the generated rules, scraping `{job: host:port}`; `how` adds to a job."""
+    """A Prometheus with the generated rules, scraping `{job: host:port}`; `how` adds to a job.
+
+    A service that is no target is not missed: its ServiceDown is left out.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in rules(load(), SCALE).items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
+        page = yaml.safe_load(text)
+        for group in page["groups"]:
+            group["rules"] = [rule for rule in group["rules"] if not _misses_another(rule, targets)]
+        path.write_text(yaml.safe_dump(page))
     interval = f"{int(scrape * 1000)}ms"
     document: dict[str, Any] = {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
