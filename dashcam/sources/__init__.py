@@ -11,7 +11,7 @@ from dashcam.model.summaries import TraceSummary
 from dashcam.model.traces import Span, Trace
 from dashcam.sources.composition import Sources, connect
 from dashcam.sources.errors import SourceAway, SourceError, SourceRefused, SourceUnreadable
-from dashcam.sources.jaeger import Jaeger, TraceQuery
+from dashcam.sources.jaeger import Incomplete, Jaeger, TraceQuery
 from dashcam.sources.logs import LogSearch
 from dashcam.sources.prometheus import Prometheus
 from dashcam.sources.settings import SourceSettings
@@ -19,6 +19,7 @@ from dashcam.sources.settings import SourceSettings
 __all__ = [
     "Alert",
     "Exemplar",
+    "Incomplete",
     "Jaeger",
     "LogLine",
     "LogPage",

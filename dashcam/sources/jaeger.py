@@ -67,6 +67,10 @@ class TraceQuery:
         return required | {name: value for name, value in optional.items() if value}
 
 
+class Incomplete(list[dict[str, Any]]):
+    """The `resourceSpans` of an answer of which the store says that it lacks some of what was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dependency:
     """How often `parent` called `child` in the time asked for."""
@@ -151,10 +155,14 @@ class Jaeger(JsonSource):
         return orjson.dumps(inner)
 
     def otlp_search(self, query: TraceQuery) -> list[dict[str, Any]]:
-        """The `resourceSpans` in OTLP JSON of the traces that match, as they were sent (`/api/v3/traces`)."""
+        """The `resourceSpans` in OTLP JSON of the traces that match, as they were sent (`/api/v3/traces`).
+
+        They are Incomplete where the store says so, as the embedded one does.
+        """
         try:
             body = self.ask("/api/v3/traces", {**query.v3_params(), "query.rawTraces": "true"})
-            return list((body.get("result") or {}).get("resourceSpans") or ())
+            found = (body.get("result") or {}).get("resourceSpans") or ()
+            return Incomplete(found) if body.get("incomplete") else list(found)
         except SourceRefused as error:
             if error.status == 404:  # as Jaeger says that it found none
                 return []

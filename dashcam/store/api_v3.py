@@ -1,6 +1,7 @@
 """Jaeger's `/api/v3` over HTTP: services, operations, traces as OTLP JSON, and summaries of traces.
 
-Parameters are camelCase; the snake_case names of older versions are understood as well.
+Parameters are camelCase; the snake_case names of older versions are understood as well. An answer that lacks
+traces or spans, for its size or the time it would take, has `"incomplete": true` beside its `result`.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class ApiV3:
     def find_traces(self) -> Response:
         query, raw = find_query()
         with self._reader.snapshot() as db:
-            return _result(span_query.search(db, query).traces, raw)
+            found, complete = span_query.search(db, query)
+            return _result(found, raw, complete)
 
     def get_trace(self, trace_id: str) -> Response:
         try:
@@ -146,10 +148,12 @@ def _depth(name: str, text: str) -> int:
     return depth
 
 
-def _result(found: list[Trace], raw: bool) -> Response:
-    if not found:
+def _result(found: list[Trace], raw: bool, complete: bool = True) -> Response:
+    complete = complete and not any(trace.cut for trace in found)
+    if not found and complete:
         return _failed(404, "No traces found")
-    return _answer({"result": {"resourceSpans": [part for trace in found for part in _written(trace, raw)]}})
+    result = {"resourceSpans": [part for trace in found for part in _written(trace, raw)]}
+    return _answer({"result": result} if complete else {"result": result, "incomplete": True})
 
 
 def _written(trace: Trace, raw: bool) -> list[orjson.Fragment]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 
 import pytest
 from backendkit import START, TRACE, Request, add_span
@@ -211,6 +212,40 @@ def test_a_search_that_takes_too_long_says_that_it_is_not_complete(store, monkey
     one_a_trace(store, 5, kind="x")
     found = store.get("/api/traces", service="car", limit=2, tag="resource.kind:x", **WINDOW)
     assert (found["data"], found["errors"][0]["code"]) == ([], 504)
+
+
+def otlp(store, **more):
+    """What `/api/v3/traces` answers of the car's traces."""
+    window = {
+        f"query.startTime{name}": datetime.fromtimestamp(us / 1e6, UTC).isoformat()
+        for name, us in (("Min", WINDOW["start"]), ("Max", WINDOW["end"]))
+    }
+    return store.get("/api/v3/traces", **(window | {"query.serviceName": "car"} | more))
+
+
+def test_an_answer_in_otlp_that_lacks_traces_says_so(store, monkeypatch):
+    one_a_trace(store, 90, kind="x")
+    assert "incomplete" not in otlp(store)
+    assert "incomplete" not in otlp(store, **{"query.searchDepth": 2})
+    with monkeypatch.context() as patched:
+        patched.setattr("dashcam.store.span_query._SPAN_BYTES", 3 * 2**20)
+        found = otlp(store)
+        assert found["incomplete"] is True
+        assert 0 < len(found["result"]["resourceSpans"]) < 90
+    monkeypatch.setattr("dashcam.store.span_query.SEARCH_SECONDS", -1.0)
+    # As with the tag of a resource above: the search gives up before it has found any.
+    wanted = {"query.searchDepth": 2, "query.attributes": '{"resource.kind":"x"}'}
+    assert otlp(store, **wanted) == {"result": {"resourceSpans": []}, "incomplete": True}
+
+
+def test_a_trace_in_otlp_that_is_cut_says_so(store, monkeypatch):
+    for i in range(1, 2 * blocks.SPANS):
+        request = Request()
+        add_span(request.resource("car"), span=i, start=i / 1000)
+        store.spans(request)
+    assert "incomplete" not in store.get(f"/api/v3/traces/{TRACE.hex()}")
+    monkeypatch.setattr("dashcam.store.span_query._SPAN_BYTES", 2**20)
+    assert store.get(f"/api/v3/traces/{TRACE.hex()}")["incomplete"] is True
 
 
 def test_services_and_operations_are_listed_sorted(store):
