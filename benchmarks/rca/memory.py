@@ -73,7 +73,7 @@ class Logs:
         found = [
             line
             for line in self._lines
-            if (query.start or 0) <= line.time < (query.end or 2**63)
+            if (query.start or 0) <= line.time <= (query.end or 2**63)
             and query.service in ("", line.service)
             and query.trace_id in ("", line.trace_id)
             and (SEVERITIES.index(line.severity) if line.severity in SEVERITIES else -1) >= least

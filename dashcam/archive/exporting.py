@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
@@ -12,15 +15,21 @@ from typing import IO, Any
 
 import orjson
 
-from dashcam.archive import openmetrics, otlp_lines
+from dashcam.archive import openmetrics, otlp_lines, promtool
 from dashcam.archive.contents import LOGS, MANIFEST, METRICS, TRACES, Contents, as_json
-from dashcam.sources import LogLine, LogQuery, Series, Sources, TraceQuery
+from dashcam.sources import Incomplete, LogLine, LogQuery, Series, Sources, TraceQuery
 from dashcam.version import VERSION
 
 MOST_TRACES, SHORTEST = 500, 10_000
 """Traces that one search is asked for, and the microseconds that are not halved any further."""
+SHORTEST_OF_ONE = 1_000_000
+"""The same where a search gives a single trace: one too large for an answer is in each half that it spans."""
+SPANS_A_LINE = 500
+"""So that whoever reads a line, such as the store, need not take a large message at once."""
 PAGE = 2000
 """Log lines that one search is asked for."""
+MILLISECOND = 1000
+"""Elasticsearch knows no finer time: a search until a moment gives what is of its whole millisecond."""
 LEAD = 60.0
 """Seconds before the time of which metrics are kept too, for the rates of its first seconds."""
 USUAL_INTERVAL = 15.0
@@ -37,16 +46,24 @@ class _Counts:
     intervals: list[float] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
 
+    def miss(self, what: str) -> None:
+        """Note, once, that this is not in the file."""
+        if what not in self.cut:
+            self.cut.append(what)
 
-def export(sources: Sources, path: Path, start: float, end: float) -> Contents:
-    """Write all telemetry from `start` to `end` (Unix seconds) to the file at `path`. Raises SourceError.
 
-    The file is there only once it is whole.
+def export(sources: Sources, path: Path, start: float, end: float, *, force: bool = False) -> Contents:
+    """Write all telemetry from `start` to `end` (Unix seconds) to the file at `path`.
+
+    The file is there only once it is whole. Raises SourceError, OSError, and FileExistsError for a file that
+    is there already, which `force` writes over.
     """
     counts = _Counts()
-    partial = path.with_name(f"{path.name}.part")
+    _refuse(path, force)
+    # A name that nobody else has: what happens to be there is not ours to write over or remove.
+    partial = path.with_name(f".dashcam-{secrets.token_hex(8)}.part")
     try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        with partial.open("xb") as raw, zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
             with archive.open(TRACES, "w", force_zip64=True) as file:
                 _traces(sources, file, int(start * 1e6), int(end * 1e6), counts)
             with archive.open(LOGS, "w", force_zip64=True) as file:
@@ -65,10 +82,16 @@ def export(sources: Sources, path: Path, start: float, end: float) -> Contents:
                 f"dashcam {VERSION}",
             )
             archive.writestr(MANIFEST, as_json(contents))
+        _refuse(path, force)  # it may have come meanwhile
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
     return contents
+
+
+def _refuse(path: Path, force: bool) -> None:
+    if not force and os.path.lexists(path):
+        raise FileExistsError(f"{path} is there already")
 
 
 def _traces(sources: Sources, file: IO[bytes], start: int, end: int, counts: _Counts) -> None:
@@ -79,7 +102,8 @@ def _traces(sources: Sources, file: IO[bytes], start: int, end: int, counts: _Co
             if fresh := _unseen(resource, known):
                 counts.spans += sum(len(scope["spans"]) for scope in fresh["scopeSpans"])
                 counts.services.add(service)
-                _line(file, {"resourceSpans": [fresh]})
+                for piece in _pieces(fresh):
+                    _line(file, {"resourceSpans": [piece]})
 
 
 def _resources(
@@ -88,14 +112,27 @@ def _resources(
     """The spans of a time, in halves where a search would not give all of it."""
     found = sources.traces.otlp_search(TraceQuery(service, start, end, limit=MOST_TRACES))
     traces = {span.get("traceId") for one in found for scope in one["scopeSpans"] for span in scope["spans"]}
-    if len(traces) >= MOST_TRACES and end - start > SHORTEST:
+    lacking = isinstance(found, Incomplete) or len(traces) >= MOST_TRACES
+    shortest = SHORTEST_OF_ONE if len(traces) == 1 < MOST_TRACES else SHORTEST
+    if lacking and end - start > shortest:
         middle = (start + end) // 2
         yield from _resources(sources, service, start, middle, counts)
         yield from _resources(sources, service, middle + 1, end, counts)
         return
     if len(traces) >= MOST_TRACES:
-        counts.cut.append(f"traces of {service}: more than {MOST_TRACES} within {SHORTEST / 1000:g} ms")
+        counts.miss(f"traces of {service}: more than {MOST_TRACES} within {shortest / 1000:g} ms")
+    elif lacking:
+        counts.miss(f"traces of {service}: the store did not give all of those within {shortest / 1000:g} ms")
     yield from found
+
+
+def _pieces(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A resource's spans, so many at a time as go into a line."""
+    for scope in resource["scopeSpans"]:
+        spans = scope["spans"]
+        for first in range(0, len(spans), SPANS_A_LINE):
+            part = {**scope, "spans": spans[first : first + SPANS_A_LINE]}
+            yield {**resource, "scopeSpans": [part]}
 
 
 def _unseen(resource: Mapping[str, Any], known: set[tuple[str, str]]) -> dict[str, Any] | None:
@@ -127,31 +164,54 @@ def _where(line: LogLine) -> tuple[str, str]:
 
 def _pages(sources: Sources, start: int, end: int, counts: _Counts) -> Iterator[Sequence[LogLine]]:
     """All lines of a time, the newest page first, each page by time."""
-    until, border = end, set[bytes]()
-    while True:
+    until, border = end, Counter[bytes]()
+    while until >= start:
         page = sources.logs.search(LogQuery(start=start, end=until, limit=PAGE))
-        fresh = [line for line in page.lines if line.identity not in border]
-        if fresh:
+        if fresh := _fresh(page.lines, border):
             yield sorted(fresh, key=lambda line: line.time)
-        if page.total <= len(page.lines) or not page.lines:
+        if page.exact and page.total <= len(page.lines):
+            return
+        if len(page.lines) < PAGE and not page.exact:
+            counts.miss("log lines: the search gave up before it had seen all of them")
+        if not page.lines:
             return
         oldest = min(line.time for line in page.lines)
-        if oldest + 1 >= until:
-            counts.cut.append(f"log lines: more than {PAGE} at one time")
-            return
         # Of those with the very same time some may be on the next page: that time is asked for again.
-        until = oldest + 1
-        border = {line.identity for line in page.lines if line.time == oldest}
+        border = Counter(line.identity for line in page.lines if line.time < oldest + MILLISECOND)
+        if oldest < until:
+            until = oldest
+            continue
+        # Asked again, the search would give the same: what is before that time comes still.
+        counts.miss(f"log lines: more than {PAGE} at one time")
+        until = until - 1 if oldest == until else until // MILLISECOND * MILLISECOND - 1
+
+
+def _fresh(lines: Sequence[LogLine], border: Counter[bytes]) -> list[LogLine]:
+    """The lines that the page before had not; a line that was written twice is in it twice."""
+    fresh = []
+    for line in lines:
+        if border[line.identity]:
+            border[line.identity] -= 1
+        else:
+            fresh.append(line)
+    return fresh
 
 
 def _metrics(sources: Sources, file: IO[bytes], start: float, end: float, counts: _Counts) -> None:
+    left_out: list[str] = []
     for name in sources.metrics.label_values("__name__"):
-        series = sources.metrics.samples(f'{{__name__="{name}"}}', start, end)
-        if not series:
+        series = sources.metrics.samples(f"{{__name__={openmetrics.quoted(name)}}}", start, end)
+        written = [one for one in series if openmetrics.plain(name, one) or promtool.reads_any_name()]
+        if len(written) < len(series):
+            left_out.append(name)
+        if not written:
             continue
-        counts.samples += sum(len(one.points) for one in series)
-        counts.intervals += _intervals(series)
-        file.writelines(line.encode() for line in openmetrics.family(name, series))
+        counts.samples += sum(len(one.points) for one in written)
+        counts.intervals += _intervals(written)
+        file.writelines(line.encode() for line in openmetrics.family(name, written))
+    if left_out:
+        names = ", ".join(left_out)
+        counts.miss(f"metrics with names or labels that promtool here does not read: {names}")
     file.write(openmetrics.END.encode())
 
 

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
+import sqlite3
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from dashcam.archive.contents import LOGS, MANIFEST, METRICS, TRACES, BadArchive, Contents, parse, read
-from dashcam.stack.needs import PROMTOOL
+import orjson
+
+from dashcam.archive import promtool
+from dashcam.archive.contents import (
+    LOGS,
+    MANIFEST,
+    METRICS,
+    TRACES,
+    UNREADABLE,
+    BadArchive,
+    Contents,
+    manifest,
+    parse,
+    read,
+)
 from dashcam.stack.programs import MissingProgram
 from dashcam.store.intake import Intake, Refused
 from dashcam.store.otlp import Malformed
@@ -21,6 +36,8 @@ from dashcam.store.writer import Writer
 YEAR_HOURS = 24.0 * 366
 BATCH = 2_000_000
 """Bytes of lines that are stored at once."""
+LINE_BYTES = 64 * 2**20
+"""What one line may take: a few kilobytes can be packed of gigabytes."""
 
 
 def settings_of(folder: Path) -> LocalSettings:
@@ -34,21 +51,45 @@ def blocks(folder: Path) -> Path:
 
 
 def unpack(path: Path, folder: Path) -> Contents:
-    """Read the file at `path` into `folder`, which must be empty. Raises BadArchive or MissingProgram."""
+    """Read the file at `path` into `folder`, which must be empty and is again if it fails.
+
+    Raises BadArchive or MissingProgram.
+    """
     contents = read(path)
-    if folder.exists() and any(folder.iterdir()):
-        raise BadArchive(f"{folder} is not empty: give a folder of its own for what is imported")
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            _store(archive, folder)
-            if contents.samples:
-                _blocks(archive, folder)
-            # It comes last: a folder that has it is whole.
-            (folder / MANIFEST).write_bytes(archive.read(MANIFEST))
-    except (OSError, KeyError, zipfile.BadZipFile, Malformed, Refused) as error:
-        raise BadArchive(f"{path} cannot be read: {error}") from error
+    if contents.samples:
+        promtool.program()
+    with _made(folder):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                _store(archive, folder)
+                if contents.samples:
+                    _blocks(archive, folder)
+                # It comes last: a folder that has it is whole.
+                (folder / MANIFEST).write_bytes(manifest(archive))
+        except MissingProgram:
+            raise
+        except (*UNREADABLE, Refused, sqlite3.Error) as error:
+            raise BadArchive(f"{path} cannot be read into {folder}: {error}") from error
     return contents
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """An empty folder for the block; where it fails, all that was made is removed. Raises BadArchive."""
+    absent = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        full = any(folder.iterdir())
+    except OSError as error:
+        raise BadArchive(f"{folder} cannot be made: {error.strerror or error}") from error
+    if full:
+        raise BadArchive(f"{folder} is not empty: give a folder of its own for what is imported")
+    try:
+        yield
+    except BaseException:
+        for one in [absent[-1]] if absent else list(folder.iterdir()):
+            shutil.rmtree(one) if one.is_dir() else one.unlink()
+        raise
 
 
 def unpacked(folder: Path) -> Contents:
@@ -82,9 +123,11 @@ def _take(intake: Intake, signal: str, file: IO[bytes]) -> None:
         intake.take(signal, "file", lambda: body, is_json=True)
         waiting.clear()
 
-    for line in file:
-        if line.strip():
-            waiting.append(_inner(line, key))
+    while line := file.readline(LINE_BYTES + 1):
+        if len(line) > LINE_BYTES:
+            raise Malformed(f"a line has more than {LINE_BYTES} bytes")
+        if line.strip() and (inner := _inner(line, key)):
+            waiting.append(inner)
         if sum(map(len, waiting)) >= BATCH:
             store()
     if waiting:
@@ -92,12 +135,13 @@ def _take(intake: Intake, signal: str, file: IO[bytes]) -> None:
 
 
 def _inner(line: bytes, key: str) -> bytes:
-    import orjson
-
+    """What a line has in its list, without the brackets; nothing where that is empty."""
     try:
-        inner = orjson.loads(line)[key]
+        inner = orjson.loads(line)[key] or ()
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise Malformed(f"a line has no {key}: {error}") from error
+    if not isinstance(inner, list | tuple):
+        raise Malformed(f"{key} is no list in a line")
     return b",".join(orjson.dumps(one) for one in inner)
 
 
@@ -107,14 +151,10 @@ def _joined(key: str, messages: list[bytes]) -> bytes:
 
 def _blocks(archive: zipfile.ZipFile, folder: Path) -> None:
     """Make Prometheus' blocks of the samples, by Prometheus' own tool."""
-    promtool = PROMTOOL.path()
-    if promtool is None:
-        raise MissingProgram(f"promtool is not installed: it reads the metrics. {PROMTOOL.elsewhere}")
     text = folder / METRICS
     with archive.open(METRICS) as packed, text.open("wb") as file:
         shutil.copyfileobj(packed, file)
-    command = [promtool, "tsdb", "create-blocks-from", "openmetrics", str(text), str(blocks(folder))]
-    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - Prometheus' tool
+    wrong = promtool.make_blocks(text, blocks(folder))
     text.unlink()
-    if done.returncode:
-        raise BadArchive(f"promtool cannot read the metrics: {done.stderr.strip()[-300:]}")
+    if wrong:
+        raise BadArchive(f"promtool does not take the metrics: {wrong}")

@@ -16,7 +16,7 @@ import urllib3
 from flask import Flask
 
 from dashcam.archive import importing
-from dashcam.archive.contents import Contents
+from dashcam.archive.contents import BadArchive, Contents
 from dashcam.console import parameters
 from dashcam.console.settings import ConsoleSettings
 from dashcam.sources import Sources, connect
@@ -73,8 +73,11 @@ def _prometheus(folder: Path, contents: Contents) -> Iterator[str]:
     if binary is None:
         raise MissingProgram(f"prometheus is not installed: it serves the metrics. {PROMETHEUS.elsewhere}")
     data, configuration = importing.blocks(folder), folder / "prometheus.yml"
-    data.mkdir(exist_ok=True)
-    configuration.write_text("global: {}\n")
+    try:
+        data.mkdir(exist_ok=True)
+        configuration.write_text("global: {}\n")
+    except OSError as error:
+        raise BadArchive(f"{folder} cannot be served: {error}") from error
     port = free_port()
     remembered = max(LEAST, REMEMBERED * contents.interval)
     guard = (sys.executable, "-m", "dashcam.stack.guarded_program", "--listen", f"{LOOPBACK}:{port}", "--")

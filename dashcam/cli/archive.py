@@ -32,9 +32,10 @@ def opening(path: Path) -> Iterator[Any]:
 
 @click.command()
 @click.argument("path", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
 @time_options("15m")
 @command()
-def export(session: Session, path: Path, window: Window) -> None:
+def export(session: Session, path: Path, window: Window, force: bool) -> None:
     """Write a time's traces, log lines and metrics to one file of open formats.
 
     It is a zip of OTLP JSON lines and OpenMetrics text: look into it before you give it away. A diagnosis
@@ -47,7 +48,12 @@ def export(session: Session, path: Path, window: Window) -> None:
     """
     from dashcam.archive.exporting import export as write
 
-    contents = write(session.sources, path, window.start / 1e6, window.end / 1e6)
+    try:
+        contents = write(session.sources, path, window.start / 1e6, window.end / 1e6, force=force)
+    except FileExistsError as error:
+        raise click.ClickException(f"{error}: give another name, or --force to write over it") from error
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror or error}") from error
     if session.as_json:
         write_json(contents)
         return
@@ -93,7 +99,11 @@ def file(path: Path, port: int) -> None:
 
     with failures(), opening(path) as found:
         console.register(found.app, found.settings, found.sources, SwitchSettings())
-        listening = HttpServer(found.app, host="127.0.0.1", port=port, threads=8)
+        try:
+            listening = HttpServer(found.app, host="127.0.0.1", port=port, threads=8)
+        except OSError as error:
+            why = error.strerror or error
+            raise click.ClickException(f"cannot listen on 127.0.0.1:{port}: {why}") from error
         listening.start()
         made_by = found.contents.made_by
         click.echo(f"{path}: {found.contents}, {_times(found.contents)}, by {made_by}")

@@ -217,7 +217,7 @@ class Logs:
         ]
 
     def search(self, query: LogQuery) -> LogPage:
-        found = [one for one in self.lines if (query.start or 0) <= one.time < (query.end or 0)]
+        found = [one for one in self.lines if (query.start or 0) <= one.time <= (query.end or 0)]
         return LogPage(found[: query.limit], len(found))
 
 
