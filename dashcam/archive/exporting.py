@@ -33,6 +33,8 @@ MILLISECOND = 1000
 LEAD = 60.0
 """Seconds before the time of which metrics are kept too, for the rates of its first seconds."""
 USUAL_INTERVAL = 15.0
+NAMED = 20
+"""Metrics that are named of those that are not in the file."""
 
 
 @dataclass
@@ -210,7 +212,8 @@ def _metrics(sources: Sources, file: IO[bytes], start: float, end: float, counts
         counts.intervals += _intervals(written)
         file.writelines(line.encode() for line in openmetrics.family(name, written))
     if left_out:
-        names = ", ".join(left_out)
+        more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
+        names = ", ".join(left_out[:NAMED]) + more
         counts.miss(f"metrics with names or labels that promtool here does not read: {names}")
     file.write(openmetrics.END.encode())
 

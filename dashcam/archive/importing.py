@@ -76,8 +76,8 @@ def unpack(path: Path, folder: Path) -> Contents:
 @contextmanager
 def _made(folder: Path) -> Iterator[None]:
     """An empty folder for the block; where it fails, all that was made is removed. Raises BadArchive."""
-    absent = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
+        absent = [one for one in (folder, *folder.parents) if not one.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         full = any(folder.iterdir())
     except OSError as error:
@@ -88,7 +88,10 @@ def _made(folder: Path) -> Iterator[None]:
         yield
     except BaseException:
         for one in [absent[-1]] if absent else list(folder.iterdir()):
-            shutil.rmtree(one) if one.is_dir() else one.unlink()
+            if one.is_dir():
+                shutil.rmtree(one, ignore_errors=True)
+            else:
+                one.unlink(missing_ok=True)
         raise
 
 

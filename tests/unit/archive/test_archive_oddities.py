@@ -21,7 +21,7 @@ from dashcam.archive import contents, exporting, importing, openmetrics
 from dashcam.archive.contents import LOGS, MANIFEST, METRICS, TRACES, BadArchive, Contents, as_json
 from dashcam.cli import archive as commands
 from dashcam.cli.main import main
-from dashcam.sources import Jaeger, LogLine, LogPage, LogQuery, Series, Sources
+from dashcam.sources import Jaeger, LogLine, LogPage, LogQuery, Series, Sources, TraceQuery
 from dashcam.stack.programs import MissingProgram
 
 NOW = 1_700_000_000
@@ -154,6 +154,23 @@ def test_a_search_of_whole_milliseconds_gives_each_line_once(monkeypatch: pytest
     found, cut = written([(1_000_000 + n, "flood") for n in range(25)] + [(900_000, "before")])
     assert found == Counter({"flood": 10, "before": 1})
     assert cut == ["log lines: more than 10 at one time"]
+
+
+def test_a_large_resource_is_written_as_lines_that_a_store_takes_one_by_one(tmp_path: Path) -> None:
+    class Many(Nothing):
+        def services(self) -> list[str]:
+            return ["a"]
+
+        def otlp_search(self, query: TraceQuery) -> list[dict[str, Any]]:
+            return [resource(*range(1, 1201))] if query.service == "a" else []
+
+    counts, path = exporting._Counts(), tmp_path / "traces"
+    with path.open("wb") as file:
+        exporting._traces(Sources(Many(), None, None), file, 0, 5000, counts)  # type: ignore[arg-type]
+    lines = [orjson.loads(line)["resourceSpans"] for line in path.read_bytes().splitlines()]
+    sizes = [len(scope["spans"]) for each in lines for one in each for scope in one["scopeSpans"]]
+    assert sizes == [500, 500, 200]
+    assert counts.spans == 1200
 
 
 # -- import ----------------------------------------------------------------------------------------
@@ -437,6 +454,15 @@ def test_metrics_that_promtool_does_not_read_are_left_out_and_named(
     assert text == f'# TYPE up unknown\nup{{job="j"}} 1.0 {NOW}.000\n# EOF\n'
     assert counts.samples == 1
     assert counts.cut == [f"metrics with names or labels that promtool here does not read: {DOTTED}, up"]
+
+
+def test_of_many_metrics_that_are_left_out_some_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashcam.archive.promtool.reads_any_name", lambda: False)
+    monkeypatch.setattr(exporting, "NAMED", 1)
+    said = f"metrics with names or labels that promtool here does not read: {DOTTED} and 1 more"
+    assert text_of(tmp_path)[1].cut == [said]
 
 
 def test_metrics_of_any_name_are_quoted_where_promtool_reads_that(
