@@ -105,11 +105,12 @@ class Market:
         self.alive(do)
 
     def work(self) -> None:
-        """The runner of `orders` looks for what is due."""
+        """The runner of `orders` works on what is due."""
 
         def do() -> None:
-            for order in self.sagas.due():
-                self.sagas.wake(order)
+            while found := self.sagas.due():
+                for order in found:
+                    self.sagas.wake(order)
 
         self.alive(do)
 

@@ -43,14 +43,25 @@ class Runner:
     def _run(self) -> None:
         while not self._ended.is_set():
             self._awake.clear()
-            try:
-                with suppress_instrumentation():
-                    found = [(order, self._sagas.store.headers(order)) for order in self._sagas.due()]
-                for order, headers in found:
-                    with within(self._tracer, "order due", headers, {"order.id": order}):
-                        self._sagas.wake(order)
-            except Exception as error:
-                logger.error("an order that is due was not worked on: %s", error)
-                found = []
+            found = self._work()
             if not found:
                 self._awake.wait(LOOK_EVERY)
+
+    def _work(self) -> list[str]:
+        """Go on with the orders that are due; which those were."""
+        try:
+            with suppress_instrumentation():
+                found = self._sagas.due()
+        except Exception as error:
+            logger.error("the orders that are due are not known: %s", error)
+            return []
+        for order in found:
+            try:
+                with suppress_instrumentation():
+                    headers = self._sagas.store.headers(order)
+                with within(self._tracer, "order due", headers, {"order.id": order}):
+                    self._sagas.wake(order)
+            except Exception as error:
+                about = {"order.id": order}
+                logger.error("an order that is due was not worked on: %s", error, extra=about)
+        return found
