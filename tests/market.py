@@ -179,11 +179,11 @@ class Market:
 
     # -- what is so ----------------------------------------------------------------------------
 
-    def settle(self, seconds: float = 600, newest_first: bool = False) -> None:
-        """No more trouble: everything is given the time that it needs."""
+    def settle(self, seconds: float = 900, newest_first: bool = False) -> None:
+        """No more trouble: everything is given the time that it needs, of at most `seconds`."""
         self.car_trouble.clear()
         end = self.now + seconds
-        while self.now < end:
+        while self.now < end and not self.quiet():
             self.arrive()
             self.work()
             for name in ("orders", "dealer"):
@@ -191,6 +191,17 @@ class Market:
             while self.broker:
                 self.deliver(-1 if newest_first else 0, keep=False)
             self.now += 1
+
+    def quiet(self) -> bool:
+        """Whether nothing will ever happen by itself: no order is due some time, no message is on its way."""
+        if self.late or self.broker:
+            return False
+        with self.databases["orders"].reading() as connection:
+            undecided = sa.text("SELECT 1 FROM orders WHERE due IS NOT NULL UNION SELECT 1 FROM outbox")
+            if connection.execute(undecided).first():
+                return False
+        with self.databases["dealer"].reading() as connection:
+            return connection.execute(sa.text("SELECT 1 FROM outbox")).first() is None
 
     def known(self, name: str) -> bool:
         """Whether the order was stored: one whose process ended before has not been placed."""

@@ -70,16 +70,26 @@ class Rules:
 
     `deadline` is how long after it was placed an order may be undecided before it is taken back, `attempts`
     how often a step of it is tried, `pause` and `longest_pause` bound the growing waits between attempts.
+    `longest_silence` bounds those between two withdrawals: a dealer may be away for days, with every order
+    of that time waiting for it.
     """
 
     deadline: float = 20.0
     attempts: int = 5
     pause: float = 0.5
     longest_pause: float = 10.0
+    longest_silence: float = 300.0
 
     def wait(self, attempt: int) -> float:
         """Seconds to wait after this attempt."""
-        return float(min(self.pause * 2 ** min(attempt - 1, 20), self.longest_pause))
+        return min(self._growing(attempt), self.longest_pause)
+
+    def silence(self, attempt: int) -> float:
+        """Seconds to wait for the answer to this withdrawal."""
+        return min(max(self._growing(attempt), 2 * self.pause), self.longest_silence)
+
+    def _growing(self, attempt: int) -> float:
+        return float(self.pause * 2 ** min(attempt - 1, 20))
 
 
 @dataclass(frozen=True)
@@ -210,7 +220,7 @@ def _ask(order: Order, rules: Rules, now: float) -> Decision:
 
 def _withdraw(order: Order, rules: Rules, now: float) -> Decision:
     order = replace(order, attempt=order.attempt + 1)
-    again = now + max(rules.wait(order.attempt), 2 * rules.pause)
+    again = now + rules.silence(order.attempt)
     return Decision(replace(order, due=again), (Request(WITHDRAW, order.id, order.attempt, {}),))
 
 

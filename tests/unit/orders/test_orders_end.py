@@ -80,6 +80,25 @@ def test_an_order_without_an_answer_is_taken_back_after_its_deadline(market: Mar
     assert whole(market, "one") == "cancelled"
 
 
+def test_a_dealer_that_is_away_for_long_is_asked_ever_more_rarely_and_in_the_end_answers(
+    market: Market,
+) -> None:
+    market.place("one", CHEAP)
+    asked = []
+    for _ in range(3600):
+        market.work()
+        market.relay("orders")
+        asked += [market.now for message in market.broker if message.body["type"] == "withdraw"]
+        market.broker.clear()  # nobody took them in time
+        market.now += 1
+    pauses = [after - before for before, after in zip(asked, asked[1:], strict=False)]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 300
+    assert len(asked) < 25, asked
+    market.settle()
+    assert whole(market, "one") == "cancelled"
+
+
 def test_an_order_that_is_placed_twice_under_one_key_is_one(market: Market) -> None:
     market.place("one", CHEAP, key="click")
     market.place("two", CHEAP, key="click")
@@ -138,7 +157,7 @@ class Disturbed(RuleBasedStateMachine):
         self.market.points.left = None
 
     def teardown(self) -> None:
-        self.market.settle(60, newest_first=True)
+        self.market.settle(newest_first=True)
         for name in self.names:
             if self.market.known(name):
                 self.outcomes.add(whole(self.market, name))
@@ -166,7 +185,7 @@ def test_of_many_orders_in_a_storm_none_is_left_between(market: Market) -> None:
         names = [f"order-{number}" for number in range(first, min(first + 50, count))]
         market.clear()
         _storm(market, names, chance)
-        market.settle(60, newest_first=True)
+        market.settle(newest_first=True)
         for name in names:
             if market.known(name):
                 ways[whole(market, name)] += 1
