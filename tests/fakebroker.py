@@ -18,6 +18,7 @@ class FakeBroker:
     away: bool = False
     queues: dict[str, list[Delivery]] = field(default_factory=dict)
     consumers: dict[str, Process] = field(default_factory=dict)
+    ready: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def publish(self, message: Message, data: bytes) -> None:
         if self.away:
@@ -26,8 +27,8 @@ class FakeBroker:
         delivery = Delivery(message.id, message.destination, data, headers)
         self.queues.setdefault(message.destination, []).append(delivery)
 
-    def consume(self, destination: str, group: str, process: Process) -> None:
-        self.consumers[destination] = process
+    def consume(self, destination: str, group: str, process: Process, ready: Callable[[], None]) -> None:
+        self.consumers[destination], self.ready[destination] = process, ready
 
     def deliver(self, destination: str, count: int = 1) -> Verdict:
         """Deliver the oldest message of a queue, as if for the `count`-th time; it stays until it is done."""

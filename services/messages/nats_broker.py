@@ -2,7 +2,8 @@
 
 nats-py is asynchronous and a service is not: one thread runs its loop, and what is called here waits for
 what happens there. The server may be away at any time, at the start too: the connection is made again for
-ever, and streams and consumers that it has lost are made anew.
+ever, also after an error of the server at which nats-py closes it for good, and streams and consumers that
+it has lost are made anew.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import datetime
 import logging
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.errors import BadRequestError, NotFoundError
 
 from services.messages.consumer import KEY_HEADER
 from services.messages.envelope import Again, BrokerAway, Delivery, Depth, Message, Verdict
@@ -41,6 +43,15 @@ CALL = 5.0
 """Seconds that a call of the broker may take."""
 PULL = 5.0
 """Seconds that one request for a message waits at the server."""
+FAILED = 5.0
+"""Seconds after which a message comes again whose processing failed in a way that nobody expected."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks whether what is away is back: the database of a consumer, the connection."""
+FINISH = 3.0
+"""Seconds that a message which is being processed may take at the end."""
+
+_AWAY = (NatsError, OSError, TimeoutError, CancelledError)
+"""What a call of the broker raises; the last when the connection is closed for good meanwhile."""
 
 STREAMS = (
     StreamConfig(
@@ -70,12 +81,14 @@ class Nats:
         self._url, self._name, self._replicas = url, name, replicas
         self._connection = Client()
         self._stream = self._connection.jetstream(timeout=CALL)
+        self._refused = ""
         self._ended = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._processing: set[asyncio.Task[None] | None] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
         self._thread.start()
-        self._spawn(self._connect())
+        self._spawn(self._stay_connected())
 
     def publish(self, message: Message, data: bytes) -> None:
         """Give a message to the broker; it has it when this returns. Raises BrokerAway."""
@@ -84,27 +97,38 @@ class Nats:
             self._wait(
                 self._stream.publish(message.destination, data, timeout=CALL, headers=headers), CALL + 1
             )
-        except (NatsError, OSError, TimeoutError) as error:
+        except _AWAY as error:
             raise BrokerAway(f"{self._url} does not confirm {message.id}: {_said(error)}") from error
 
-    def consume(self, destination: str, group: str, process: Callable[[Delivery], Verdict]) -> None:
-        """Have `process` called with each message of a queue, one at a time, in a thread of its own."""
-        self._spawn(self._pull(destination, group, process))
+    def consume(
+        self,
+        destination: str,
+        group: str,
+        process: Callable[[Delivery], Verdict],
+        ready: Callable[[], None],
+    ) -> None:
+        """Have `process` called with each message of a queue, one at a time, in a thread of its own.
+
+        None is taken while `ready` raises.
+        """
+        self._spawn(self._pull(destination, group, process, ready))
 
     def depth(self, destination: str, group: str) -> Depth:
         """What waits in a queue. Raises BrokerAway."""
         try:
             return self._wait(self._depth(destination, group), CALL + 1)
-        except (NatsError, OSError, TimeoutError) as error:
+        except _AWAY as error:
             raise BrokerAway(f"{self._url} does not answer: {_said(error)}") from error
 
     def check(self) -> None:
-        """Raise BrokerAway unless the broker is connected: a readiness check."""
+        """Raise BrokerAway unless the broker is connected."""
         if not self._connection.is_connected:
             raise BrokerAway(f"{self._url} is not connected")
 
     def close(self) -> None:
-        """Take no more messages, and let go of the broker."""
+        """Take no more messages, and let go of the broker after those that are being processed."""
+        if self._ended:
+            return
         self._ended = True
         with suppress(TimeoutError, NatsError):
             self._wait(self._end(), CALL)
@@ -114,6 +138,25 @@ class Nats:
             self._loop.close()
 
     # -- in the thread of the loop ---------------------------------------------------------------
+
+    async def _stay_connected(self) -> None:
+        while not self._ended:
+            try:
+                await self._connect()
+                while not self._connection.is_closed:
+                    await asyncio.sleep(LOOK_EVERY)
+                reason = self._connection.last_error or "it says nothing"
+            except Exception as error:
+                reason = error
+            if self._ended:
+                return
+            text = "the connection to the broker at %s was closed for good, and a new one is made: %s"
+            logger.critical(text, self._url, reason)
+            await asyncio.sleep(LOOK_EVERY)
+            with suppress(Exception):
+                await self._connection.close()
+            self._connection = Client()
+            self._stream = self._connection.jetstream(timeout=CALL)
 
     async def _connect(self) -> None:
         await self._connection.connect(
@@ -132,6 +175,7 @@ class Nats:
         await self._connected()
 
     async def _connected(self) -> None:
+        self._refused = ""
         logger.info("connected to the broker at %s", self._url)
         await self._make_streams()
 
@@ -140,37 +184,89 @@ class Nats:
             logger.warning("the broker at %s is gone", self._url)
 
     async def _failed(self, error: Exception) -> None:
-        logger.debug("the broker: %s", error)
+        # What the server says, a wrong password for example, is said once; that it is away is said elsewhere.
+        new = isinstance(error, NatsError) and str(error) != self._refused
+        self._refused = str(error) if new else self._refused
+        logger.log(logging.WARNING if new else logging.DEBUG, "the broker: %s", error)
 
     async def _make_streams(self) -> None:
         for config in STREAMS:
             try:
-                await self._stream.add_stream(config.evolve(num_replicas=self._replicas))
+                await self._make_stream(config.evolve(num_replicas=self._replicas))
             except NatsError as error:
                 logger.warning("the stream %s is not made: %s", config.name, _said(error))
 
-    async def _pull(self, destination: str, group: str, process: Callable[[Delivery], Verdict]) -> None:
-        subscription = None
+    async def _make_stream(self, config: StreamConfig) -> None:
+        try:
+            await self._stream.add_stream(config)
+        except BadRequestError:  # there is one, of another configuration
+            await self._stream.update_stream(config)
+
+    async def _pull(
+        self,
+        destination: str,
+        group: str,
+        process: Callable[[Delivery], Verdict],
+        ready: Callable[[], None],
+    ) -> None:
+        failed = False
         while not self._ended:
             try:
-                if subscription is None:
-                    await self._until_connected()
-                    subscription = await self._subscribe(destination, group)
+                if failed:
+                    await self._make_streams_again()
+                await self._pull_from(destination, group, process, ready)
+            except (Exception, asyncio.CancelledError) as error:
+                # nats-py cancels what waits for a connection that it closes for good: this goes on.
+                if self._ended:
+                    raise
+                logger.warning("%s cannot be consumed: %s", destination, _said(error))
+                failed = True
+
+    async def _pull_from(
+        self,
+        destination: str,
+        group: str,
+        process: Callable[[Delivery], Verdict],
+        ready: Callable[[], None],
+    ) -> None:
+        await self._until_connected()
+        subscription = await self._subscribe(destination, group)
+        while not self._ended:
+            await self._until_ready(destination, ready)
+            try:
                 (message,) = await subscription.fetch(1, timeout=PULL)
             except TimeoutError:
                 continue  # there was none
-            except Exception as error:
-                if not self._ended:
-                    logger.warning("%s cannot be consumed: %s", destination, _said(error))
-                    subscription = None
-                    await self._make_streams_again()
-                continue
+            self._processing.add(asyncio.current_task())
+            try:
+                await self._process(message, destination, process)
+            finally:
+                self._processing.discard(asyncio.current_task())
+
+    async def _process(self, message: Any, destination: str, process: Callable[[Delivery], Verdict]) -> None:
+        try:
             verdict = await asyncio.to_thread(process, _delivery(message, destination))
-            with suppress(NatsError, TimeoutError):  # it comes again
-                await (message.nak(verdict.delay) if isinstance(verdict, Again) else message.ack_sync(CALL))
+        except Exception:
+            logger.exception("a message of %s was not processed, and comes again", destination)
+            verdict = Again(FAILED)
+        with suppress(NatsError, OSError, TimeoutError):  # it comes again
+            await (message.nak(verdict.delay) if isinstance(verdict, Again) else message.ack_sync(CALL))
+
+    async def _until_ready(self, destination: str, ready: Callable[[], None]) -> None:
+        said = False
+        while not self._ended:
+            try:
+                await asyncio.to_thread(ready)
+            except Exception as error:
+                if not said:
+                    logger.warning("no message of %s is taken for now: %s", destination, _said(error))
+                said = True
+                await asyncio.sleep(LOOK_EVERY)
+            else:
+                return
 
     async def _until_connected(self) -> None:
-        while not self._connection.is_connected:
+        while not (self._connection.is_connected or self._ended):
             await asyncio.sleep(0.1)
 
     async def _make_streams_again(self) -> None:
@@ -200,6 +296,11 @@ class Nats:
 
     async def _end(self) -> None:
         tasks = list(self._tasks)
+        for task in tasks:
+            if task not in self._processing:
+                task.cancel()
+        if self._processing:
+            await asyncio.wait([task for task in self._processing if task], timeout=FINISH)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -34,8 +34,14 @@ class Broker(Protocol):
     def publish(self, message: Message, data: bytes) -> None:
         """Keep a message. Raises BrokerAway where that is not sure."""
 
-    def consume(self, destination: str, group: str, process: Callable[[Delivery], Verdict]) -> None:
-        """Have `process` called with each message of a queue."""
+    def consume(
+        self,
+        destination: str,
+        group: str,
+        process: Callable[[Delivery], Verdict],
+        ready: Callable[[], None],
+    ) -> None:
+        """Have `process` called with each message of a queue; none is taken while `ready` raises."""
 
     def depth(self, destination: str, group: str) -> Depth:
         """What waits in a queue. Raises BrokerAway."""
@@ -80,10 +86,13 @@ class Messaging:
         self._broker.publish(message, json.dumps(message.body).encode())
 
     def consume(self, queue: Queue, handle: Callable[[Message], None]) -> None:
-        """Have `handle` called with the messages of a queue, from now on."""
+        """Have `handle` called with the messages of a queue, from now on.
+
+        None is taken while the database is away: each would fail, and be a dead letter after a few times.
+        """
         consumer = Consumer(queue.group, handle, self.publish, self.tracing, self._faults)
         self._queues.append(queue)
-        self._broker.consume(queue.destination, queue.group, consumer.process)
+        self._broker.consume(queue.destination, queue.group, consumer.process, self._ready)
 
     def start(self) -> None:
         """Begin to send what is in the outbox, and to look at what waits."""
@@ -94,15 +103,15 @@ class Messaging:
         """Messages were stored: they are sent at once."""
         self.relay.wake()
 
-    def check(self) -> None:
-        """Raise BrokerAway unless the broker is connected: a readiness check."""
-        self._broker.check()
-
     def stop(self) -> None:
-        """End what runs."""
+        """End what runs: first what needs the broker. What is decided from then on goes out later."""
         self._ended.set()
-        self._broker.close()
         self.relay.stop()
+        self._broker.close()
+
+    def _ready(self) -> None:
+        with suppress_instrumentation():
+            self._database.check()
 
     def _look(self) -> None:
         forgotten = 0.0

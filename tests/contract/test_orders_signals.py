@@ -194,3 +194,16 @@ def test_a_broker_that_does_not_confirm_is_seen_and_loses_nothing(orders: Flask,
     assert got.sample("messaging_client_sent_messages_total", error_type="BrokerAway") == 1
     assert got.value("messaging_outbox_messages") == 1
     assert got.value("orders_undecided", step="confirming") == 1
+
+
+def test_a_queue_is_not_consumed_while_the_database_is_away(
+    dealer: Flask, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker.ready["orders.requests"]()
+
+    def check(_: Any) -> None:
+        raise RuntimeError("the database does not answer")
+
+    monkeypatch.setattr("services.storage.database.Database.check", check)
+    with pytest.raises(RuntimeError):
+        broker.ready["orders.requests"]()
