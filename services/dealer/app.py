@@ -45,8 +45,8 @@ def create_app(
 ) -> Flask:
     """The WSGI application. What is not given is that of the environment. Raises SettingError.
 
-    It starts while its database or the broker are away, and is not ready then. With `running` False no
-    message is answered.
+    It starts while its database or the broker are away; it is ready when its database answers. With `running`
+    False no message is answered.
     """
     settings = settings or from_environ(Settings)
     app = Flask(__name__, static_folder=None)
@@ -59,8 +59,8 @@ def create_app(
         timeout=settings.database_timeout,
     )
     broker = broker or Nats(settings.nats_url, "dealer", settings.nats_replicas)
-    ready = {"database": database.check, "broker": broker.check}
-    telemetry = instrument(app, service="dealer", version=VERSION, ready=ready)
+    # Not the broker: requests are answered without it, and no prober brings it back by taking this one away.
+    telemetry = instrument(app, service="dealer", version=VERSION, ready={"database": database.check})
     messaging = Messaging(telemetry, database, broker, faults.install(app, "dealer"))
     answers = Answers(
         Store(database),

@@ -109,6 +109,13 @@ class Messaging:
         self.relay.stop()
         self._broker.close()
 
+    def _connected(self) -> bool:
+        try:
+            self._broker.check()
+        except BrokerAway:
+            return False
+        return True
+
     def _ready(self) -> None:
         with suppress_instrumentation():
             self._database.check()
@@ -128,7 +135,11 @@ class Messaging:
                 logger.warning("no figures of the messages: %s", error)
 
     def look(self) -> None:
-        """Say what waits in the outbox and in the queues. Raises BrokerAway after the outbox."""
+        """Say whether the broker is there, and what waits in the outbox and in the queues.
+
+        Raises BrokerAway after the outbox.
+        """
+        self.tracing.broker(self._connected())
         with suppress_instrumentation():
             with self._database.reading() as connection:
                 self.tracing.outbox(*boxes.backlog(connection, time.time()))

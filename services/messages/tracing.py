@@ -17,7 +17,7 @@ from typing import Any
 from opentelemetry import propagate, trace
 from opentelemetry.trace import Link, SpanKind, StatusCode
 
-from observability import Telemetry
+from observability import Telemetry, schema
 from services.messages import signals
 from services.messages.envelope import Delivery, Message
 
@@ -88,6 +88,10 @@ class MessageTracing:
     def dead(self, delivery: Delivery, group: str, reason: str) -> None:
         """A message was given up."""
         self._telemetry.metric(signals.DEAD_LETTERS).labels(delivery.destination, group, reason).inc()
+
+    def broker(self, up: bool) -> None:
+        """Whether the broker is connected. No service is unready without it: this is what says so."""
+        self._telemetry.metric(schema.DEPENDENCY_UP).labels(dependency="broker").set(up)
 
     def outbox(self, count: int, oldest: float) -> None:
         """What waits to be sent."""

@@ -192,6 +192,7 @@ def test_a_broker_that_does_not_confirm_is_seen_and_loses_nothing(orders: Flask,
         with pytest.raises(Exception, match="away"):
             orders.extensions["orders"].messaging.look()
     assert got.sample("messaging_client_sent_messages_total", error_type="BrokerAway") == 1
+    assert got.sample("dashcam_dependency_up", dependency="broker") == 0
     assert got.value("messaging_outbox_messages") == 1
     assert got.value("orders_undecided", step="confirming") == 1
 
@@ -207,3 +208,12 @@ def test_a_queue_is_not_consumed_while_the_database_is_away(
     monkeypatch.setattr("services.storage.database.Database.check", check)
     with pytest.raises(RuntimeError):
         broker.ready["orders.requests"]()
+
+
+def test_neither_service_is_unready_for_want_of_the_broker(
+    orders: Flask, dealer: Flask, broker: FakeBroker
+) -> None:
+    broker.away = True
+    for app in (orders, dealer):
+        assert set(telemetry(app).readiness.outcomes()) == {"database"}
+        assert telemetry(app).readiness.outcomes()["database"].ok

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections import Counter
@@ -91,7 +92,7 @@ def test_a_dealer_that_is_away_for_long_is_asked_ever_more_rarely_and_in_the_end
         asked += [market.now for message in market.broker if message.body["type"] == "withdraw"]
         market.broker.clear()  # nobody took them in time
         market.now += 1
-    pauses = [after - before for before, after in zip(asked, asked[1:], strict=False)]
+    pauses = [after - before for before, after in itertools.pairwise(asked)]
     assert pauses == sorted(pauses)
     assert pauses[-1] == 300
     assert len(asked) < 25, asked
