@@ -2,8 +2,9 @@
 
 The service is ready once its port accepts connections, which is after the application is built.
 The order of the end, once SIGTERM or SIGINT came: readiness fails and the worker stops accepting; what is
-in flight is finished, for at most the grace period; then what is recorded is flushed, for at most the
-flush period. What takes longer is left behind and the process ends all the same.
+in flight is finished, then what the application has running beside its requests is ended (the callable
+`app.extensions["closing"]`, where there is one), both for at most the grace period; then what is recorded is
+flushed, for at most the flush period. What takes longer is left behind and the process ends all the same.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ class Worker:
         self._failed = failed
         self._main = os.getpid()
         self._telemetry: Any = None
+        self._closing: Callable[[], object] | None = None
+        self._answered = False
         self._flushing = threading.Lock()
         self._served = threading.Event()
 
@@ -72,6 +75,8 @@ class Worker:
         try:
             serve(index, *arguments)
         finally:
+            self._answered = True
+            self._close()
             self._served.set()
             self._flush()
 
@@ -84,7 +89,8 @@ class Worker:
             self._give_up(str(error))
         except Exception as error:
             self._give_up(f"{self._app} could not be built: {error}", exc_info=True)
-        self._telemetry = getattr(app, "extensions", {}).get("observability")
+        extensions = getattr(app, "extensions", {})
+        self._telemetry, self._closing = extensions.get("observability"), extensions.get("closing")
         if self._telemetry is not None:
             self._telemetry.metric(schema.SERVER_THREADS).set(self._settings.threads)
         self._watch_signals()
@@ -132,7 +138,8 @@ class Worker:
             drain()
         if not self._served.wait(self._settings.grace):
             logger.warning(
-                "requests were cut off: they took longer than %g s after the signal (DASHCAM_GRACE_PERIOD)",
+                "%s were cut off: they took longer than %g s after the signal (DASHCAM_GRACE_PERIOD)",
+                "parts that work beside the requests" if self._answered else "requests",
                 self._settings.grace,
             )
             self._flush()
@@ -143,6 +150,15 @@ class Worker:
     def _told_to_stop(self, signals: socket.socket) -> bool:
         ready, _, _ = select.select([signals], [], [], ORPHAN_SECONDS)
         return bool(ready) and any(number in STOP for number in signals.recv(64))
+
+    def _close(self) -> None:
+        """End what the application has running beside its requests."""
+        if self._closing is not None:
+            ending = threading.Thread(target=_told, args=(self._closing,), name="closing", daemon=True)
+            ending.start()
+            ending.join(
+                self._settings.grace
+            )  # after a signal `_end_in_time` is stricter: it counts from there
 
     def _flush(self) -> None:
         """Shut the telemetry down, once; whoever comes second waits until it is done."""
@@ -175,6 +191,13 @@ def without_inherited(app: Wsgi, environment: dict[str, str]) -> Wsgi:
         return app(environ, start_response)
 
     return cleaned
+
+
+def _told(closing: Callable[[], object]) -> None:
+    try:
+        closing()
+    except Exception:
+        logger.exception("what the application has running beside its requests did not end in order")
 
 
 def _leave(signum: int, frame: object) -> NoReturn:

@@ -72,6 +72,7 @@ def create_app(
     routes.install(app, answers.store)
     parts = Running(answers.store, answers, messaging)
     app.extensions["dealer"] = parts
+    app.extensions["closing"] = parts.close  # the server calls it before it flushes
     try:
         database.prepare()
     except Unavailable as error:

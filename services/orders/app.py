@@ -78,6 +78,7 @@ def create_app(
     parts = _parts(settings, telemetry, messaging, database, car)
     routes.install(app, parts.sagas)
     app.extensions["orders"] = parts
+    app.extensions["closing"] = parts.close  # the server calls it before it flushes
     try:
         database.prepare()
     except Unavailable as error:

@@ -1,11 +1,13 @@
 """The service that the server's tests run as a process of its own.
 
 It is instrumented as the real ones are. `BREAK` makes its factory fail in one of two ways,
-`HANG` makes its telemetry hang at the end, `HELD_UNTIL` is the file that a held request waits for.
+`HANG` makes its telemetry hang at the end, `CLOSING` says how its own end goes, `HELD_UNTIL` is the file
+that a held request waits for.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -59,6 +61,7 @@ def create_app(settings: Settings) -> Flask:
         os._exit(3)
 
     telemetry = instrument(app, service="program", version="1")
+    app.extensions["closing"] = lambda: close(os.environ.get("CLOSING"))
     if "HANG" in os.environ:
         telemetry.shutdown = lambda: time.sleep(60)  # type: ignore[assignment, misc]
     return app
@@ -67,6 +70,14 @@ def create_app(settings: Settings) -> Flask:
 def wait_for(file: Path) -> None:
     while not file.exists():
         time.sleep(0.05)
+
+
+def close(how: str | None) -> None:
+    logging.getLogger("program").info("closing")
+    if how == "hang":
+        time.sleep(60)
+    if how == "fail":
+        raise RuntimeError("the engine is hot")
 
 
 def fail(how: str | None) -> None:

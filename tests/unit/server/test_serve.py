@@ -80,6 +80,20 @@ def test_a_request_that_outlasts_the_grace_period_is_cut_off_with_a_line_that_sa
     assert busy.recv(4096) == b""
 
 
+@pytest.mark.parametrize("how", ["well", "fail", "hang"])
+def test_what_runs_beside_the_requests_is_ended_within_the_grace_period(launch: Launch, how: str) -> None:
+    running = launch(CLOSING=how, DASHCAM_GRACE_PERIOD="2").ready()
+    began = time.monotonic()
+
+    running.signal()
+
+    assert running.end() == 0
+    assert time.monotonic() - began < 2 + 14
+    assert "closing" in running.messages("INFO")
+    assert bool(running.messages("WARN")) == (how == "hang")
+    assert bool(running.messages("ERROR")) == (how == "fail")
+
+
 def test_half_sent_requests_do_not_hold_the_end_up(launch: Launch) -> None:
     running = launch(DASHCAM_GRACE_PERIOD="1").ready()
     with running.connect() as head, running.connect() as body:
