@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -127,3 +128,14 @@ def test_the_requests_of_the_outbox_are_stored_with_the_order_and_sent_once(app:
     assert (parts.messaging.relay.send(), parts.messaging.relay.send()) == (1, 0)
     (sent,) = broker.queues["orders.requests"]
     assert sent.id == f"{order}.confirm.1"
+
+
+def test_an_order_that_is_due_is_given_to_one_at_a_time(app: Flask, client: FlaskClient) -> None:
+    orders = {client.post("/orders", json=ORDER).get_json()["id"] for _ in range(3)}
+    store = app.extensions["orders"].sagas.store
+    later = time.time() + 15
+    with ThreadPoolExecutor(3) as pool:
+        given = list(pool.map(lambda _: store.due(later, 10.0), range(3)))
+    given.append(store.due(later, 10.0))
+    assert sorted(order for each in given for order in each) == sorted(orders)
+    assert [(each.state, each.count) for each in store.waiting()] == [("confirming", 3)]
