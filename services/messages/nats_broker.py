@@ -305,7 +305,13 @@ class Nats:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._connection.is_connected:
-            await self._connection.close()
+            with suppress(NatsError, OSError):
+                await self._connection.close()
+        # One that is just made again leaves tasks of its own, of which asyncio would complain.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     # -- between the threads ---------------------------------------------------------------------
 
