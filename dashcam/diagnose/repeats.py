@@ -1,7 +1,8 @@
 """How often a service asks its database or another service for each request that it serves, as traces tell.
 
-Requests are compared with those of the same operation: where other requests come than before, nothing is
-asked more often. Metrics count more, and know nothing of operations: what they tell is held against traces.
+Requests are compared with those of the same operation that ended alike: where other requests come than
+before, or such as were refused or failed before are answered, nothing is asked more often. Metrics count
+more, and know nothing of operations: what they tell is held against traces.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Asked = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Group:
-    """The requests of one operation of one service, by time, and how often each asked for one thing."""
+    """Requests of one operation that ended alike, by time, and how often each asked for one thing."""
 
     service: str
     operation: str
@@ -64,13 +65,19 @@ def joined(seen: Observed, found: Traced, counted: Sequence[Cause]) -> list[Caus
 
 
 def _groups(found: Traced) -> Iterator[_Group]:
-    by_operation: dict[tuple[str, str], list[Served]] = {}
+    alike: dict[tuple[str, str, str], list[Served]] = {}
     for request in found.requests:
-        by_operation.setdefault((request.service, request.operation), []).append(request)
-    for (service, operation), here in by_operation.items():
+        alike.setdefault((request.service, request.operation, _end(request)), []).append(request)
+    for (service, operation, _), here in alike.items():
         counts = [_counts(request, found.known) for request in here]
         for asked in dict.fromkeys(name for each in counts for name in each):
             yield _Group(service, operation, asked, here, [each[asked] for each in counts])
+
+
+def _end(request: Served) -> str:
+    """How a request ended: the class of its status, and whether it failed."""
+    span = request.visits[0].span
+    return f"{str(span.attributes.get('http.response.status_code', ''))[:1]} {span.failed}"
 
 
 def _counts(request: Served, known: Mapping[str, str]) -> Counter[Asked]:

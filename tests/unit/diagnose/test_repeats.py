@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 from unit.diagnose.made import series, span, trace
 
 from dashcam.diagnose import repeats, volumes
@@ -16,7 +17,9 @@ FAULT = 100.0
 COUNTED = Cause("statements", "shop", "SELECT items", "more statements", WASTE, 1.0, since=FAULT)
 
 
-def request(at: float, statements: int = 1, calls: int = 0, operation: str = "GET /items") -> Trace:
+def request(
+    at: float, statements: int = 1, calls: int = 0, operation: str = "GET /items", status: int = 200
+) -> Trace:
     asked = [
         span("shop", "SELECT items", at, 0.001, kind="client", db_query_text="SELECT", db_system_name="x")
         for _ in range(statements)
@@ -25,7 +28,10 @@ def request(at: float, statements: int = 1, calls: int = 0, operation: str = "GE
         span("shop", "GET", at, 0.001, kind="client", server_address="stock", server_port=80)
         for _ in range(calls)
     ]
-    return trace(span("shop", operation, at, 0.01, *(one for each in asked for one in each)))
+    below = (one for each in asked for one in each)
+    own, *others = span("shop", operation, at, 0.01, *below)
+    own = dataclasses.replace(own, attributes={**own.attributes, "http.response.status_code": status})
+    return trace([own, *others])
 
 
 def causes(before: list[Trace], during: list[Trace], *counted: Cause) -> list[Cause]:
@@ -57,6 +63,14 @@ def test_other_requests_than_before_are_no_more_statements() -> None:
 
     before, during = [mixed(n, 2) for n in range(60)], [mixed(FAULT + n, 8) for n in range(60)]
     assert causes(before, during, COUNTED) == []
+
+
+@pytest.mark.parametrize("status", [409, 503])
+def test_requests_that_are_answered_again_are_no_more_statements(status: int) -> None:
+    """What was refused or failed before it asked is no measure for what is answered."""
+    refused = [request(n, statements=0, status=status) for n in range(60)]
+    assert causes(refused, [request(FAULT + n) for n in range(60)]) == []
+    assert causes(refused[:40], [*refused[40:], *(request(FAULT + n) for n in range(60))]) == []
 
 
 def test_what_metrics_and_traces_tell_is_one_cause_with_both() -> None:
