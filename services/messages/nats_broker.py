@@ -19,24 +19,17 @@ from typing import Any, TypeVar
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StreamConfig
+from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
 from nats.js.errors import BadRequestError, NotFoundError
 
 from services.messages.consumer import KEY_HEADER
 from services.messages.envelope import Again, BrokerAway, Delivery, Depth, Message, Verdict
+from services.messages.streams import STREAM, STREAMS
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-STREAM, DEAD_STREAM = "orders", "dead-letters"
-MAX_BYTES = 64 * 1024 * 1024
-"""Of a stream. A full one refuses messages, which wait in the outbox of who sends them."""
-KEPT = 300.0
-"""Seconds that a message waits for its consumer. Whoever asked asks again after that, and nothing older is
-worth an answer: without an end, a consumer that is away would find every repetition of every question."""
-DUPLICATES = 120.0
-"""Seconds in which the server itself drops a message with an id that it has."""
 ACK_WAIT = 30.0
 """Seconds after which a delivery that was not acknowledged is made again."""
 CALL = 5.0
@@ -52,26 +45,6 @@ FINISH = 3.0
 
 _AWAY = (NatsError, OSError, TimeoutError, CancelledError)
 """What a call of the broker raises; the last when the connection is closed for good meanwhile."""
-
-STREAMS = (
-    StreamConfig(
-        name=STREAM,
-        subjects=["orders.>"],
-        retention=RetentionPolicy.WORK_QUEUE,
-        discard=DiscardPolicy.NEW,
-        max_bytes=MAX_BYTES,
-        max_age=KEPT,
-        duplicate_window=DUPLICATES,
-    ),
-    StreamConfig(
-        name=DEAD_STREAM,
-        subjects=["dead.>"],
-        discard=DiscardPolicy.OLD,
-        max_bytes=MAX_BYTES,
-        max_age=7 * 24 * 3600.0,
-        duplicate_window=DUPLICATES,
-    ),
-)
 
 
 class Nats:
