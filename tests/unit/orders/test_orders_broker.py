@@ -14,7 +14,7 @@ import pytest
 from polling import until
 
 from dashcam.stack.needs import NATS
-from services.messages import nats_broker
+from services.messages import nats_broker, streams
 from services.messages.envelope import BrokerAway, Delivery, Done, Message, Verdict
 from services.messages.nats_broker import Nats
 
@@ -124,13 +124,13 @@ def test_no_message_is_taken_while_the_database_is_away(broker: Nats) -> None:
 def test_a_stream_of_another_configuration_is_changed(
     url: str, broker: Nats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    smaller = tuple(each.evolve(max_bytes=4_000_000) for each in nats_broker.STREAMS)
+    smaller = tuple(each.evolve(max_bytes=4_000_000) for each in streams.STREAMS)
     monkeypatch.setattr(nats_broker, "STREAMS", smaller)
     other = Nats(url, "other")
     try:
 
         def limit() -> Any:
-            return broker._wait(broker._stream.stream_info(nats_broker.STREAM), 5).config.max_bytes
+            return broker._wait(broker._stream.stream_info(streams.STREAM), 5).config.max_bytes
 
         until(lambda: limit() == 4_000_000, "the new limit")
     finally:
