@@ -111,7 +111,7 @@ LOG_RECORDS_LOST = Metric(
 DEPENDENCY_UP = Metric(
     "dashcam_dependency_up",
     "gauge",
-    "1 while the readiness check of a dependency passes, 0 while it fails.",
+    "1 while a dependency is there, 0 while it is away, by its readiness check or by who speaks to it.",
     ("dependency",),
     across="min",
 )

@@ -26,6 +26,7 @@ LABELS_OF_OURS = {
     "reason": "Why it was counted.",
     "revision": "The source revision that was built.",
     "step": "The step of an order.",
+    "stream": "A stream of the broker, which holds queues.",
     "severity": "DEBUG, INFO, WARN, ERROR or FATAL.",
     "version": "The version that was built.",
 }

@@ -42,6 +42,10 @@ class FakeBroker:
         self.check()
         return Depth(len(self.queues.get(destination, ())), 0.0)
 
+    def used(self) -> dict[str, float]:
+        self.check()
+        return {"orders": sum(map(len, self.queues.values())) / 100}
+
     def check(self) -> None:
         if self.away:
             raise BrokerAway("it is away")

@@ -46,7 +46,8 @@ class Answers:
             raise Poison(str(error)) from error
         self.on_stored()
         if answer is not None:
-            logger.info("order %s is %s", order, answer.state, extra={"order.id": order})
+            fields = {"order.id": order, "messaging.message.id": message.id}
+            logger.info("order %s is %s", order, answer.state, extra=fields)
 
 
 def answer_message(asked: Message, answer: Answer) -> Message:

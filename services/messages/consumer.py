@@ -15,6 +15,7 @@ from services.messages.envelope import (
     Message,
     Poison,
     Verdict,
+    about,
     dead_letters,
 )
 from services.messages.reading import read
@@ -60,9 +61,10 @@ class Consumer:
                     return self._given_up(delivery, failure, "tried too often", str(error))
                 pause = _pause(delivery.count)
                 text = "message %s failed (delivery %d) and comes again in %.1f s: %s"
-                about = _about(delivery, self.group)
-                logger.warning(text, delivery.id, delivery.count, pause, error, extra=about)
+                fields = self._about(delivery)
+                logger.warning(text, delivery.id, delivery.count, pause, error, extra=fields)
                 return Again(pause)
+            logger.info("message %s is processed", delivery.id, extra=self._about(delivery))
         return Done()
 
     def _given_up(self, delivery: Delivery, failure: Failure, kind: str, reason: str) -> Verdict:
@@ -74,21 +76,18 @@ class Consumer:
         try:
             self.publish(letter)
         except BrokerAway as error:
-            logger.warning("the dead letter %s is not stored yet: %s", delivery.id, error)
+            fields = self._about(delivery)
+            logger.warning("the dead letter %s is not stored yet: %s", delivery.id, error, extra=fields)
             return Again(_pause(delivery.count))
-        about = _about(delivery, self.group)
-        logger.error("message %s is a dead letter, %s: %s", delivery.id, kind, reason, extra=about)
+        fields = self._about(delivery)
+        logger.error("message %s is a dead letter, %s: %s", delivery.id, kind, reason, extra=fields)
         self.tracing.dead(delivery, self.group, kind)
         return Done()
+
+    def _about(self, delivery: Delivery) -> dict[str, str]:
+        key = delivery.headers.get(KEY_HEADER, "")
+        return {**about(delivery, "process", key), "messaging.consumer.group.name": self.group}
 
 
 def _pause(count: int) -> float:
     return float(min(0.2 * 2 ** (count - 1), 5.0))
-
-
-def _about(delivery: Delivery, group: str) -> dict[str, str]:
-    return {
-        "messaging.message.id": delivery.id,
-        "messaging.destination.name": delivery.destination,
-        "messaging.consumer.group.name": group,
-    }

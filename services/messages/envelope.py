@@ -63,6 +63,16 @@ class Poison(Exception):
     """The message can never be processed, by this version of the consumer at least."""
 
 
+def about(message: Message | Delivery, operation: str, key: str) -> dict[str, str]:
+    """The fields of a log line that is about a message and what is done with it."""
+    return {
+        "messaging.message.id": message.id,
+        "messaging.message.conversation_id": key,
+        "messaging.destination.name": message.destination,
+        "messaging.operation.name": operation,
+    }
+
+
 def dead_letters(destination: str) -> str:
     """Where the dead letters of a queue go."""
     return f"dead.{destination}"

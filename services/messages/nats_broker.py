@@ -9,7 +9,6 @@ it has lost are made anew.
 from __future__ import annotations
 
 import asyncio
-import datetime
 import logging
 import threading
 from collections.abc import Callable, Coroutine
@@ -20,8 +19,9 @@ from typing import Any, TypeVar
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
-from nats.js.errors import BadRequestError, NotFoundError
+from nats.js.errors import BadRequestError
 
+from services.messages import streams
 from services.messages.consumer import KEY_HEADER
 from services.messages.envelope import Again, BrokerAway, Delivery, Depth, Message, Verdict
 from services.messages.streams import STREAM, STREAMS
@@ -88,10 +88,11 @@ class Nats:
 
     def depth(self, destination: str, group: str) -> Depth:
         """What waits in a queue. Raises BrokerAway."""
-        try:
-            return self._wait(self._depth(destination, group), CALL + 1)
-        except _AWAY as error:
-            raise BrokerAway(f"{self._url} does not answer: {_said(error)}") from error
+        return self._asked(streams.depth(self._stream, destination, group))
+
+    def used(self) -> dict[str, float]:
+        """Which share of its room each stream takes. Raises BrokerAway."""
+        return self._asked(streams.used(self._stream))
 
     def check(self) -> None:
         """Raise BrokerAway unless the broker is connected."""
@@ -256,17 +257,6 @@ class Nats:
         )
         return await self._stream.pull_subscribe(destination, durable=group, stream=STREAM, config=config)
 
-    async def _depth(self, destination: str, group: str) -> Depth:
-        info = await self._stream.consumer_info(STREAM, group)
-        count = (info.num_pending or 0) + (info.num_ack_pending or 0)
-        if not count:
-            return Depth(0, 0.0)
-        try:
-            oldest = await self._stream.get_msg(STREAM, seq=1, subject=destination, next=True)
-        except NotFoundError:
-            return Depth(0, 0.0)
-        return Depth(count, _age(oldest.time))
-
     async def _end(self) -> None:
         tasks = list(self._tasks)
         for task in tasks:
@@ -296,6 +286,12 @@ class Nats:
 
         self._loop.call_soon_threadsafe(begin)
 
+    def _asked(self, question: Coroutine[Any, Any, T]) -> T:
+        try:
+            return self._wait(question, CALL + 1)
+        except _AWAY as error:
+            raise BrokerAway(f"{self._url} does not answer: {_said(error)}") from error
+
     def _wait(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
@@ -311,16 +307,6 @@ def _delivery(message: Any, destination: str) -> Delivery:
     # Without an id it is known by its place in the stream.
     name = headers.get("Nats-Msg-Id") or f"{known.stream}.{known.sequence.stream}"
     return Delivery(name, destination, message.data, headers, known.num_delivered)
-
-
-def _age(then: Any) -> float:
-    """Seconds since `then`, which nats-py leaves as the server's text."""
-    if isinstance(then, str):
-        # Nanoseconds are more than Python reads.
-        then = datetime.datetime.fromisoformat(then.rstrip("Z")[:26]).replace(tzinfo=datetime.UTC)
-    if not isinstance(then, datetime.datetime):
-        return 0.0
-    return max(0.0, (datetime.datetime.now(datetime.UTC) - then).total_seconds())
 
 
 def _said(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from services.messages import boxes
-from services.messages.envelope import BrokerAway, Message
+from services.messages.envelope import BrokerAway, Message, about
 from services.messages.looking import LOOK_EVERY, Looking
 from services.messages.tracing import MessageTracing
 from services.storage.database import Database
@@ -42,6 +42,8 @@ class Relay(Looking):
         for message in waiting:
             with self._tracing.sending(message):
                 self._publish(message)
+                fields = about(message, "send", message.key)
+                logger.info("message %s is sent", message.id, extra=fields)
             with suppress_instrumentation(), self._database.writing() as connection:
                 boxes.sent(connection, message.id)
         return len(waiting)

@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,6 +46,9 @@ class Broker(Protocol):
     def depth(self, destination: str, group: str) -> Depth:
         """What waits in a queue. Raises BrokerAway."""
 
+    def used(self) -> Mapping[str, float]:
+        """Which share of its room each stream takes. Raises BrokerAway."""
+
     def check(self) -> None:
         """Raise BrokerAway while it is not there."""
 
@@ -55,7 +58,7 @@ class Broker(Protocol):
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue that a service consumes, as which group."""
+    """A queue, and the group that consumes it."""
 
     destination: str
     group: str
@@ -91,8 +94,12 @@ class Messaging:
         None is taken while the database is away: each would fail, and be a dead letter after a few times.
         """
         consumer = Consumer(queue.group, handle, self.publish, self.tracing, self._faults)
-        self._queues.append(queue)
+        self.watch(queue)
         self._broker.consume(queue.destination, queue.group, consumer.process, self._ready)
+
+    def watch(self, queue: Queue) -> None:
+        """Say what waits in a queue: of one that is sent to, so that a consumer that is away is seen."""
+        self._queues.append(queue)
 
     def start(self) -> None:
         """Begin to send what is in the outbox, and to look at what waits."""
@@ -135,7 +142,7 @@ class Messaging:
                 logger.warning("no figures of the messages: %s", error)
 
     def look(self) -> None:
-        """Say whether the broker is there, and what waits in the outbox and in the queues.
+        """Say whether the broker is there, what waits in the outbox and in the queues, and how full it is.
 
         Raises BrokerAway after the outbox.
         """
@@ -144,6 +151,8 @@ class Messaging:
             with self._database.reading() as connection:
                 self.tracing.outbox(*boxes.backlog(connection, time.time()))
             self.more()
+        for stream, used in self._broker.used().items():
+            self.tracing.stream(stream, used)
         for queue in self._queues:
             depth = self._broker.depth(queue.destination, queue.group)
             self.tracing.queue(queue.destination, queue.group, depth.count, depth.oldest)

@@ -4,25 +4,41 @@ from __future__ import annotations
 
 from observability.schema import LATENCY_BUCKETS, Field, Metric, Signals
 
+SENDING = ("messaging_system", "messaging_operation_name", "messaging_destination_name", "error_type")
+CONSUMING = (
+    "messaging_system",
+    "messaging_operation_name",
+    "messaging_destination_name",
+    "messaging_consumer_group_name",
+)
+
 SENT = Metric(
     "messaging_client_sent_messages",
     "counter",
     "Messages given to the broker; error_type says why it did not confirm one and is empty where it did.",
-    ("messaging_system", "messaging_destination_name", "error_type"),
+    SENDING,
     "{message}",
+)
+OPERATION_DURATION = Metric(
+    "messaging_client_operation_duration_seconds",
+    "histogram",
+    "Duration of giving one message to the broker, its confirmation included; error_type says why not.",
+    SENDING,
+    "s",
+    LATENCY_BUCKETS,
 )
 CONSUMED = Metric(
     "messaging_client_consumed_messages",
     "counter",
     "Messages that the broker delivered, repetitions included.",
-    ("messaging_system", "messaging_destination_name", "messaging_consumer_group_name"),
+    CONSUMING,
     "{message}",
 )
 PROCESS_DURATION = Metric(
     "messaging_process_duration_seconds",
     "histogram",
     "Duration of processing one delivery; error_type names what went wrong and is empty where nothing did.",
-    ("messaging_system", "messaging_destination_name", "messaging_consumer_group_name", "error_type"),
+    (*CONSUMING, "error_type"),
     "s",
     LATENCY_BUCKETS,
 )
@@ -43,7 +59,7 @@ DEAD_LETTERS = Metric(
 QUEUE_MESSAGES = Metric(
     "messaging_queue_messages",
     "gauge",
-    "Messages at the broker that a consumer has not acknowledged, as the consumer last saw it.",
+    "Messages at the broker that a consumer has not acknowledged, as who sends or consumes them last saw it.",
     ("messaging_destination_name", "messaging_consumer_group_name"),
     "{message}",
     across="max",
@@ -54,6 +70,14 @@ QUEUE_OLDEST = Metric(
     "Age of the oldest message at the broker that a consumer has not acknowledged; 0 without any.",
     ("messaging_destination_name", "messaging_consumer_group_name"),
     "s",
+    across="max",
+)
+STREAM_USED = Metric(
+    "messaging_stream_used_ratio",
+    "gauge",
+    "Share of the room that the broker gives a stream which its messages take; a full one refuses more.",
+    ("stream",),
+    "1",
     across="max",
 )
 OUTBOX_MESSAGES = Metric(
@@ -73,7 +97,9 @@ OUTBOX_OLDEST = Metric(
 
 LOG_FIELDS = (
     Field("messaging.message.id", "string", "The message that a line is about."),
+    Field("messaging.message.conversation_id", "string", "What the message is about: an order's id."),
     Field("messaging.destination.name", "string", "The queue that it is in."),
+    Field("messaging.operation.name", "string", "What was done with it: send or process."),
     Field("messaging.consumer.group.name", "string", "Who consumes it."),
 )
 

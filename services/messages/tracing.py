@@ -43,7 +43,7 @@ class MessageTracing:
     def sending(self, message: Message) -> Iterator[None]:
         """Around giving a message to the broker; an exception says that it was not confirmed."""
         named = _attributes("send", message.destination, message.id, message.key)
-        error = ""
+        error, began = "", time.perf_counter()
         parent = propagate.extract(message.headers)
         try:
             with self._tracer.start_as_current_span(
@@ -54,13 +54,17 @@ class MessageTracing:
             error = type(failure).__qualname__
             raise
         finally:
-            self._telemetry.metric(signals.SENT).labels(SYSTEM, message.destination, error).inc()
+            labels = (SYSTEM, "send", message.destination, error)
+            self._telemetry.metric(signals.SENT).labels(*labels).inc()
+            duration = self._telemetry.metric(signals.OPERATION_DURATION).labels(*labels)
+            duration.observe(time.perf_counter() - began)
 
     @contextmanager
     def processing(self, delivery: Delivery, group: str, key: str) -> Iterator[Failure]:
         """Around processing a delivery. What is told to the Failure is what went wrong."""
         metric = self._telemetry.metric
-        metric(signals.CONSUMED).labels(SYSTEM, delivery.destination, group).inc()
+        labels = (SYSTEM, "process", delivery.destination, group)
+        metric(signals.CONSUMED).labels(*labels).inc()
         redelivered = metric(signals.REDELIVERED).labels(delivery.destination, group)
         redelivered.inc(int(delivery.count > 1))
         named = {
@@ -80,10 +84,8 @@ class MessageTracing:
             if failure.type:
                 span.set_attribute("error.type", failure.type)
                 span.set_status(StatusCode.ERROR, failure.type)
-            duration = metric(signals.PROCESS_DURATION)
-            duration.labels(SYSTEM, delivery.destination, group, failure.type).observe(
-                time.perf_counter() - began
-            )
+            duration = metric(signals.PROCESS_DURATION).labels(*labels, failure.type)
+            duration.observe(time.perf_counter() - began)
 
     def dead(self, delivery: Delivery, group: str, reason: str) -> None:
         """A message was given up."""
@@ -102,6 +104,10 @@ class MessageTracing:
         """What waits at the broker for a consumer."""
         self._telemetry.metric(signals.QUEUE_MESSAGES).labels(destination, group).set(count)
         self._telemetry.metric(signals.QUEUE_OLDEST).labels(destination, group).set(oldest)
+
+    def stream(self, name: str, used: float) -> None:
+        """Which share of a stream's room is taken."""
+        self._telemetry.metric(signals.STREAM_USED).labels(name).set(used)
 
 
 class Failure:

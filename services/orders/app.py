@@ -17,7 +17,7 @@ from services.messages.runtime import Broker, Messaging, Queue
 from services.orders import routes, signals
 from services.orders.catalogue import COMPENSATIONS, STEPS, Order, Rules, Unavailable
 from services.orders.clients import CarClient
-from services.orders.messages import ANSWERS, handle_answer, message_of
+from services.orders.messages import ANSWERS, DEALER, REQUESTS, handle_answer, message_of
 from services.orders.runner import Runner
 from services.orders.sagas import Car, Sagas
 from services.orders.settings import Settings
@@ -38,8 +38,13 @@ class Running:
     def start(self) -> None:
         """Begin to work on what is due, and to take in answers."""
         self.messaging.consume(Queue(ANSWERS, "orders"), lambda message: handle_answer(self.sagas, message))
+        self.watch()
         self.messaging.start()
         self.runner.start()
+
+    def watch(self) -> None:
+        """Say what waits for the dealer: while it is away, nobody else does."""
+        self.messaging.watch(Queue(REQUESTS, DEALER))
 
     def close(self) -> None:
         """End it all, after what is being worked on."""

@@ -8,6 +8,8 @@ from services.orders.sagas import Sagas
 
 REQUESTS, ANSWERS = "orders.requests", "orders.answers"
 """The queues: to the dealer, and from it."""
+DEALER = "dealer"
+"""The group in which the dealer consumes."""
 
 
 def message_of(request: Request) -> Message:

@@ -103,11 +103,47 @@ def test_spans_of_messages_follow_the_conventions(confirmed: tuple[Captured, Cap
 def test_what_an_order_does_is_counted(confirmed: tuple[Captured, Captured]) -> None:
     at_orders, at_dealer = confirmed
     queue = {"messaging_destination_name": "orders.requests"}
-    assert at_orders.sample("messaging_client_sent_messages_total", **queue, error_type="") == 1
+    sent = {**queue, "messaging_operation_name": "send", "error_type": ""}
+    assert at_orders.sample("messaging_client_sent_messages_total", **sent) == 1
+    assert at_orders.sample("messaging_client_operation_duration_seconds_count", **sent) == 1
     assert at_dealer.sample("messaging_client_consumed_messages_total", **queue) == 1
     assert at_dealer.sample("messaging_process_duration_seconds_count", **queue, error_type="") == 1
     assert at_orders.sample("orders_decided_total", outcome="confirmed") == 1
     assert at_orders.sample("orders_decision_duration_seconds_count", outcome="confirmed") == 1
+
+
+def test_each_message_is_logged_by_its_id_in_the_trace_when_it_is_sent_and_when_it_is_processed(
+    confirmed: tuple[Captured, Captured],
+) -> None:
+    at_orders, at_dealer = confirmed
+    order = at_orders.span("create orders.requests").attributes["messaging.message.conversation_id"]
+    found = {}
+    for got in confirmed:
+        for line in got.lines():
+            if name := line.get("extra", {}).get("messaging.operation.name"):
+                found[name, line["extra"]["messaging.destination.name"]] = line
+    request, answer = f"{order}.confirm.1", f"{order}.confirm.1.answer"
+    assert {what: line["extra"]["messaging.message.id"] for what, line in found.items()} == {
+        ("send", "orders.requests"): request,
+        ("process", "orders.requests"): request,
+        ("send", "orders.answers"): answer,
+        ("process", "orders.answers"): answer,
+    }
+    assert {line["extra"]["messaging.message.conversation_id"] for line in found.values()} == {order}
+    assert {line["trace_id"] for line in found.values()} == {
+        f"{at_dealer.span('process orders.requests').context.trace_id:032x}"
+    }
+
+
+def test_who_asks_also_says_what_waits_for_who_answers(orders: Flask, broker: FakeBroker) -> None:
+    orders.extensions["orders"].watch()
+    with capture(telemetry(orders)) as got:
+        orders.test_client().post("/orders", json=ORDER)
+        send(orders, "orders")
+        orders.extensions["orders"].messaging.look()
+    asked = {"messaging_destination_name": "orders.requests", "messaging_consumer_group_name": "dealer"}
+    assert got.value("messaging_queue_messages", **asked) == 1
+    assert got.value("messaging_stream_used_ratio", stream="orders") == 0.01
 
 
 def test_what_the_services_emit_is_declared(confirmed: tuple[Captured, Captured]) -> None:

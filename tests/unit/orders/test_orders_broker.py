@@ -137,6 +137,16 @@ def test_a_stream_of_another_configuration_is_changed(
         other.close()
 
 
+def test_how_full_it_is_and_what_waits_is_told(broker: Nats) -> None:
+    before = broker.used()
+    assert set(before) == {streams.STREAM, streams.DEAD_STREAM}
+    broker.publish(message("large"), b"x" * 500_000)
+    grown = broker.used()[streams.STREAM] - before[streams.STREAM]
+    assert grown == pytest.approx(500_000 / streams.MAX_BYTES, rel=0.01)
+    with pytest.raises(BrokerAway):
+        broker.depth(QUEUE, "nobody")
+
+
 def test_what_is_being_processed_is_finished_before_the_end(url: str, broker: Nats) -> None:
     begun, may_end, done = threading.Event(), threading.Event(), threading.Event()
 
