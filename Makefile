@@ -225,10 +225,17 @@ $(addprefix image-,$(SERVICES)): image-%:
 test-images: $(VENV)/.dev ## Real programs: Build the images, run each, and look inside (with ENGINE, BASE as for images)
 	ENGINE="$(ENGINE)" ENGINE_FLAGS="$(ENGINE_FLAGS)" BASE="$(BASE)" $(BIN)/pytest --durations=5 tests/images
 
-.PHONY: scenarios
+.PHONY: scenarios scenarios-drawn
+
+# Drawn ones: the same few each time in CI, and fifty that nobody has seen each night.
+SEEDS = 50
+SEED = $(shell expr $$(date +%s) / 86400 \* $(SEEDS))
 
 scenarios: $(VENV)/.dev prerequisites ## Try it: Break a stack of its own in every known way; the diagnosis must name each cause
-	$(BIN)/dashcam scenario verify --all --stacks 3 --junit .dashcam/scenarios.xml --markdown .dashcam/scenarios.md
+	$(BIN)/dashcam scenario verify --all --drawn 5 --stacks 3 --junit .dashcam/scenarios.xml --markdown .dashcam/scenarios.md
+
+scenarios-drawn: $(VENV)/.dev prerequisites ## Try it: The same with faults that seeds draw: make scenarios-drawn [SEED=1] [SEEDS=50]
+	$(BIN)/dashcam scenario verify --drawn $(SEEDS) --seed $(SEED) --stacks 3 --junit .dashcam/drawn.xml --markdown .dashcam/drawn.md
 
 include services/images.mk
 include services/web/browser/tools.mk

@@ -18,6 +18,7 @@ import click
 from dashcam.cli.session import failures, one_line, table
 from dashcam.diagnose import recording
 from dashcam.lab import job_runner, results
+from dashcam.lab.drawn import draw
 from dashcam.lab.injection import Bench, Say
 from dashcam.lab.scenario import BadScenario, Scenario, load
 from dashcam.lab.verify import BASELINE, Result
@@ -51,6 +52,8 @@ def list_() -> None:
 @click.argument("names", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Every scenario.")
 @click.option("--healthy", default=0, metavar="N", help="Also N runs without a fault, under changing load.")
+@click.option("--drawn", default=0, metavar="N", help="Also N scenarios that seeds draw.")
+@click.option("--seed", default=1, show_default=True, help="The first of those seeds.")
 @click.option("--running", is_flag=True, help="Break the stack that is up, instead of one of its own.")
 @click.option(
     "--stacks", default=1, show_default=True, type=click.IntRange(1, 4), help="Stacks side by side."
@@ -65,6 +68,8 @@ def verify_(
     names: tuple[str, ...],
     every: bool,
     healthy: int,
+    drawn: int,
+    seed: int,
     running: bool,
     stacks: int,
     baseline: float,
@@ -81,7 +86,8 @@ def verify_(
     signal.signal(signal.SIGTERM, _interrupted)
     if running and stacks > 1:
         raise click.UsageError("--running breaks the one stack that is up: leave out --stacks")
-    chosen = _chosen(names, every, healthy)
+    chosen = _chosen(names, every, healthy or drawn)
+    chosen += [draw(number) for number in range(seed, seed + drawn)]
     jobs = job_runner.jobs(chosen, healthy)
     kept: list[Result] = []
     with failures():
@@ -137,9 +143,9 @@ def _load() -> Mapping[str, Scenario]:
         raise click.ClickException(str(error)) from error
 
 
-def _chosen(names: tuple[str, ...], every: bool, healthy: int) -> list[Scenario]:
+def _chosen(names: tuple[str, ...], every: bool, others: int) -> list[Scenario]:
     known = _load()
-    if (every and names) or not (every or names or healthy):
+    if (every and names) or not (every or names or others):
         raise click.UsageError("give the names of scenarios, or --all; `dashcam scenario list` shows them")
     if unknown := [name for name in names if name not in known]:
         raise click.UsageError(f"there is no scenario {unknown[0]!r}: give one of {', '.join(known)}")

@@ -29,6 +29,9 @@ sys.stdin.read()
 """
 """A program that holds the write lock of a SQLite file until its standard input ends."""
 
+DECOY_LEAD = 8.0
+"""Seconds from something harmless to the fault that it must not be taken for."""
+
 
 class Interrupted(Exception):
     """What ran on a bench was told to end."""
@@ -60,7 +63,13 @@ class Bench:
         switches = Switches(state_dir / "faults.json")
         with ExitStack() as undo:
             undo.callback(self._start_given_up)
+            if scenario.decoy:
+                undo.enter_context(self.broken(scenario.decoy))
+                self.sleep(DECOY_LEAD)
             undo.callback(switches.all_off)
+            for name, flag in scenario.flags.items():
+                undo.callback(switches.drop, name)
+                switches.add(name, flag)
             for name in scenario.faults:
                 switches.set(name, True)
             for name in scenario.stop:

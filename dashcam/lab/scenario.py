@@ -62,7 +62,9 @@ class Scenario:
     """One scenario.
 
     `lock` holds a write lock on car's SQLite file from outside, `slow_clients` is how many hold on to car,
-    `settle` is seconds between the first signal and the diagnosis.
+    `settle` is seconds between the first signal and the diagnosis. `flags` are its own, in flagd's format;
+    `baseline` is seconds before the fault (None: what the run asks for), `load` requests a second beside the
+    usual traffic, and `decoy` something harmless that happens just before.
     """
 
     name: str
@@ -75,6 +77,10 @@ class Scenario:
     twin: Twin | None = None
     slow_clients: int = 0
     settle: float = 20.0
+    flags: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    baseline: float | None = None
+    load: float = 0.0
+    decoy: Scenario | None = None
 
     def judged(self, found: Diagnosis) -> tuple[bool, str]:
         """Whether the first causes are the expected ones in any order, and what was named instead."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from dashcam.diagnose import observe, processes, symptoms, verdict
 from dashcam.diagnose.findings import Diagnosis
 from dashcam.diagnose.observe import Observed
+from dashcam.lab import second_instance
 from dashcam.lab.injection import Bench
 from dashcam.lab.scenario import Scenario
 from dashcam.sources import SourceError
@@ -78,8 +79,16 @@ def verify(
 
     `during` is called while the fault still lasts, after its diagnosis.
     """
+    with second_instance.more_traffic(bench.settings, scenario.load):
+        return _verified(bench, scenario, scenario.baseline or baseline, since, during)
+
+
+def _verified(
+    bench: Bench, scenario: Scenario, baseline: float, since: float | None, during: Callable[[], None]
+) -> Result:
+    """Run one scenario under the load that it asks for."""
     start = since or time.time()
-    bench.say(f"{scenario.name}: {baseline:.0f} s of baseline")
+    bench.say(f"{scenario.name}: {baseline:.0f} s of baseline, then: {scenario.title}")
     bench.sleep(start + baseline - time.time())
     before = _diagnosed(bench, start)
     quiet = {one.name for one in bench.sources.metrics.alerts()}

@@ -101,6 +101,19 @@ class Switches:
         document["flags"][name]["state"] = "ENABLED" if on else "DISABLED"
         self._write(document)
 
+    def add(self, name: str, flag: Mapping[str, Any]) -> None:
+        """Add a flag that the catalogue does not have, in flagd's format. Raises BadFlags or OSError."""
+        _flag(name, flag)
+        document = self._document()
+        document["flags"][name] = flag
+        self._write(document)
+
+    def drop(self, name: str) -> None:
+        """Take a flag away that was added."""
+        document = self._document()
+        document["flags"].pop(name, None)
+        self._write(document)
+
     def all_off(self) -> None:
         """Switch every fault off."""
         document = self._document()

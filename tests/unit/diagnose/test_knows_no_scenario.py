@@ -8,6 +8,7 @@ from pathlib import Path
 
 from exampleservices import SERVICES
 
+from dashcam.lab.drawn import draw
 from dashcam.lab.scenario import load
 
 HERE = Path(__file__).parents[3] / "dashcam" / "diagnose"
@@ -36,11 +37,12 @@ def test_no_module_of_the_diagnosis_names_a_scenario_or_a_service_of_the_example
 
 def test_every_scenario_expects_a_kind_that_the_diagnosis_can_give() -> None:
     given = "\n".join(path.read_text() for path in HERE.glob("*.py"))
-    for scenario in load().values():
+    for scenario in (*load().values(), *map(draw, range(50))):
         assert scenario.title
         assert scenario.description
-        how = (scenario.faults, scenario.stop, scenario.lock, scenario.twin, scenario.slow_clients)
-        assert any(how), scenario.name
+        switched = (scenario.faults, scenario.flags, scenario.stop)
+        made = (scenario.lock, scenario.twin, scenario.slow_clients)
+        assert any(switched + made), scenario.name
         for expected in scenario.expect:
             for kind in expected.kinds:
                 assert f'"{kind}"' in given, f"{scenario.name}: {kind}"
