@@ -1,183 +1,260 @@
 """The fields of a JSON or logfmt line of any common logger, under the names that this store searches by.
 
-pino, bunyan and winston, slog and zap, serilog's compact form, logback and ECS, python-json-logger and
-structlog, GELF, and a container engine's wrapping of a line. `timestamp`, `severity`, `message`, `trace_id`,
-`span_id` and `exception.stacktrace` are filled from the names these use; a level as a number or a word stays
-beside its severity. Nothing that a line already has under our names is touched.
+Loggers agree on words and not on their spelling: `Level`, `@level`, `log.level`, `_level` and `logLevel` are
+one name here. `timestamp`, `severity`, `message`, `trace_id`, `span_id` and `exception.stacktrace` are
+filled from what has such a name, in the line itself or where loggers nest it; a level stays beside its
+severity. A line of a request that says nothing else gets a message and a severity from its status.
+Nothing that a line already has under our names is touched.
 """
 
 from __future__ import annotations
 
-import datetime
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-TIMES = ("time", "ts", "@timestamp", "@t", "asctime", "datetime", "eventTime")
-MESSAGES = ("msg", "@m", "event", "short_message", "body")
-LEVELS = ("level", "levelname", "@l", "lvl", "log.level", "log_level", "loglevel", "severity_text", "levelno")
-TRACES = ("traceId", "trace.id", "traceid", "TraceId", "traceID", "otelTraceID", "@tr")
-SPANS = ("spanId", "span.id", "spanid", "SpanId", "spanID", "otelSpanID", "@sp")
-STACKS = ("exc_info", "@x", "stack_trace", "error.stack_trace", "exception", "stack", "stacktrace")
+from dashcam.store import line_times
+from dashcam.store.foreign_names import (
+    LAST_MESSAGES,
+    LEVELS,
+    MESSAGES,
+    METHODS,
+    PATHS,
+    SPANS,
+    STACKS,
+    STATUSES,
+    TEMPLATES,
+    TIMES,
+    TRACES,
+    WRAPPERS,
+    common,
+)
+from dashcam.store.severities import LETTERS, known, of_status, severity, uncoloured
 
 FULL = frozenset({"timestamp", "message", "severity", "trace_id"})
 """A line with all of these is in our names already."""
 
-_NAMED = {
-    "INFORMATION": "INFO",
-    "VERBOSE": "DEBUG",
-    "HTTP": "DEBUG",
-    "SILLY": "TRACE",
-    "FINE": "DEBUG",
-    "ERR": "ERROR",
-    "SEVERE": "ERROR",
-    "CRIT": "CRITICAL",
-    "PANIC": "FATAL",
-    "DPANIC": "FATAL",
-    "ALERT": "FATAL",
-    "EMERG": "FATAL",
-}
-_PINO = {1: "TRACE", 2: "DEBUG", 3: "INFO", 4: "WARN", 5: "ERROR", 6: "FATAL"}
-_PYTHON = {1: "DEBUG", 2: "INFO", 3: "WARN", 4: "ERROR", 5: "FATAL"}
-_SYSLOG = ("FATAL", "FATAL", "FATAL", "ERROR", "WARN", "INFO", "INFO", "DEBUG")
-_HEX = re.compile(r"[0-9a-fA-F]{16}|[0-9a-fA-F]{32}")
+_IDENTIFIER = re.compile(r"(?:.*/traces/)?(?:0x)?([0-9a-fA-F]{32}|[0-9a-fA-F]{16})")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}.*")
 _HOLE = re.compile(r"\{[@$]?(\w+)(?:,-?\d+)?(?::[^}]*)?\}")
-_UNITS = ((1e17, 1e3), (1e14, 1.0), (1e11, 1e-3), (1e8, 1e-6))
-"""What a number of time may be: above the first, nanoseconds; then micro-, milli- and seconds."""
+_DEEPEST, _MOST = 4, 200
+"""How far into nested values ids are looked for."""
+
+Named = dict[str, tuple[str, Any]]
+"""By the common spelling of its name: how a field is spelt, and its value."""
 
 
 def complete(fields: dict[str, Any]) -> None:
     """Fill our names from those of other loggers, in place."""
-    nested = _inner(fields)
-    _fill(fields, "timestamp", TIMES, _time)
-    _message(fields)
-    _severity(fields, nested)
-    for name, others in (("trace_id", TRACES), ("span_id", SPANS)):
-        _fill(fields, name, others, _identifier)
-        if name not in fields and (found := _first_in(nested, (name, *others), _identifier)):
-            fields[name] = found
-    _stack(fields, nested)
+    named = _named(fields)
+    wrapped = [
+        _named(named[name][1]) for name in WRAPPERS if name in named and isinstance(named[name][1], dict)
+    ]
+    _timestamp(fields, named, wrapped)
+    _stack(fields, named, wrapped)
+    _severity(fields, named, wrapped)
+    _message(fields, named, wrapped)
+    for ours, names, at in (("trace_id", TRACES, 1), ("span_id", SPANS, 2)):
+        _identifier(fields, ours, names, at, named)
 
 
-def microseconds(number: float) -> int | None:
-    """A time as a number, whose unit its size tells, in microseconds since the epoch; None for no time."""
-    for least, divisor in _UNITS:
-        if number >= least:
-            return int(number / divisor)
-    return None
+def _named(fields: Mapping[str, Any]) -> Named:
+    named: Named = {}
+    for key, value in fields.items():
+        if value not in (None, ""):
+            named.setdefault(common(key), (key, value))
+    return named
 
 
-def severity(value: Any, key: str = "level") -> str:
-    """The severity of a level as a word or a number; empty where it is neither."""
-    if isinstance(value, bool):
-        return ""
-    if isinstance(value, str):
-        if value.strip().lstrip("-").isdigit():
-            return severity(int(value), key)
-        word = re.split(r"[+-]\d", value.strip().upper())[0]
-        return _NAMED.get(word, word)
-    if isinstance(value, int | float):
-        if 0 <= value <= 7:
-            return _SYSLOG[int(value)]
-        table = _PYTHON if key == "levelno" else _PINO
-        return table.get(int(value) // 10, "")
+def _take(fields: dict[str, Any], ours: str, key: str, value: Any) -> None:
+    """Move a field of the line itself under our name."""
+    fields.pop(key, None)
+    fields[ours] = value
+
+
+def _timestamp(fields: dict[str, Any], named: Named, wrapped: list[Named]) -> None:
+    given = fields.get("timestamp")
+    if isinstance(given, str) and line_times.is_rfc3339(given):
+        return
+    for name in TIMES:
+        key, value = named.get(name, ("", None))
+        if (found := line_times.read(value, local=name == "asctime")) is not None:
+            _take(fields, "timestamp", key, found)
+            return
+    for inner in wrapped:
+        for name in (*TIMES, "date"):
+            if (found := line_times.read(inner.get(name, ("", None))[1])) is not None:
+                fields["timestamp"] = found
+                return
+
+
+def _message(fields: dict[str, Any], named: Named, wrapped: list[Named]) -> None:
+    if isinstance(formatted := fields.get("formattedMessage"), str):  # Logback's, whose message has holes
+        fields["message"] = formatted
+        del fields["formattedMessage"]
+    if isinstance(fields.get("message"), str):
+        return
+    for name in MESSAGES:
+        key, value = named.get(name, ("", None))
+        if isinstance(value, str):
+            _take(fields, "message", key, value)
+            return
+    if message := _filled(named) or _nested_message(wrapped) or _request(named):
+        fields["message"] = message
+        return
+    for name in LAST_MESSAGES:
+        key, value = named.get(name, ("", None))
+        if isinstance(value, str):
+            _take(fields, "message", key, value)
+            return
+
+
+def _filled(named: Named) -> str:
+    """A template of Serilog's: words with holes for the fields."""
+    template = next(
+        (value for name in TEMPLATES if isinstance(value := named.get(name, ("", None))[1], str)), ""
+    )
+    properties = named.get("properties", ("", None))[1]
+    values = dict(named.values())
+    if isinstance(properties, dict):
+        values |= properties
+    return _HOLE.sub(lambda hole: str(values.get(hole[1], hole[0])), template)
+
+
+def _nested_message(wrapped: list[Named]) -> str:
+    for inner in wrapped:
+        for name in MESSAGES:
+            if isinstance(value := inner.get(name, ("", None))[1], str):
+                return value
     return ""
 
 
-def _fill(fields: dict[str, Any], name: str, others: Iterable[str], read: Any) -> None:
-    if name in fields and fields[name] not in (None, ""):
-        if name == "timestamp" and (found := _time(fields[name], name)) is not None:
-            fields[name] = found
-        return
-    for other in others:
-        if other in fields and (found := read(fields[other], other)) is not None:
-            del fields[other]
-            fields[name] = found
-            return
+def _request(named: Named) -> str:
+    """What an access line in JSON tells, as a line."""
+    method, path, status = (
+        next((named[name][1] for name in names if name in named), None)
+        for names in (METHODS, PATHS, STATUSES)
+    )
+    if isinstance(path, str) and of_status(status):
+        return f"{method} {path} {status}" if isinstance(method, str) else f"{path} {status}"
+    return ""
 
 
-def _time(value: Any, key: str) -> str | None:
-    """RFC 3339, or None for what is no time. Python's `asctime` is in local time, all else is in UTC."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return None if (found := microseconds(value)) is None else _rfc3339(found)
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.datetime.fromisoformat(value.strip().replace(",", ".", 1))
-    except ValueError:
-        return _time(float(value), key) if re.fullmatch(r"\d+(\.\d+)?", value) else None
-    if moment.tzinfo is None:
-        moment = moment.astimezone() if key == "asctime" else moment.replace(tzinfo=datetime.UTC)
-    elif key == "timestamp":
-        return None  # as it stands
-    return moment.astimezone(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _rfc3339(time: int) -> str:
-    moment = datetime.datetime.fromtimestamp(0, datetime.UTC) + datetime.timedelta(microseconds=time)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _message(fields: dict[str, Any]) -> None:
-    if "message" in fields:
-        return
-    for name in MESSAGES:
-        if isinstance(fields.get(name), str):
-            fields["message"] = fields.pop(name)
-            return
-    if isinstance(template := fields.get("@mt"), str):  # serilog: the words with holes for the fields
-        fields["message"] = _HOLE.sub(lambda hole: str(fields.get(hole[1], hole[0])), template)
-
-
-def _severity(fields: dict[str, Any], nested: Mapping[str, Any]) -> None:
+def _severity(fields: dict[str, Any], named: Named, wrapped: list[Named]) -> None:
     given = fields.get("severity")
     if isinstance(given, str) and given:
+        if not known(given.upper()) and known(read := severity(given)):
+            fields["severity"] = read
         return
-    candidates = [("severity", given), *((name, fields[name]) for name in LEVELS if name in fields)]
-    candidates.append(("level", nested.get("level")))
-    for name, value in candidates:
-        if value is not None and (found := severity(value, name)):
-            fields["severity"] = found
+    words = [(name, each[name][1]) for each in (named, *wrapped) for name in LEVELS if name in each]
+    # A word says more than a number, and a word that is known more than one's own.
+    found = [(severity(value, name), isinstance(value, str)) for name, value in words]
+    found = sorted(found, key=lambda one: (not known(one[0]), not one[1]))
+    if found and found[0][0]:
+        fields["severity"] = found[0][0]
+    elif one := _without_a_level(fields, named):
+        fields["severity"] = one
+
+
+def _without_a_level(fields: Mapping[str, Any], named: Named) -> str:
+    if "PRIORITY" in fields:  # the journal's
+        return severity(fields["PRIORITY"])
+    letter = fields.get("s")
+    if isinstance(letter, str) and isinstance(named.get("t", ("", None))[1], dict):  # MongoDB's
+        return LETTERS.get(letter[:1], "")
+    if "@t" in named or "@mt" in named or "@i" in named or "messagetemplate" in named:
+        return "INFO"  # serilog leaves its usual level out
+    status = next((named[name][1] for name in STATUSES if name in named), None)
+    if isinstance(status, str) and known(severity(status)) and not status.isdigit():
+        return severity(status)
+    if "exception.stacktrace" in fields or any(
+        isinstance(named.get(name, ("", 0))[1], str | dict) for name in ("err", "error")
+    ):
+        return "ERROR"
+    return of_status(status) if any(name in named for name in (*METHODS, *PATHS)) else ""
+
+
+def _identifier(fields: dict[str, Any], ours: str, names: tuple[str, ...], at: int, named: Named) -> None:
+    if isinstance(given := fields.get(ours), str) and len(given) in (16, 32) and given.isalnum():
+        return
+    if isinstance(given, str) and given:
+        if (read := _id(given, at)) and read != given:
+            fields[ours] = read
+        return
+    for name in names:
+        key, value = named.get(name, ("", None))
+        if found := _id(value, at):
+            if name == "traceparent":
+                fields[ours] = found
+            else:
+                _take(fields, ours, key, found)
             return
-    if "@t" in fields or "@mt" in fields or "@i" in fields:
-        fields["severity"] = "INFO"  # serilog leaves its usual level out
+    if not any(isinstance(value, dict | list) for value in fields.values()):
+        return
+    for name, value in _deep(fields):
+        if name in names and (found := _id(value.get("id") if isinstance(value, dict) else value, at)):
+            fields[ours] = found
+            return
 
 
-def _identifier(value: Any, key: str) -> str | None:
-    """A trace's or span's id; None for another shape, and for the zeros that stand for none."""
-    if isinstance(value, str) and _HEX.fullmatch(value) and value.strip("0"):
-        return value.lower()
-    return None
+def _id(value: Any, at: int) -> str:
+    """A trace's (`at` 1) or span's (2) id; empty for another shape, and for the zeros that stand for none."""
+    if not isinstance(value, str):
+        return ""
+    if match := _TRACEPARENT.fullmatch(value):
+        found = match[at]
+    elif match := _IDENTIFIER.fullmatch(value):
+        found = match[1].lower()
+    else:
+        return ""
+    return found if found.strip("0") else ""
 
 
-def _inner(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What loggers nest: ECS's `log`, `trace` and `span` as objects, logback's `mdc`, an `error`."""
-    found: dict[str, Any] = {}
-    for name in ("mdc", "log"):
-        if isinstance(inner := fields.get(name), dict):
-            found |= inner
-    for name, field in (("trace", "trace_id"), ("span", "span_id")):
-        if isinstance(inner := fields.get(name), dict) and "id" in inner:
-            found[field] = inner["id"]
-    for name in ("err", "error", "exception", "exc"):
-        if isinstance(inner := fields.get(name), dict):
-            stack = inner.get("stack") or inner.get("stack_trace") or inner.get("stacktrace")
-            found["stack"] = stack if isinstance(stack, str) else None
-    return found
+def _deep(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The named values inside of others, the outer ones first."""
+    waiting: list[tuple[int, Any]] = [
+        (1, value) for value in fields.values() if isinstance(value, dict | list)
+    ]
+    waiting += [(0, {"trace": fields.get("trace"), "span": fields.get("span")})]
+    seen = 0
+    while waiting and seen < _MOST:
+        depth, value = waiting.pop(0)
+        inner = value.items() if isinstance(value, dict) else (("", one) for one in value)
+        for key, one in inner:
+            seen += 1
+            if key:
+                yield common(key), one
+            if depth < _DEEPEST and isinstance(one, dict | list):
+                waiting.append((depth + 1, one))
 
 
-def _first_in(nested: Mapping[str, Any], names: Iterable[str], read: Any) -> Any:
-    found = (read(nested[name], name) for name in names if name in nested)
-    return next((value for value in found if value is not None), None)
-
-
-def _stack(fields: dict[str, Any], nested: Mapping[str, Any]) -> None:
+def _stack(fields: dict[str, Any], named: Named, wrapped: list[Named]) -> None:
     """The text of a stack trace: what says so and has several lines."""
     if "exception.stacktrace" in fields:
         return
-    for name in STACKS:
-        if isinstance(value := fields.get(name), str) and "\n" in value:
-            fields["exception.stacktrace"] = fields.pop(name)
-            return
-    if nested.get("stack"):
-        fields["exception.stacktrace"] = nested["stack"]
+    for each in (named, *wrapped):
+        if each.keys().isdisjoint(STACKS):
+            continue
+        for name in STACKS:
+            key, value = each.get(name, ("", None))
+            if isinstance(value, dict):
+                inner = _named(value)
+                value = next(
+                    (text for one in STACKS if (text := _lines(inner.get(one, ("", None))[1]))), None
+                )
+                key = ""
+            if text := _lines(value):
+                if name == "text" and "Traceback (most" not in text:
+                    continue
+                if each is named and key and name != "text":
+                    fields.pop(key, None)
+                    named.pop(name, None)
+                fields["exception.stacktrace"] = text
+                return
+
+
+def _lines(value: Any) -> str:
+    """A text of several lines, or a list of lines as one."""
+    if isinstance(value, list) and len(value) > 1 and all(isinstance(one, str) for one in value):
+        return "\n".join(value)
+    return uncoloured(value) if isinstance(value, str) and "\n" in value.strip() else ""

@@ -1,5 +1,7 @@
 """The lines of a stack trace as one: those of Python, Java and its like, JavaScript and Go.
 
+So are the two lines that .NET's console and java.util.logging make of a record.
+
 A trace joins the line before it where that line tells of an error, else it begins a record of its own.
 """
 
@@ -8,6 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+_DOTNET = re.compile(rb"(trce|dbug|info|warn|fail|crit): \S.*\[\d+\]$")
+_JAVA = re.compile(rb"[A-Z][a-z]{2} \d{1,2}, \d{4},? \d{1,2}:\d\d:\d\d [AP]M \S+ \S+$")
+_JAVA_LEVEL = re.compile(rb"(SEVERE|WARNING|INFO|CONFIG|FINE|FINER|FINEST): ")
 MAX_LINES = 1000
 """A longer record is ended here."""
 
@@ -30,7 +35,7 @@ class Joiner:
     def __init__(self) -> None:
         self._lines: list[bytes] = []
         self._kind = ""
-        """What the open record is: `python` inside of a traceback, `go`, or `frames`; empty for a line."""
+        """What the open record is: `python`, `go`, `frames`, `headed` or `indented`; empty for a line."""
 
     def feed(self, line: bytes) -> bytes | None:
         """The record that `line` ends by beginning the next one, if there was one open."""
@@ -52,6 +57,8 @@ class Joiner:
     def _continues(self, line: bytes) -> bool:
         if self._lines[0][:1] == b"{" or line[:1] == b"{" or len(self._lines) >= MAX_LINES:
             return False
+        if self._headed(line):
+            return True
         if self._kind == "python":
             return True  # up to and with the line that names the exception
         if self._kind == "go":
@@ -62,9 +69,19 @@ class Joiner:
             return True
         return self._kind == "frames" and (not line.strip() or bool(_CHAINED.match(line)))
 
+    def _headed(self, line: bytes) -> bool:
+        """Whether `line` is the text of a record whose time and source stand in the line before."""
+        if self._kind == "headed":
+            return bool(_JAVA_LEVEL.match(line)) and len(self._lines) == 1
+        return self._kind == "indented" and line.startswith(b"      ")
+
     def _step(self, line: bytes) -> None:
         if _GO.match(line):
             self._kind = "go"
+        elif _JAVA.match(line):
+            self._kind = "headed"
+        elif _DOTNET.match(line):
+            self._kind = "indented"
         elif _BEGINS.match(line):
             self._kind = "python"
         elif self._kind == "python":

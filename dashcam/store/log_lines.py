@@ -9,6 +9,7 @@ of a record, with what can be read of it (`plain_lines`). Bytes that are not UTF
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Any
 
 import orjson
@@ -33,6 +34,8 @@ NAMES = {1: "TRACE", 5: "DEBUG", 9: "INFO", 13: "WARN", 17: "ERROR", 21: "FATAL"
 """The severity that begins at a number; each covers four."""
 
 UTC = datetime.UTC
+_CRI = re.compile(rb"(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)) std(?:out|err) [FP] ")
+"""What a container engine writes before each line."""
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 
@@ -47,7 +50,9 @@ def parse_line(raw: bytes, service: str, now: int) -> LogRow:
             return record(fields, service, now, raw)
         except (orjson.JSONDecodeError, orjson.JSONEncodeError):
             pass
-    return record(plain_lines.fields_of(raw.decode(errors="replace")), service, now)
+    if cri := _CRI.match(raw):
+        return parse_line(raw[cri.end() :], service, to_microseconds(cri[1].decode()) or now)
+    return record(plain_lines.fields_of(raw.decode(errors="replace"), now), service, now)
 
 
 def _of_container(fields: dict[str, Any]) -> str | None:
@@ -89,6 +94,10 @@ def record(fields: dict[str, Any], service: str, now: int, raw: bytes = b"\\") -
     if isinstance(named, str) and named:
         service = named
     else:
+        if isinstance(named, dict):  # ECS's, of which the name may be any
+            fields |= {
+                f"service.{key}": value for key, value in named.items() if f"service.{key}" not in fields
+            }
         fields["service"] = service
         raw = b"\\"
     severity = fields.get("severity")

@@ -50,6 +50,73 @@ FORMATS = {
     "ECS": {"@timestamp": UTC, "log.level": "ERROR", "message": TEXT, "trace.id": TRACE},
     "ECS nested": {"@timestamp": UTC, "log": {"level": "error"}, "message": TEXT, "trace": {"id": TRACE}},
     "logfmt": f'ts=2026-11-22T15:06:39.123Z level=error msg="no stock" trace_id={TRACE}',
+    "loguru": {
+        "text": "2026-11-22 15:06:39.123 | ERROR    | __main__:buy:3 - no stock\n",
+        "record": {
+            "extra": {"trace_id": TRACE},
+            "level": {"icon": "x", "name": "ERROR", "no": 40},
+            "message": TEXT,
+            "time": {"repr": "2026-11-22 16:06:39.123000+01:00", "timestamp": 1795359999.123},
+        },
+    },
+    "log4j 2": {
+        "instant": {"epochSecond": 1795359999, "nanoOfSecond": 123000000},
+        "level": "ERROR",
+        "message": TEXT,
+        "contextMap": {"trace_id": TRACE, "span_id": SPAN},
+    },
+    "logback's own": {
+        "timestamp": MILLISECONDS,
+        "level": "ERROR",
+        "mdc": {"traceId": TRACE},
+        "message": "no {}",
+        "formattedMessage": TEXT,
+    },
+    "serilog's longer form": {
+        "Timestamp": "2026-11-22T16:06:39.1230000+01:00",
+        "Level": "Error",
+        "MessageTemplate": "no {Thing}",
+        "TraceId": TRACE,
+        "Properties": {"Thing": "stock"},
+    },
+    ".NET's console": {
+        "Timestamp": UTC,
+        "EventId": 0,
+        "LogLevel": "Error",
+        "Message": TEXT,
+        "Scopes": [{"Message": "x", "SpanId": SPAN, "TraceId": TRACE}],
+    },
+    "Rust's tracing": {
+        "timestamp": UTC,
+        "level": "ERROR",
+        "fields": {"message": TEXT},
+        "span": {"trace_id": TRACE},
+    },
+    "OpenTelemetry's file": {
+        "Timestamp": str(MILLISECONDS * 1_000_000),
+        "SeverityNumber": 17,
+        "Body": TEXT,
+        "TraceId": TRACE,
+        "SpanId": SPAN,
+    },
+    "Google's": {
+        "time": UTC,
+        "severity": "ERROR",
+        "message": TEXT,
+        "logging.googleapis.com/trace": f"projects/p/traces/{TRACE}",
+    },
+    "hclog": {"@level": "error", "@message": TEXT, "@timestamp": UTC, "traceparent": f"00-{TRACE}-{SPAN}-01"},
+    "Monolog": {
+        "message": TEXT,
+        "level": 400,
+        "level_name": "ERROR",
+        "datetime": "2026-11-22T16:06:39.123000+01:00",
+        "extra": {"trace_id": TRACE},
+    },
+    "GELF": {"short_message": TEXT, "timestamp": 1795359999.123, "level": 3, "_trace_id": TRACE},
+    "capitals and colours": {"TIME": UTC, "LEVEL": "\x1b[31merror\x1b[39m", "MSG": TEXT, "TraceID": TRACE},
+    "CRI": "2026-11-22T15:07:39.5Z stderr F "
+    + json.dumps({"level": 50, "time": MILLISECONDS, "msg": TEXT, "trace_id": TRACE}),
     "container": {
         "log": json.dumps({"level": 50, "time": MILLISECONDS, "msg": TEXT, "trace_id": TRACE}) + "\n",
         "stream": "stdout",
@@ -82,6 +149,14 @@ def test_a_line_of_a_common_logger_comes_whole(name):
         ({"level": "dpanic"}, "FATAL", 21),
         ({"@l": "Warning"}, "WARNING", 13),
         ({"@t": "2026-11-22T15:06:39Z", "@mt": "x"}, "INFO", 9),
+        ({"level": 5000}, None, 0),
+        ({"level": 30000}, "WARN", 13),  # Logback's
+        ({"level": 300}, "WARN", 13),  # Monolog's
+        ({"status": "warn"}, "WARN", 13),
+        ({"status": 503, "method": "GET", "path": "/a"}, "ERROR", 17),
+        ({"status": 503}, None, 0),  # of what, it does not say
+        ({"t": {"$date": "2026-11-22T15:06:39Z"}, "s": "W"}, "WARN", 13),
+        ({"err": {"stack": "E: x\n  at f"}}, "ERROR", 17),
         ({"level": True}, None, 0),
         ({"level": "custom"}, "CUSTOM", 0),
     ],
@@ -133,12 +208,88 @@ def test_time_severity_and_trace_are_found_in_plain_text(line, severity):
     )
 
 
-@pytest.mark.parametrize("line", ["INFORMAL talk", "x=1 y=2", "see http://a/b?level=3", "12:00 no date", ""])
+WITH_A_ZONE = {
+    "<11>1 2026-11-22T15:06:39.123Z host app 7 ID47 - no stock": "ERROR",
+    '10.0.0.1 - - [22/Nov/2026:15:06:39 +0000] "GET /a HTTP/1.1" 500 12 "-" "curl"': "ERROR",
+    '10.0.0.1 - ann [22/Nov/2026:16:06:39 +0100] "GET /a HTTP/1.1" 404 12': "WARN",
+    '[2026-11-22T15:06:39.123Z] "GET /a HTTP/1.1" 200 - 0 91 10 - "-"': "INFO",
+    "2026-11-22T15:06:39.123456789Z stdout F [error    ] no stock": "ERROR",
+    "2026-11-22T15:06:39+00:00 error: no stock": "ERROR",
+    "2026-11-22 15:06:39.123 UTC [7] LOG:  checkpoint": "INFO",
+    "Sun, 22 Nov 2026 15:06:39 GMT warn no stock": "WARN",
+    "\x1b[2m2026-11-22T15:06:39.123Z\x1b[0m \x1b[31mERROR\x1b[0m app: no stock": "ERROR",
+    "method=GET path=/a status=500 time=2026-11-22T15:06:39Z": "ERROR",
+}
+LOCAL = {
+    "E1122 15:06:39.123456       1 main.go:12] no stock": "ERROR",
+    "W20261122 15:06:39.123456 12345 main.cc:12] no stock": "WARN",
+    "Nov 22 15:06:39 host app[7]: ERROR no stock": "ERROR",
+    "2026/11/22 15:06:39 [error] 7#7: *1 connect() failed": "ERROR",
+    "[Sun Nov 22 15:06:39.123456 2026] [core:error] [pid 7:tid 1] no stock": "ERROR",
+    "E, [2026-11-22T15:06:39.123456 #7] ERROR -- shop: no stock": "ERROR",
+    "[Nest] 7  - 11/22/2026, 3:06:39 PM   ERROR [App] no stock": "ERROR",
+    "Nov 22, 2026 3:06:39 PM a.B main\nSEVERE: no stock": "ERROR",
+    "2026-11-22 15:06:39.123 | ERROR    | __main__:buy:3 - no stock": "ERROR",
+}
+
+
+@pytest.mark.parametrize("line", [*WITH_A_ZONE, *LOCAL])
+def test_a_line_of_plain_text_has_its_own_time_and_severity(line):
+    fields = read(line)
+    moment = datetime.datetime.fromisoformat(fields["timestamp"])
+    zone = datetime.UTC if line in WITH_A_ZONE else None
+    assert moment.astimezone(zone).isoformat(timespec="seconds")[:19] == "2026-11-22T15:06:39"
+    assert fields["severity"] == (WITH_A_ZONE | LOCAL)[line]
+
+
+def test_a_line_without_a_year_is_of_the_one_before_now():
+    assert read("Dec 31 23:59:58 host app[7]: x")["timestamp"].startswith(("2025-12-31", "2026-01-01"))
+
+
+@pytest.mark.parametrize(
+    ("line", "severity"),
+    [
+        ("fail: Shop.Orders[0]\n      no stock", "ERROR"),
+        ("<3>Shop.Orders[0] no stock", "ERROR"),
+        ("ERRO[0000] no stock", "ERROR"),
+        ("3:06PM ERR no stock foo=bar", "ERROR"),
+        ('INFO:     10.0.0.1:5 - "GET / HTTP/1.1" 500', "INFO"),  # what it says of itself goes first
+    ],
+)
+def test_a_severity_without_a_time_is_read_too(line, severity):
+    assert read(line)["severity"] == severity
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "INFORMAL talk",
+        "x=1 y=2",
+        "see http://a/b?level=3",
+        "12:00 no date",
+        "",
+        "alert the press",
+        "a=1 b=2 c=3 d=4",
+    ],
+)
 def test_plain_text_is_given_no_severity_that_it_does_not_have(line):
     fields = read(line)
     assert fields["message"] == line
     assert "severity" not in fields
     assert fields["timestamp"].startswith("2026-11-22T15:06:40")
+
+
+@pytest.mark.parametrize(
+    "word", ["http: TLS handshake error", "Config loaded", "Success rate", "Alert manager"]
+)
+def test_a_word_that_begins_a_sentence_after_the_time_is_no_level(word):
+    assert "severity" not in read(f"2026/11/22 15:06:39 {word} from 10.0.0.1")
+
+
+def test_a_request_in_json_without_words_gets_them_and_a_service_as_an_object_keeps_its_parts():
+    fields = read({"method": "GET", "path": "/a", "status": 500, "service": {"name": "x", "version": "1"}})
+    assert (fields["message"], fields["severity"]) == ("GET /a 500", "ERROR")
+    assert (fields["service.name"], fields["service.version"]) == ("x", "1")
 
 
 PYTHON = """\
@@ -191,6 +342,17 @@ def test_a_trace_belongs_to_the_line_that_tells_of_the_error():
         "INFO:root:next",
     ]
     assert records(JAVA) == [JAVA]
+
+
+def test_records_that_take_two_lines_are_one():
+    dotnet = "fail: Shop.Orders[0]\n      no stock\n      System.X: y\n         at A.B()"
+    java = "Nov 22, 2026 3:06:39 PM a.B main\nSEVERE: no stock\njava.io.IOException: x\n\tat a.b(C.java:1)"
+    assert records(f"{dotnet}\ninfo: Shop[1]\n      next\n{java}\nplain") == [
+        dotnet,
+        "info: Shop[1]\n      next",
+        java,
+        "plain",
+    ]
 
 
 def test_indented_lines_that_are_no_trace_stay_apart_and_json_is_never_joined():
