@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from observability import Telemetry, instrument, problems, schema
+from observability.server.options import ServerSettings
 from observability.settings import from_environ
 from observability.version import VERSION
 from services.car import examples, http, reservation_routes, routes
@@ -35,7 +36,7 @@ def create_app(settings: Settings | None = None, *, minus: routes.Difference | N
     database = Database(
         settings.database,
         SCHEMA,
-        pool_size=settings.database_connections,
+        pool_size=min(settings.database_connections, max(1, from_environ(ServerSettings).threads - 1)),
         timeout=settings.database_timeout,
         seed=_seed if settings.examples else lambda connection: None,
     )

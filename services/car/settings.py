@@ -30,7 +30,7 @@ class Settings:
     database_timeout: float = setting(
         "CAR_DATABASE_TIMEOUT",
         5.0,
-        help="Seconds to wait at most for a connection, a lock or a statement.",
+        help="Seconds that a transaction waits at most: for a connection, locks and its statements.",
         check=between(0.1, 60),
     )
     examples: bool = setting("CAR_EXAMPLES", True, help="Fill a new database with example cars.")

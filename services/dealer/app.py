@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flask import Flask
 
 from observability import instrument, problems
+from observability.server.options import ServerSettings
 from observability.settings import from_environ
 from observability.version import VERSION
 from services.dealer import routes
@@ -55,7 +56,7 @@ def create_app(
     database = Database(
         settings.database,
         SCHEMA,
-        pool_size=settings.database_connections,
+        pool_size=min(settings.database_connections, max(1, from_environ(ServerSettings).threads - 1)),
         timeout=settings.database_timeout,
     )
     broker = broker or Nats(settings.nats_url, "dealer", settings.nats_replicas)

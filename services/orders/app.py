@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from flask import Flask
 
 from observability import Telemetry, instrument, problems
+from observability.server.options import ServerSettings
 from observability.settings import from_environ
 from observability.version import VERSION
 from services.faults import points as faults
@@ -72,7 +73,7 @@ def create_app(
     database = Database(
         settings.database,
         SCHEMA,
-        pool_size=settings.database_connections,
+        pool_size=min(settings.database_connections, max(1, from_environ(ServerSettings).threads - 1)),
         timeout=settings.database_timeout,
     )
     telemetry = instrument(app, service="orders", version=VERSION, ready={"database": database.check})

@@ -2,12 +2,14 @@
 
 A reading transaction sees one state of the database for all its statements. On SQLite writing transactions
 run one after the other (BEGIN IMMEDIATE); on PostgreSQL a writer locks the rows that its decision rests on.
+
+Whatever the database does a transaction ends in time, and those that wait for it hold a share of the threads:
+half of the connections at most are for writers, so that reading goes on while a lock is waited for.
 """
 
 from __future__ import annotations
 
 import fcntl
-import logging
 import sqlite3
 import threading
 import time
@@ -20,7 +22,9 @@ from typing import Any
 import sqlalchemy as sa
 from opentelemetry import trace
 
-logger = logging.getLogger(__name__)
+from services.storage import postgres
+from services.storage.turns import NoTurn, Turns
+from services.storage.versions import Versions
 
 _AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, sqlite3.OperationalError)
 """What SQLAlchemy and the driver raise when the database is away, locked too long, full or read-only."""
@@ -44,8 +48,10 @@ class Schema:
 class Database:
     """A bounded pool of connections to the database at `url`.
 
-    `timeout` (seconds) bounds every wait: for a connection, for a lock, for a statement. Nothing is
-    opened before :meth:`prepare` or the first transaction. `seed` fills a database that is new.
+    `timeout` (seconds) bounds what a transaction waits, for a connection, for locks and for its statements;
+    on PostgreSQL all of it together. A `pool_size` below the server's threads leaves some of these for what
+    needs no database. Nothing is opened before :meth:`prepare` or the first transaction. `seed` fills a
+    database that is new.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Database:
         self._writing = threading.Lock()
         self._timeout = timeout
         self._sqlite = self._url.get_backend_name() == "sqlite"
+        self._must_write = not self._sqlite and postgres.must_take_changes(self._url)
         self.engine = sa.create_engine(
             self._url,
             pool_size=pool_size,
@@ -72,11 +79,16 @@ class Database:
             pool_timeout=timeout,
             hide_parameters=True,  # an error's text goes to spans and log lines
             pool_pre_ping=not self._sqlite,
-            connect_args=_connect_args(schema, self._sqlite, timeout),
+            connect_args=self._connect_args(),
         )
         if self._sqlite:
             sa.event.listen(self.engine, "connect", _on_sqlite_connect)
             sa.event.listen(self.engine, "begin", _on_sqlite_begin)
+        else:
+            postgres.listen(self.engine)
+        patience = timeout / 10
+        self._all = Turns(pool_size, patience=patience, limit=timeout)
+        self._writers = Turns(max(1, pool_size // 2), patience=patience, limit=timeout)
         snapshot = {} if self._sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._reader = self.engine.execution_options(**snapshot)
         self._writer = self.engine.execution_options(writing=True)
@@ -84,32 +96,45 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One state of the database for as long as the block lasts. Raises Unavailable."""
-        self.prepare()
-        with self._answering(), self._reader.begin() as connection:
-            yield connection
+        with self._answering(), self._all.turn():
+            self.prepare()
+            with self._in_time(), self._reader.begin() as connection:
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """A transaction, on SQLite with no other writer beside it; an exception undoes it."""
-        self.prepare()
-        with self._answering(), self._turn(), self._writer.begin() as connection:
-            yield connection
+        with self._answering(), self._writers.turn(), self._all.turn():
+            self.prepare()
+            with self._turn(), self._in_time(), self._writer.begin() as connection:
+                yield connection
 
     def check(self) -> None:
-        """Raise Unavailable unless the database answers and has its tables: the readiness check."""
+        """Raise Unavailable unless the database answers, has its tables and takes changes."""
         with self.reading() as connection:
             connection.execute(sa.text("SELECT version_num FROM alembic_version")).one()
+            if not self._must_write or postgres.takes_changes(connection):
+                return
+        self._leave()
+        raise self._schema.unavailable("The database takes no changes: it is read-only, as a standby is")
 
     def prepare(self) -> None:
         """Bring the schema up to date, once; safe while other processes do the same. Raises Unavailable."""
         if self._prepared:
             return
-        with self._preparing:
+        waited = not self._preparing.acquire(blocking=False)
+        if waited and not self._preparing.acquire(timeout=self._timeout):
+            raise self._schema.unavailable("The database's schema is being changed, which takes long")
+        try:
             if not self._prepared:
+                if waited:  # for one that failed: this one has no time left to fail in the same way
+                    raise self._schema.unavailable("The database does not answer: one has just tried in vain")
                 # One span around them: else each of the dozen statements would be a trace of its own.
                 with self._answering(), self._tracer().start_as_current_span("migrate"), self._alone():
                     self._migrate()
                 self._prepared = True
+        finally:
+            self._preparing.release()
 
     def close(self) -> None:
         """Close every connection; the next transaction opens new ones."""
@@ -138,11 +163,31 @@ class Database:
     def _answering(self) -> Iterator[None]:
         try:
             yield
+        except NoTurn as error:
+            raise self._schema.unavailable(f"The database does not answer: {error}") from error
         except _AWAY as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            raise self._schema.unavailable(f"The database does not answer: {reason}") from error
+            raise self._schema.unavailable(f"The database does not answer: {_reason(error)}") from error
+        except sa.exc.DBAPIError as error:
+            if not postgres.is_refused(error.orig):
+                raise
+            self._leave()
+            raise self._schema.unavailable(f"The database takes no changes: {_reason(error)}") from error
         except OSError as error:
             raise self._schema.unavailable(f"The database cannot be opened: {error}") from error
+
+    def _leave(self) -> None:
+        """Give up the connections that are there: after a failover they lead to the wrong server."""
+        self.engine.dispose()
+
+    def _in_time(self, at_least: float = 0.0) -> AbstractContextManager[None]:
+        return nullcontext() if self._sqlite else postgres.within(max(at_least, self._timeout))
+
+    def _connect_args(self) -> dict[str, Any]:
+        schema = self._schema
+        if self._sqlite:
+            return {"timeout": self._timeout}  # SQLite's busy_timeout
+        path = schema.service if schema.own else None
+        return postgres.arguments(self._url, schema.service, path, self._timeout)
 
     def _tracer(self) -> trace.Tracer:
         return trace.get_tracer(f"services.{self._schema.service}")
@@ -156,6 +201,11 @@ class Database:
             # Cannot be done inside a transaction; SQLite remembers it in the file.
             with self.engine.connect() as connection:
                 _driver(connection).execute("PRAGMA journal_mode = WAL").close()
+        versions = Versions(self._schema.migrations)
+        # A first connection does more than later ones, and is no request that has to be short.
+        with self._in_time(at_least=2.0), self._writer.begin() as connection:
+            if versions.are_at_the_last(connection):
+                return
         with self._writer.begin() as connection:
             if not self._sqlite:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": self._schema.lock})
@@ -163,34 +213,8 @@ class Database:
                 connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
                 if self._schema.own:
                     connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {self._schema.service}"))
-            new = _upgrade(connection, self._schema)
-            if new:
+            if versions.upgrade(connection, self._schema.service):
                 self._seed(connection)
-
-
-def _upgrade(connection: sa.Connection, schema: Schema) -> bool:
-    """Run the migrations that are missing; whether the database had none."""
-    # Alembic tells of every plug-in it loads, from its import on: what matters is told below.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    import alembic.command
-    import alembic.config
-    import alembic.util
-    from alembic.runtime.migration import MigrationContext
-
-    before = MigrationContext.configure(connection).get_current_revision()
-    config = alembic.config.Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(schema.migrations).replace("%", "%%"))
-    try:
-        alembic.command.upgrade(config, "head")
-    except alembic.util.CommandError as error:
-        raise RuntimeError(
-            f"the database's schema is newer than this version of {schema.service} ({error}): "
-            "deploy the version that wrote it, or restore an older database"
-        ) from error
-    after = MigrationContext.configure(connection).get_current_revision()
-    if after != before:
-        logger.info("the database's schema went from %s to %s", before or "nothing", after)
-    return before is None
 
 
 @contextmanager
@@ -211,17 +235,11 @@ def _locked(path: Path, timeout: float) -> Iterator[None]:
         yield
 
 
-def _connect_args(schema: Schema, sqlite: bool, timeout: float) -> dict[str, Any]:
-    if sqlite:
-        return {"timeout": timeout}  # SQLite's busy_timeout
-    milliseconds = int(timeout * 1000)
-    path = f" -c search_path={schema.service}" if schema.own else ""
-    return {
-        # libpq takes whole seconds and treats 1 as 2.
-        "connect_timeout": max(2, round(timeout)),
-        "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}{path}",
-        "application_name": schema.service,
-    }
+def _reason(error: BaseException) -> str:
+    error = getattr(error, "orig", None) or error
+    lines = str(error).strip().splitlines()
+    # Behind its first line the server's error quotes values; a connection's tells of each host there.
+    return lines[0] if getattr(error, "sqlstate", None) else " ".join(lines)
 
 
 def _driver(connection: sa.Connection) -> Any:
