@@ -16,6 +16,7 @@ class FakeBroker:
     """Keeps what is published. :meth:`deliver` gives the next message of a queue to who consumes it."""
 
     away: bool = False
+    server: tuple[str, int] = ("broker.example", 4222)
     queues: dict[str, list[Delivery]] = field(default_factory=dict)
     consumers: dict[str, Process] = field(default_factory=dict)
     ready: dict[str, Callable[[], None]] = field(default_factory=dict)

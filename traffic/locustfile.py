@@ -3,9 +3,10 @@
 One visitor of `web` and one client of `car`'s API read, filter, ask for quotes, write, and now and then
 ask for something wrong. Together they send about TRAFFIC_RATE requests a second. Each writes one car of
 a fixed name and deletes it again, so the catalogue does not grow, not even by runs that were killed.
+A buyer beside them orders a car for every twelfth of those requests.
 
-Read from the environment: WEB_URL, CAR_URL, CAR_WRITE_TOKEN, TRAFFIC_RATE, and TRAFFIC_WAIT_FOR, addresses
-separated by spaces that must answer 200 before the first request is sent (for WAIT_SECONDS at most).
+Read from the environment: WEB_URL, CAR_URL, ORDERS_URL, CAR_WRITE_TOKEN, TRAFFIC_RATE, and TRAFFIC_WAIT_FOR,
+addresses separated by spaces that must answer 200 before the first request (for WAIT_SECONDS at most).
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ MAKER = "passing"
 """The maker of the cars that the traffic adds and deletes."""
 
 FIRST_CAR = ("bentz", "e-class")
+DEAR_CAR = ("bentz", "s-class")
+"""Costs more than the dealer grants, so that its order is taken back."""
 DISCOUNTS = (0, 250, 500, 1000, 1500)
 
 
@@ -42,11 +45,13 @@ class Paced(FastHttpUser):
     connection_timeout = 2.0
     network_timeout = 10.0
     url_variable = ""
+    share = 1 / USERS
+    """Its part of TRAFFIC_RATE."""
 
     def __init__(self, environment: Any) -> None:
         self.host = os.environ[self.url_variable]
         super().__init__(environment)
-        self.pause = USERS / float(os.environ.get("TRAFFIC_RATE") or 3)
+        self.pause = 1 / (self.share * float(os.environ.get("TRAFFIC_RATE") or 3))
         self.sent, self.since, self.away = 0, time.monotonic(), False
         self.cars: Iterator[tuple[str, str]] = itertools.cycle([FIRST_CAR])
         self.discounts = itertools.cycle(DISCOUNTS)
@@ -192,6 +197,33 @@ class Client(Paced):
         self.ask("POST", "/cars", "/cars", 201, 409, json=car, headers=self.writing)
         self.ask("PUT", path, name, 200, json={**car, "price": 1200}, headers=self.writing)
         self.ask("DELETE", path, name, 204, headers=self.writing)
+
+
+class Buyer(Paced):
+    """A program that orders cars, and looks what became of its last order."""
+
+    url_variable = "ORDERS_URL"
+    share = 1 / 6
+    last = ""
+
+    @task(5)
+    def order(self) -> None:
+        self.place(FIRST_CAR, next(self.discounts))
+
+    @task(2)
+    def order_what_the_dealer_refuses(self) -> None:
+        self.place(DEAR_CAR, 0)
+
+    @task(1)
+    def order_for_less_than_nothing(self) -> None:
+        self.place(FIRST_CAR, 99_999_999)
+
+    def place(self, car: tuple[str, str], discount: int) -> None:
+        if self.last:
+            self.ask("GET", self.last, "/orders/{order}", 200)
+        wanted = {"maker": car[0], "model": car[1], "discount": discount}
+        answer = self.ask("POST", "/orders", "/orders", 202, json=wanted)
+        self.last = answer.headers.get("Location") or "" if answer.status_code == 202 else ""
 
 
 def _asked_for(cars: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

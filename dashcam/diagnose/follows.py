@@ -11,6 +11,7 @@ from dashcam.diagnose.observe import Observed
 
 DEPENDENT = frozenset(
     {"saturated", "calls", "log lines", "processor", "dependency", "series", "event loop", "garbage"}
+    | {"unfinished", "waiting messages"}
 )
 """Kinds that a fault further down, or a more telling one at the same place, brings about by itself."""
 
@@ -22,6 +23,11 @@ COVERED = 0.5
 
 RUNTIME = frozenset({"event loop", "garbage"})
 """Kinds that say what keeps a process from its requests."""
+
+OF_MESSAGES = frozenset(
+    (root, "waiting messages") for root in ("stopped consumer", "slow consumer", "poison", "queue full")
+)
+"""Which kinds explain that messages wait in the same queue."""
 
 WORK = frozenset({"statements", "log lines", *RUNTIME})
 """Kinds that say what a service does more of, for each request or beside them."""
@@ -56,8 +62,12 @@ def follows(cause: Cause, root: Cause, below: Mapping[str, set[str]], seen: Obse
     downstream = root.service in below.get(cause.service, ())
     if downstream and (cause.service, root.service) in processes.refusing(seen) and cause.kind == "failing":
         return f"{cause.service} has stopped calling {root.service} and refuses at once"
+    if (root.kind, cause.kind) in OF_MESSAGES and root.details.get("queue") == cause.details.get("queue"):
+        return f"it is of the same queue as: {root.summary}"
     if not _covers(root, cause):
         return None
+    if root.service == cause.service and (root.kind, cause.kind) == ("poison", "failing"):
+        return f"these are the deliveries of: {root.summary}"
     if root.service == cause.service:
         return _follows_within(cause, root)
     return _follows_from_below(cause, root) if downstream else None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Protocol
 
 from dashcam.diagnose.findings import Cause
 from dashcam.diagnose.observe import RAMP, Observed
-from dashcam.diagnose.places import Visit
+from dashcam.sources import Span
 
 QUIET = 15.0
 """Seconds without a bad visit from which on it may be over."""
@@ -17,7 +18,14 @@ WELL = 3
 """Other visits of the same place that must have come since: where nobody asks, nothing is over."""
 
 
-def over(bad: Sequence[Visit], others: Sequence[Visit], end: float) -> float | None:
+class Spanned(Protocol):
+    """A visit, or what else was seen as one span."""
+
+    @property
+    def span(self) -> Span: ...
+
+
+def over(bad: Sequence[Spanned], others: Sequence[Spanned], end: float) -> float | None:
     """When the last of `bad` ended, in Unix seconds, if it is over by `end`; None where it may go on.
 
     `others` are the visits at the same places to which that did not happen.

@@ -32,6 +32,7 @@ RUNBOOKS = {
     "no lines": "LogLinesLost",
     "part away": "TargetDown",
     "no metrics": "TargetDown",
+    "broker away": "DependencyDown",
 }
 """The runbook that says what to do about each kind, by the name of its alert."""
 
@@ -59,6 +60,14 @@ ADVICE = {
     "log lines": "Find the line that repeats below and lower its level or its rate.",
     "series": "Find the label without a bound in the families below and take it out.",
     "uncached": "See whether validators (ETag, If-None-Match) still reach the service and still hold.",
+    "broker away": "See whether it runs and answers at this address; what is not sent waits meanwhile.",
+    "queue full": "See which consumer does not take from it, then give it room or let old messages expire.",
+    "stopped consumer": "Look at its threads and last lines, and start it again: its messages wait.",
+    "slow consumer": "Look at what the step named here waits for; or let several consumers work.",
+    "poison": "Read the exception below; put the message aside, mend the consumer, then send it again.",
+    "duplicates": "See why acknowledgements are lost, or come later than the broker waits for them.",
+    "unfinished": "See who goes on with this step (a timer, a worker), and whether it runs.",
+    "waiting messages": "See whether its consumer runs and how long it takes for each message.",
     "cut traces": "See who removes or does not pass on the headers traceparent and tracestate.",
     "clock": "Set the clock of this host (NTP); until then compare no times across hosts by eye.",
     "spans lost": "See whether the OTLP endpoint runs and has room.",
@@ -138,7 +147,7 @@ def _cause(found: Diagnosis, cause: Cause, mark: str) -> Iterator[str]:
     since = f" since {clock(cause.since)}" if cause.since else ""
     over = f" until {clock(cause.until)}" if cause.until else ""
     yield f"\n{mark} {cause.summary}{since}{over}  (confidence: {found.confidence(cause)})"
-    for name in ("error", "message", "statement", "change"):
+    for name in ("error", "message", "statement", "change", "queue", "consumer", "step", "unfinished"):
         if value := cause.details.get(name):
             yield f"   {name}: {value}"
     yield from (line for one in cause.evidence for line in _evidence(one))

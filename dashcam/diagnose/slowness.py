@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dashcam.diagnose import slow_places, symptoms
 from dashcam.diagnose.contention import contended
 from dashcam.diagnose.findings import Cause
+from dashcam.diagnose.message_spans import PROCESS, role
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.ongoing import of_now
 from dashcam.diagnose.places import Place, Visit, callees
@@ -40,6 +41,8 @@ def slow(seen: Observed, found: Traced) -> list[Cause]:
     paying = payers(found.requests)
     groups: dict[str, list[Waits]] = {}
     for request in found.requests:
+        if role(request.visits[0].span) == PROCESS:
+            continue  # nobody waits for it: how long messages wait and take, their own search tells
         waits = Waits(request, list(_owed(request, paying, found.known)))
         groups.setdefault(request.service, []).append(waits)
     border = min((visit.trace.start for visit in found.during), default=0) if found.usual else None

@@ -10,6 +10,7 @@ from dashcam.diagnose import evidence, silence
 from dashcam.diagnose.contrast import scope_of
 from dashcam.diagnose.findings import HARM, STOPPED, Cause
 from dashcam.diagnose.log_patterns import pattern
+from dashcam.diagnose.message_spans import SEND, role
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.ongoing import over
 from dashcam.diagnose.places import Place, Visit, title
@@ -77,6 +78,8 @@ def origins(all_visits: Sequence[Visit], known: Mapping[str, str]) -> Iterator[t
         below = visit.tree.children(span)
         if _echo(span, visit.trace.by_id.get(span.parent_id or "")) or not _server_fault(span):
             continue
+        if role(span) == SEND:
+            continue  # that the broker does not take a message, its own search tells
         if any(_server_fault(child) and not _echo(child, span) for child in below):
             continue
         if span.kind == "client" and not visit.place.statement:

@@ -12,6 +12,7 @@ from dashcam.diagnose import (
     continuity,
     hypotheses,
     log_changes,
+    messaging,
     observe,
     processes,
     recovery,
@@ -20,8 +21,10 @@ from dashcam.diagnose import (
     symptoms,
     telemetry_gaps,
     trace_causes,
+    unfinished,
     volumes,
 )
+from dashcam.diagnose.brokers import with_brokers
 from dashcam.diagnose.findings import HARM, WASTE, Cause, Diagnosis
 from dashcam.diagnose.follows import SAID, follows, slow_statements, weighed
 from dashcam.diagnose.observe import Observed
@@ -36,6 +39,7 @@ from dashcam.sources import Alert, Sources
 
 TELLING = {
     **{"down": 0, "restarting": 0, "descriptors": 0, "unanswered": 1},
+    **{"broker away": 1, "stopped consumer": 1, "queue full": 2, "slow consumer": 3, "poison": 3},
     **{
         "statements": 2,
         "event loop": 2,
@@ -74,7 +78,7 @@ def turn(seen: Observed) -> float | None:
     """When the clearest change that traces and log lines show began: for where metrics tell of none."""
     every = replace(seen, before=(), during=[*seen.before, *seen.during])
     found = traced(every)
-    told = [*slow(every, found), *log_changes.causes(every, found.requests)]
+    told = [*slow(every, found), *log_changes.causes(every, found.requests), *messaging.causes(every)]
     known = [cause for cause in told if cause.since]
     first = min(known, key=lambda cause: cause.chance, default=None)
     return max(first.since or 0.0, seen.start) if first else None
@@ -91,6 +95,7 @@ def onset(seen: Observed) -> float | None:
         *processes.causes(seen),
         *runtimes.causes(seen),
         *volumes.causes(seen, {}),
+        *unfinished.causes(seen),
         *telemetry_gaps.gaps(told),
     )
     kept = tuple(cause for cause in kept if of_now(seen, cause))
@@ -115,25 +120,31 @@ def judge(seen: Observed) -> Diagnosis:
         *trace_causes.causes(seen, found),
         *log_changes.causes(seen, found.requests),
         *continuity.broken(seen, found),
+        *messaging.causes(seen),
+        *unfinished.causes(seen),
         *processes.causes(seen),
         *runtimes.causes(seen),
         *repeats.joined(seen, found, volumes.causes(seen, found.known)),
     ]
     every = [cause for cause in every if of_now(seen, cause) and not recovery.recovered(seen, found, cause)]
-    below = callees([*found.before, *found.during])
+    below = with_brokers(seen, callees([*found.before, *found.during]))
     every = [weighed(cause, every, below) for cause in every]
     late = slow_statements(every)
     ordered = sorted(every, key=lambda cause: _order(cause, below, late))
     roots: list[Cause] = []
     effects: list[tuple[Cause, str]] = []
+    of: dict[int, list[Cause]] = {}
     for cause in ordered:
-        reason = next((why for root in roots if (why := follows(cause, root, below, seen))), None)
+        reasons = ((why, root) for root in roots if (why := follows(cause, root, below, seen)))
+        reason, root = next(reasons, ("", cause))
         if reason:
             effects.append((cause, reason))
+            of.setdefault(id(root), []).append(cause)
         else:
             roots.append(cause)
     roots.sort(key=lambda cause: _urgency(cause, _suffering(every)))
     came = changes.happened(seen)
+    roots = [unfinished.shown(cause, of.get(id(cause), ())) for cause in roots]
     follow = [cause for cause, _ in effects]
     roots = [supported(seen, cause, follow, noticed(cause, felt, below)) for cause in roots]
     roots = [changes.shown(cause, came) for cause in roots]

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from dashcam.lab import second_instance, slowclients
 from dashcam.lab.scenario import Scenario
 from dashcam.sources import Sources
 from dashcam.sources.switches import Switches
-from dashcam.stack.programs import url
+from dashcam.stack.programs import LOOPBACK, url
 from dashcam.stack.settings import Settings
 from dashcam.stack.supervision import Supervisor
 
@@ -31,6 +31,24 @@ sys.stdin.read()
 
 DECOY_LEAD = 8.0
 """Seconds from something harmless to the fault that it must not be taken for."""
+
+
+FILLER = """
+import asyncio, sys, nats
+
+async def main(url, name):
+    connection = await nats.connect(url)
+    stream = connection.jetstream()
+    config = (await stream.stream_info(name)).config
+    await stream.update_stream(config.evolve(max_bytes=1))
+    print("held", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    await stream.update_stream(config)
+    await connection.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+"""A program that leaves a stream of NATS no room until its standard input ends."""
 
 
 class Interrupted(Exception):
@@ -76,6 +94,8 @@ class Bench:
                 undo.enter_context(self._stopped(name))
             if scenario.lock:
                 undo.enter_context(_locked(state_dir / "car.sqlite3"))
+            if scenario.full:
+                undo.enter_context(_full(self.settings.nats_port, scenario.full))
             if scenario.twin:
                 undo.enter_context(second_instance.running(scenario.twin, self.settings))
             if scenario.slow_clients:
@@ -100,16 +120,26 @@ class Bench:
             supervisor.start_program(supervisor.processes()[name])
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> AbstractContextManager[None]:
     """Hold the write lock of a SQLite file, as a stuck migration or a forgotten shell does."""
-    holder = subprocess.Popen(  # noqa: S603 - our own interpreter and the text above
-        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    return _held(HOLDER, str(path))
+
+
+def _full(port: int, stream: str) -> AbstractContextManager[None]:
+    """Leave a stream of the broker no room, as one whose consumers are away for long has none."""
+    return _held(FILLER, f"nats://{LOOPBACK}:{port}", stream)
+
+
+@contextmanager
+def _held(program: str, *arguments: str) -> Iterator[None]:
+    """Run a program that holds on to something while the block lasts."""
+    holder = subprocess.Popen(  # noqa: S603 - our own interpreter and one of the texts above
+        [sys.executable, "-c", program, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     with holder:
         assert holder.stdin is not None
         assert holder.stdout is not None
         if not holder.stdout.readline():
-            raise RuntimeError(f"the database {path} could not be locked")
+            raise RuntimeError(f"{', '.join(arguments)} could not be held")
         yield
         holder.stdin.close()

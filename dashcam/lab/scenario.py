@@ -1,8 +1,9 @@
 """Scenarios: the files of `scenarios/`, what each expects, and whether a diagnosis named it.
 
 A file describes what happens (`faults` of `scenarios/flags.json`, programs to `stop`, a database to
-`lock`, a `twin` of a service, a number of `slow_clients`), the cause that the diagnosis must put first, and
-which signals must speak for it, each with what it shows. Nothing here is known to the diagnosis.
+`lock`, a `twin` of a service, a number of `slow_clients`, a stream of the broker that is `full`), the cause
+that the diagnosis must put first, and which signals must speak for it, each with what it shows. Nothing here
+is known to the diagnosis.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Scenario:
     `settle` is seconds between the first signal and the diagnosis. `flags` are its own, in flagd's format;
     `baseline` is seconds before the fault (None: what the run asks for), `load` requests a second beside the
     usual traffic, and `decoy` something harmless that happens just before.
+    `full` is a stream of the broker that has no room left.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Scenario:
     faults: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     lock: bool = False
+    full: str = ""
     twin: Twin | None = None
     slow_clients: int = 0
     settle: float = 20.0
@@ -128,6 +131,7 @@ def _read(path: Path) -> Scenario:
             faults=tuple(how.get("faults", ())),
             stop=tuple(how.get("stop", ())),
             lock=bool(how.get("lock", False)),
+            full=str(how.get("full", "")),
             twin=_twin(how["twin"]) if "twin" in how else None,
             slow_clients=int(how.get("slow_clients", 0)),
             **data,

@@ -92,7 +92,7 @@ def more_traffic(settings: Settings, rate: float) -> Iterator[None]:
 
 def _traffic(name: str, rate: float, environ: dict[str, str], *users: str) -> Program:
     locust = (sys.executable, "-m", "locust", "--headless", "--only-summary", "--loglevel=WARNING")
-    script = ("--locustfile=traffic/locustfile.py", f"--users={len(users) or 2}", *users)
+    script = ("--locustfile=traffic/locustfile.py", f"--users={len(users) or 3}", *users)
     return Program(f"traffic-{name}", TRAFFIC, (*locust, *script), {**environ, "TRAFFIC_RATE": f"{rate:g}"})
 
 

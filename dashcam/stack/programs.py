@@ -306,7 +306,7 @@ def _traffic(settings: Settings, parts: list[Program]) -> Program:
         TRAFFIC,
         (
             *(sys.executable, "-m", "locust", "--headless", "--only-summary", "--loglevel", "WARNING"),
-            *("--locustfile", str(ROOT / "traffic" / "locustfile.py"), "--users", "2"),
+            *("--locustfile", str(ROOT / "traffic" / "locustfile.py"), "--users", "3"),
         ),
         {"TRAFFIC_WAIT_FOR": " ".join(ready)},
         about=f"about {settings.traffic_rate:g} requests a second",

@@ -41,7 +41,7 @@ class Settings:
     )
     limit: int = setting(
         "DEALER_LIMIT",
-        250_000,
+        100_000,
         help="The price, in whole units, above which the dealer refuses an order.",
         check=between(0, 10**12),
     )

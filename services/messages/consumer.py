@@ -35,6 +35,8 @@ class Consumer:
     """Consumes a queue as `group`: `handle` processes a message, `publish` takes the dead letters.
 
     `handle` raises Poison for what can never be processed, and anything else for what may go well later.
+    The fault point GROUP.message has an effect of its own: of `unacknowledged: 5` the broker does not hear
+    that a message was processed before its sixth delivery.
     """
 
     group: str
@@ -51,12 +53,14 @@ class Consumer:
                 # It ended its consumer each time, or it would have been given up before.
                 return self._given_up(delivery, failure, "tried too often", "its consumer ended each time")
             try:
-                self.faults.at(f"{self.group}.message", destination=delivery.destination, key=key)
+                point, about = f"{self.group}.message", {"destination": delivery.destination, "key": key}
+                unheard = int(self.faults.at(point, **about).get("unacknowledged", 0))
                 self.handle(read(delivery, key))
             except Poison as error:
+                failure.of(error)
                 return self._given_up(delivery, failure, "unreadable", str(error))
             except Exception as error:
-                failure.type = type(error).__qualname__
+                failure.of(error)
                 if delivery.count == MAX_DELIVERIES:
                     return self._given_up(delivery, failure, "tried too often", str(error))
                 pause = _pause(delivery.count)
@@ -65,7 +69,7 @@ class Consumer:
                 logger.warning(text, delivery.id, delivery.count, pause, error, extra=fields)
                 return Again(pause)
             logger.info("message %s is processed", delivery.id, extra=self._about(delivery))
-        return Done()
+        return Done() if delivery.count > unheard else Again(0.0)
 
     def _given_up(self, delivery: Delivery, failure: Failure, kind: str, reason: str) -> Verdict:
         failure.type = failure.type or "Poison"

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+PORT = 4222
+"""Where a server listens whose address names no port."""
 ACK_WAIT = 30.0
 """Seconds after which a delivery that was not acknowledged is made again."""
 CALL = 5.0
@@ -62,6 +65,12 @@ class Nats:
         self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
         self._thread.start()
         self._spawn(self._stay_connected())
+
+    @property
+    def server(self) -> tuple[str, int]:
+        """Its host and port: of several servers, the first one's."""
+        first = urlsplit(self._url.split(",")[0])
+        return first.hostname or "", first.port or PORT
 
     def publish(self, message: Message, data: bytes) -> None:
         """Give a message to the broker; it has it when this returns. Raises BrokerAway."""

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -26,10 +26,16 @@ logger = logging.getLogger(__name__)
 FIGURES_EVERY = 2.0
 """Seconds between two looks at what waits."""
 FORGET_EVERY = 3600.0
+HANGS = 0.2
+"""Seconds between two looks whether a consumer that was stopped shall go on."""
 
 
 class Broker(Protocol):
     """What carries the messages: `services.messages.nats_broker.Nats`, or a test's own."""
+
+    @property
+    def server(self) -> tuple[str, int]:
+        """Its host and port."""
 
     def publish(self, message: Message, data: bytes) -> None:
         """Keep a message. Raises BrokerAway where that is not sure."""
@@ -65,7 +71,12 @@ class Queue:
 
 
 class Messaging:
-    """Messages of one service. Nothing runs before :meth:`start`; `more` is called at each look at them."""
+    """Messages of one service. Nothing runs before :meth:`start`; `more` is called at each look at them.
+
+    Two fault points have effects of their own. At broker.publish, `refuse: "text"` is what the broker says
+    instead of taking a message, and `drop: ["traceparent"]` takes these headers away. At GROUP.take,
+    `stopped: true` keeps a consumer from its queue, as a thread that hangs does.
+    """
 
     def __init__(
         self,
@@ -74,7 +85,7 @@ class Messaging:
         broker: Broker,
         faults: Faults,
     ) -> None:
-        self.tracing = MessageTracing(telemetry)
+        self.tracing = MessageTracing(telemetry, broker.server)
         self.more: Callable[[], None] = lambda: None
         self._database, self._broker, self._faults = database, broker, faults
         self.relay = Relay(database, self.publish, self.tracing)
@@ -84,8 +95,12 @@ class Messaging:
 
     def publish(self, message: Message) -> None:
         """Give a message to the broker. Raises BrokerAway."""
-        if self._faults.at("broker.publish", destination=message.destination).get("away"):
-            raise BrokerAway("the broker does not confirm")
+        effects = self._faults.at("broker.publish", destination=message.destination)
+        if said := effects.get("refuse"):
+            raise BrokerAway(f"the broker does not confirm {message.id}: {said}")
+        if lost := effects.get("drop"):
+            kept = {name: value for name, value in message.headers.items() if name not in lost}
+            message = replace(message, headers=kept)
         self._broker.publish(message, json.dumps(message.body).encode())
 
     def consume(self, queue: Queue, handle: Callable[[Message], None]) -> None:
@@ -95,7 +110,7 @@ class Messaging:
         """
         consumer = Consumer(queue.group, handle, self.publish, self.tracing, self._faults)
         self.watch(queue)
-        self._broker.consume(queue.destination, queue.group, consumer.process, self._ready)
+        self._broker.consume(queue.destination, queue.group, consumer.process, lambda: self._ready(queue))
 
     def watch(self, queue: Queue) -> None:
         """Say what waits in a queue: of one that is sent to, so that a consumer that is away is seen."""
@@ -123,7 +138,10 @@ class Messaging:
             return False
         return True
 
-    def _ready(self) -> None:
+    def _ready(self, queue: Queue) -> None:
+        point, about = f"{queue.group}.take", {"destination": queue.destination}
+        while self._faults.at(point, **about).get("stopped") and not self._ended.wait(HANGS):
+            pass
         with suppress_instrumentation():
             self._database.check()
 

@@ -25,10 +25,11 @@ SYSTEM = "nats"
 
 
 class MessageTracing:
-    """What is seen of messages in `telemetry`."""
+    """What is seen in `telemetry` of messages that go over the broker at `server` (host and port)."""
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, server: tuple[str, int]) -> None:
         self._telemetry = telemetry
+        self._server: dict[str, Any] = {"server.address": server[0], "server.port": server[1]}
         self._tracer = telemetry.tracers.get_tracer(__name__)
 
     def created(self, message: Message) -> Message:
@@ -42,7 +43,7 @@ class MessageTracing:
     @contextmanager
     def sending(self, message: Message) -> Iterator[None]:
         """Around giving a message to the broker; an exception says that it was not confirmed."""
-        named = _attributes("send", message.destination, message.id, message.key)
+        named = _attributes("send", message.destination, message.id, message.key) | self._server
         error, began = "", time.perf_counter()
         parent = propagate.extract(message.headers)
         try:
@@ -69,6 +70,7 @@ class MessageTracing:
         redelivered.inc(int(delivery.count > 1))
         named = {
             **_attributes("process", delivery.destination, delivery.id, key),
+            **self._server,
             "messaging.consumer.group.name": group,
             "messaging.message.body.size": len(delivery.data),
             "messaging.message.delivery_count": delivery.count,
@@ -81,6 +83,8 @@ class MessageTracing:
             f"process {delivery.destination}", parent, SpanKind.CONSUMER, named, links
         ) as span:
             yield failure
+            if failure.error is not None:
+                span.record_exception(failure.error)
             if failure.type:
                 span.set_attribute("error.type", failure.type)
                 span.set_status(StatusCode.ERROR, failure.type)
@@ -115,6 +119,11 @@ class Failure:
 
     def __init__(self) -> None:
         self.type = ""
+        self.error: Exception | None = None
+
+    def of(self, error: Exception) -> None:
+        """It was this."""
+        self.type, self.error = type(error).__qualname__, error
 
 
 def current_headers() -> dict[str, str]:

@@ -81,7 +81,7 @@ def create_app(
     broker = broker or Nats(settings.nats_url, "orders", settings.nats_replicas)
     car = car or CarClient(settings.car_url, timeout=settings.car_timeout, token=settings.car_write_token)
     messaging = Messaging(telemetry, database, broker, switched)
-    parts = _parts(settings, telemetry, messaging, database, car)
+    parts = _parts(settings, telemetry, messaging, database, car, switched)
     routes.install(app, parts.sagas)
     app.extensions["orders"] = parts
     app.extensions["closing"] = parts.close  # the server calls it before it flushes
@@ -95,7 +95,12 @@ def create_app(
 
 
 def _parts(
-    settings: Settings, telemetry: Telemetry, messaging: Messaging, database: Database, car: Car
+    settings: Settings,
+    telemetry: Telemetry,
+    messaging: Messaging,
+    database: Database,
+    car: Car,
+    switched: faults.Faults,
 ) -> Running:
     store = Store(database, lambda request: messaging.tracing.created(message_of(request)))
     messaging.more = lambda: _figures(telemetry, store)
@@ -106,7 +111,7 @@ def _parts(
 
     rules = Rules(deadline=settings.deadline, attempts=settings.attempts)
     sagas = Sagas(store, car, rules, time.time, on_decided=_counter(telemetry), on_stored=stored)
-    runner = Runner(sagas, telemetry.tracers.get_tracer("services.orders"))
+    runner = Runner(sagas, telemetry.tracers.get_tracer("services.orders"), switched)
     return Running(sagas, runner, messaging)
 
 

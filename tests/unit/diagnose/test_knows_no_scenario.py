@@ -41,7 +41,7 @@ def test_every_scenario_expects_a_kind_that_the_diagnosis_can_give() -> None:
         assert scenario.title
         assert scenario.description
         switched = (scenario.faults, scenario.flags, scenario.stop)
-        made = (scenario.lock, scenario.twin, scenario.slow_clients)
+        made = (scenario.lock, scenario.full, scenario.twin, scenario.slow_clients)
         assert any(switched + made), scenario.name
         for expected in scenario.expect:
             for kind in expected.kinds:
