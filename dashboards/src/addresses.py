@@ -12,6 +12,7 @@ UIDS = {
     "service": "dashcam-service",
     "slo": "dashcam-slo",
     "car": "dashcam-car",
+    "orders": "dashcam-orders",
     "pipeline": "dashcam-pipeline",
     "workloads": "dashcam-workloads",
 }

@@ -17,12 +17,21 @@ from typing import Any
 
 from dashcam.slo.durations import scaled
 from dashcam.slo.objectives import Objectives
+from services.orders.messages import DEALER
 
 BURN = "AvailabilityBurn(Fast|Slow)|LatencyBurn(Fast|Slow)"
 BROKEN = "ServiceDown|DependencyDown|AvailabilityBurnFast|RecentlyBroken"
 """Alerts that say that a service does not do its work, whatever the reason, or did not until just now."""
 
-CUT_OFF = "CircuitOpen|DependencyDown"
+CUT_OFF = "CircuitOpen|DependencyDown|BrokerAway|BrokerFull"
+
+UNDECIDED = "OrdersUndecided|CompensationFailing"
+"""What follows where nobody does or answers what an order needs, for as long as it is so."""
+
+GONE = "ServiceDown|DependencyDown"
+
+STUCK = f"{UNDECIDED}|OutboxWaiting|ConsumerStopped|ConsumerSlow|RedeliveryStorm"
+"""What follows from a broker that takes or gives no messages."""
 
 
 def configuration(
@@ -89,6 +98,11 @@ def inhibit_rules(objectives: Objectives) -> list[dict[str, Any]]:
             "service",
         ),
     ]
+    rules += [
+        _rule(['alertname=~"BrokerAway|BrokerFull"'], [f'alertname=~"{STUCK}"']),
+        # No service depends on the dealer by requests: who waits for its answers is known by the queue alone.
+        _rule([f'service="{DEALER}"', f'alertname=~"{GONE}"'], [f'alertname=~"{UNDECIDED}"']),
+    ]
     for name in dict.fromkeys([*objectives.depends_on, *_needed(objectives)]):
         if dependents := objectives.dependents(name):
             rules += _along(name, dependents, objectives)
@@ -102,18 +116,25 @@ def _needed(objectives: Objectives) -> list[str]:
 def _along(name: str, dependents: tuple[str, ...], objectives: Objectives) -> list[dict[str, Any]]:
     """`name` is broken: its dependents' circuits, readiness and objectives say nothing new."""
     symptoms = [f'service=~"{"|".join(dependents)}"', f'alertname=~"{BURN}"']
+    stuck = [symptoms[0], f'alertname=~"{UNDECIDED}"']
     rules = []
     if name in objectives.depends_on:
         broken = [f'service="{name}"', f'alertname=~"{BROKEN}"']
         rules += [
             _rule(broken, [f'dependency="{name}"', f'alertname=~"{CUT_OFF}"']),
             _rule(broken, symptoms),
+            _rule([f'service="{name}"', f'alertname=~"{GONE}"'], stuck),
             _rule(
                 [f'service="{name}"', 'alertname="LatencyBurnFast"'],
                 [symptoms[0], 'alertname=~"LatencyBurn(Fast|Slow)"'],
             ),
         ]
-    return [*rules, _rule([f'dependency="{name}"', f'alertname=~"{CUT_OFF}|RecentlyBroken"'], symptoms)]
+    cut_off = f'dependency="{name}"'
+    return [
+        *rules,
+        _rule([cut_off, f'alertname=~"{CUT_OFF}|RecentlyBroken"'], symptoms),
+        _rule([cut_off, f'alertname=~"{CUT_OFF}"'], stuck),
+    ]
 
 
 def _rule(source: list[str], target: list[str], *equal: str) -> dict[str, Any]:

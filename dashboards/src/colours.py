@@ -50,8 +50,8 @@ _BY_LABEL = {
         Meaning("5\\d\\d", BAD, shades=True),
     ),
     "outcome": (
-        Meaning("ok|stored", GOOD),
-        Meaning("rejected", WARN),
+        Meaning("ok|stored|confirmed", GOOD),
+        Meaning("rejected|cancelled", WARN),
         Meaning("unavailable|refused", BAD),
     ),
 }

@@ -59,6 +59,10 @@ class BrokerAway(Exception):
     """The broker did not confirm a message: it may have it, or not."""
 
 
+class BrokerFull(BrokerAway):
+    """The broker has no room for a message."""
+
+
 class Poison(Exception):
     """The message can never be processed, by this version of the consumer at least."""
 

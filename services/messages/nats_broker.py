@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
-from nats.js.errors import BadRequestError
+from nats.js.errors import APIError, BadRequestError
 
 from services.messages import streams
 from services.messages.consumer import KEY_HEADER
-from services.messages.envelope import Again, BrokerAway, Delivery, Depth, Message, Verdict
+from services.messages.envelope import Again, BrokerAway, BrokerFull, Delivery, Depth, Message, Verdict
 from services.messages.streams import STREAM, STREAMS
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,9 @@ LOOK_EVERY = 1.0
 """Seconds between two looks whether what is away is back: the database of a consumer, the connection."""
 FINISH = 3.0
 """Seconds that a message which is being processed may take at the end."""
+
+NO_ROOM = (10023, 10047, 10077)
+"""The server's errors for want of resources, of storage, and of room in the stream or on the disk."""
 
 _AWAY = (NatsError, OSError, TimeoutError, CancelledError)
 """What a call of the broker raises; the last when the connection is closed for good meanwhile."""
@@ -73,14 +76,16 @@ class Nats:
         return first.hostname or "", first.port or PORT
 
     def publish(self, message: Message, data: bytes) -> None:
-        """Give a message to the broker; it has it when this returns. Raises BrokerAway."""
+        """Give a message to the broker; it has it when this returns. Raises BrokerAway or BrokerFull."""
         headers = {**message.headers, "Nats-Msg-Id": message.id, KEY_HEADER: message.key}
         try:
             self._wait(
                 self._stream.publish(message.destination, data, timeout=CALL, headers=headers), CALL + 1
             )
         except _AWAY as error:
-            raise BrokerAway(f"{self._url} does not confirm {message.id}: {_said(error)}") from error
+            full = isinstance(error, APIError) and error.err_code in NO_ROOM
+            kind = BrokerFull if full else BrokerAway
+            raise kind(f"{self._url} does not confirm {message.id}: {_said(error)}") from error
 
     def consume(
         self,

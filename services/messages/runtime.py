@@ -38,7 +38,7 @@ class Broker(Protocol):
         """Its host and port."""
 
     def publish(self, message: Message, data: bytes) -> None:
-        """Keep a message. Raises BrokerAway where that is not sure."""
+        """Keep a message. Raises BrokerAway where that is not sure, BrokerFull where there is no room."""
 
     def consume(
         self,

@@ -35,6 +35,7 @@ LOSSES = {
     "dashcam_store_failures_total",
     "elasticsearch_thread_pool_rejected_count",
     "fluentbit_input_storage_overlimit",
+    "messaging_dead_letters_total",
     "otelcol_receiver_refused_spans_total",
     "prometheus_rule_evaluation_failures_total",
 }

@@ -18,7 +18,7 @@ from dashcam.slo.durations import milliseconds
 
 FILES = sorted((GENERATED / "grafana" / "dashboards").glob("*.json"))
 BOARDS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FILES}
-NEEDED = {"overview", "service", "slo", "car", "pipeline", "workloads"}
+NEEDED = {"overview", "service", "slo", "car", "orders", "pipeline", "workloads"}
 
 boards = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS.keys())
 

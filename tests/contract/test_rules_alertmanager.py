@@ -77,9 +77,18 @@ CLOSED = _alert("RecentlyBroken", "car", dependency=LAST.name)
 PAGES_SLOW = _alert("LatencyBurnFast", "web", slo="web-latency")
 
 
+BROKER = _alert("BrokerAway", "broker", dependency="broker")
+UNDECIDED = _alert("OrdersUndecided", "orders", step="confirming")
+LATE = _alert("AvailabilityBurnFast", "orders", slo="order-decided")
+
+
 @pytest.mark.parametrize(
     ("cause", "symptoms"),
     [
+        (BROKER, [UNDECIDED, LATE, _alert("ConsumerStopped", "dealer"), _alert("OutboxWaiting", "orders")]),
+        (_alert("BrokerFull", "broker", dependency="broker"), [UNDECIDED, _alert("OutboxWaiting", "dealer")]),
+        (_alert("ServiceDown", "dealer"), [UNDECIDED, _alert("ConsumerStopped", "dealer")]),
+        (_alert("ServiceDown", "car"), [UNDECIDED, _alert("CompensationFailing", "orders")]),
         (LAST_DOWN, [CIRCUIT, QUOTES_FAIL, PAGES_FAIL, PAGES_SLOW]),
         (LAST_FAILS, [CIRCUIT, QUOTES_FAIL, PAGES_FAIL]),
         (CIRCUIT, [QUOTES_FAIL, PAGES_FAIL]),
@@ -106,6 +115,8 @@ def test_a_broken_part_silences_what_its_dependents_suffer(
         (LAST_DOWN, _alert("ServiceDown", "web")),
         (LAST_DOWN, _alert("SpansDropped", "car")),
         (LAST_DOWN, DATABASE),
+        (BROKER, _alert("DeadLetters", "dealer")),
+        (_alert("RecentlyBroken", "broker", dependency="broker"), UNDECIDED),
         (CIRCUIT, LAST_DOWN),
         (MENDED, LAST_FAILS),
         (MENDED, LAST_DOWN),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.src.alerts import kubernetes, services, telemetry
+from dashboards.src.alerts import kubernetes, messages, services, telemetry
 from dashcam.slo.objectives import Objectives
 from dashcam.slo.rules import Group
 
@@ -11,6 +11,7 @@ def files(objectives: Objectives) -> dict[str, list[Group]]:
     """The groups by the name of the rule file that holds them."""
     return {
         "services": services.groups(objectives),
+        "messages": messages.groups(),
         "telemetry": telemetry.groups(),
         "kubernetes": kubernetes.groups(),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboards.src.addresses import opening
+from dashboards.src.alerts.messages import BROKER
 from dashboards.src.counters import grown
 from dashcam.slo.durations import milliseconds
 from dashcam.slo.objectives import Objectives
@@ -109,6 +110,8 @@ def _silent(requests: str, silence: str, before: str, busy: str) -> str:
 
 
 def _dependencies() -> list[Alert]:
+    # No service is unready for want of the broker: that is BrokerAway's.
+    up = f'{schema.DEPENDENCY_UP.sample}{{dependency!="{BROKER}"}}'
     return [
         Alert(
             name="CircuitOpen",
@@ -124,7 +127,7 @@ def _dependencies() -> list[Alert]:
         Alert(
             name="DependencyDown",
             severity="page",
-            expr=f"max by (job, dependency) ({schema.DEPENDENCY_UP.sample}) == 0",
+            expr=f"max by (job, dependency) ({up}) == 0",
             hold="30s",
             service="{{ $labels.job }}",
             summary="{{ $labels.job }} cannot work: its {{ $labels.dependency }} is away.",
@@ -204,7 +207,7 @@ def _recovering(objectives: Objectives) -> Alert:
 
     That is the half hour for which burn rates still see what it did, and for how long their alerts go on.
     """
-    causes = "ServiceDown|DependencyDown|CircuitOpen|AvailabilityBurnFast"
+    causes = "ServiceDown|DependencyDown|CircuitOpen|BrokerAway|BrokerFull|AvailabilityBurnFast"
     fired = f'ALERTS{{alertname=~"{causes}",alertstate="firing"}}'
     remembered = max(milliseconds(rate.short) for rate in objectives.burn_rates["page"])
     minutes = (remembered + milliseconds(objectives.keep_firing["page"])) // 60_000 + 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.src.boards import car, overview, pipeline, service, slo, workloads
+from dashboards.src.boards import car, orders, overview, pipeline, service, slo, workloads
 from dashcam.slo.objectives import Objectives
 
 
@@ -15,6 +15,7 @@ def all_boards(objectives: Objectives) -> list[Dashboard]:
         service.build(),
         slo.build(objectives),
         car.build(),
+        orders.build(),
         pipeline.build(),
         workloads.build(),
     ]

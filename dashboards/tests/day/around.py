@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from dashboards.tests.day.messages import messages
 from dashboards.tests.day.pods import Job, Pod
 from dashboards.tests.day.service import SPANS, Series
 from dashboards.tests.day.traffic import MINUTES, Rate, counter, poisson, row
@@ -53,6 +54,7 @@ class Around:
         yield from self._elasticsearch()
         yield from self._watchers()
         yield from self._embedded()
+        yield from messages(self.load, _begun(self.away))
 
     def _replicas(self) -> Iterator[Series]:
         of = ('namespace="dashcam"',)

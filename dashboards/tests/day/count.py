@@ -16,7 +16,7 @@ from dashboards.src.slos import load
 from dashboards.tests.day.service import Series
 from dashboards.tests.day.traffic import MINUTES
 
-FILES = ("slo", "services", "telemetry", "kubernetes")
+FILES = ("slo", "services", "messages", "telemetry", "kubernetes")
 SERVICE = "car"
 """The objectives of one service stand for all: they are made by the same rules."""
 

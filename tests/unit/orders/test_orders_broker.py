@@ -15,7 +15,7 @@ from polling import until
 
 from dashcam.stack.needs import NATS
 from services.messages import nats_broker, streams
-from services.messages.envelope import BrokerAway, Delivery, Done, Message, Verdict
+from services.messages.envelope import BrokerAway, BrokerFull, Delivery, Done, Message, Verdict
 from services.messages.nats_broker import Nats
 
 QUEUE = "orders.requests"
@@ -145,6 +145,28 @@ def test_how_full_it_is_and_what_waits_is_told(broker: Nats) -> None:
     assert grown == pytest.approx(500_000 / streams.MAX_BYTES, rel=0.01)
     with pytest.raises(BrokerAway):
         broker.depth(QUEUE, "nobody")
+
+
+def test_a_full_broker_is_told_from_one_that_is_away(
+    url: str, broker: Nats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = tuple(each.evolve(max_bytes=4_000) for each in streams.STREAMS)
+    monkeypatch.setattr(nats_broker, "STREAMS", small)
+    other = Nats(url, "other")
+    try:
+
+        def refused() -> bool:
+            try:
+                other.publish(message("filling"), b"x" * 5_000)
+            except BrokerFull:
+                return True
+            except BrokerAway:
+                return False
+            return False
+
+        until(refused, "the broker to have no room")
+    finally:
+        other.close()
 
 
 def test_what_is_being_processed_is_finished_before_the_end(url: str, broker: Nats) -> None:
