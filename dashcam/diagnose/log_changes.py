@@ -25,6 +25,8 @@ ROUTINE = frozenset({"INFO", "DEBUG", "TRACE", ""})
 """Severities of what is said while all is well, and missed when it is not."""
 HABIT = 0.8
 """The share of the requests that must have said what is missed now: what depends on who asks, varies."""
+UNDERWAY = 15.0
+"""Seconds that a line may need until it is found: longer than agents flush and indexes refresh, as a rule."""
 SHOWN = 0.5
 """The part of the change that one caller's requests must show by themselves, or it is a change of callers."""
 _LOCATION = re.compile(
@@ -130,6 +132,7 @@ def _went(
     """
     if what.severity not in ROUTINE or not seen.said:
         return None
+    here = [one for one in here if _arrived(one, seen)]
     usual = {one for request in here for one in said.get(id(request), ()) if one.error}
     always = {one for one in usual if all(one in said.get(id(request), ()) for request in here)}
     calm = [one for one in here if not any(each.error for each in said.get(id(one), set()) - always)]
@@ -139,6 +142,12 @@ def _went(
     endings = {_status(one) for one in here if what in said.get(id(one), ())}
     alike = sum(_status(one) in endings for one in found.bad)
     return found if 2 * alike > len(found.bad) else None
+
+
+def _arrived(request: Served, seen: Observed) -> bool:
+    """Whether a line of `request` would be known: its service's lines reach beyond it, or it is old."""
+    last = seen.heard.get(request.service, seen.start)
+    return not seen.live or request.start <= max(last, seen.end - UNDERWAY) * 1e6
 
 
 def _status(request: Served) -> str:

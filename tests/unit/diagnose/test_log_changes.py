@@ -72,6 +72,16 @@ def test_a_line_that_every_request_wrote_and_none_does_now_is_a_cause() -> None:
     assert (cause.kind, cause.service) == ("missing log line", "shop")
 
 
+def test_a_line_that_may_still_be_underway_is_not_missed() -> None:
+    """Spans are often there before the lines of the same requests: that is the agent's way, and no fault."""
+    now = DURING[-1].start / 1e6
+    late = {"end": now + 1, "heard": {"shop": BEFORE[-1].start / 1e6}}
+    assert found(BEFORE, DURING[-14:], USUAL, **late) == []
+    assert found(BEFORE, DURING[-14:], USUAL, **{**late, "live": False})
+    assert found(BEFORE, DURING[-14:], USUAL, **{**late, "heard": {"shop": now}})
+    assert found(BEFORE, DURING[-14:], USUAL, **{**late, "end": now + 30})
+
+
 def test_errors_that_were_always_there_are_none() -> None:
     said = [line(one, "shop", "ERROR", "no stock") for one in [*BEFORE[::3], *DURING[::3]]]
     assert found(BEFORE, DURING, said) == []
