@@ -10,10 +10,10 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 from flask import Flask, Response, current_app, request
@@ -23,7 +23,7 @@ from observability.problems import Problem
 from services.messages.tracing import current_headers
 from services.orders import catalogue
 from services.orders.catalogue import Conflict, Missing, Order, OrderError
-from services.orders.sagas import LEASE, Sagas
+from services.orders.sagas import LEASE
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,28 @@ KEY = re.compile(r"[!-~]{1,200}")
 FIELDS = ("maker", "model", "discount")
 
 
-def install(app: Flask, sagas: Sagas) -> None:
+class Kept(Protocol):
+    """Where orders are kept. Raises OrderError."""
+
+    def place(self, order: Order, key: str | None, headers: Mapping[str, str]) -> tuple[Order, bool]:
+        """Keep a new order, or return the one that has this key; and whether it is new."""
+
+    def find(self, order: str) -> Order:
+        """The order as it is now."""
+
+
+class Ordering(Protocol):
+    """What the routes stand before: the sagas, or whatever else decides orders."""
+
+    @property
+    def store(self) -> Kept:
+        """Where its orders are."""
+
+    def advance(self, order: str) -> Order:
+        """Go on with this order as far as it comes at once."""
+
+
+def install(app: Flask, sagas: Ordering) -> None:
     """Add the routes to `app`."""
     api = Api(app)
     given = {"sagas": sagas}
@@ -64,7 +85,7 @@ class Face(Resource):  # type: ignore[misc]  # Flask-RESTful carries no types
 class Orders(Face):
     """All orders."""
 
-    def __init__(self, sagas: Sagas) -> None:
+    def __init__(self, sagas: Ordering) -> None:
         self.sagas = sagas
 
     def post(self) -> Response:
@@ -89,7 +110,7 @@ class Orders(Face):
 class OneOrder(Face):
     """One order."""
 
-    def __init__(self, sagas: Sagas) -> None:
+    def __init__(self, sagas: Ordering) -> None:
         self.sagas = sagas
 
     def get(self, order: str) -> Response:

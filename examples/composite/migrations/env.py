@@ -1,0 +1,5 @@
+"""Alembic's environment."""
+
+from services.storage.migrating import run
+
+run()
