@@ -40,8 +40,9 @@ from observability.settings import from_environ, setting
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from openfeature.client import OpenFeatureClient
+    from openfeature.contrib.tools.flagd.core.model import Flag
 
-    from services.faults.flagd import Flag, FlagFile
+    from services.faults.flagd import FlagFile
 
 logger = logging.getLogger(__name__)
 
@@ -142,8 +143,9 @@ class FlaggedFaults:
     def _index(self, flags: Mapping[str, Flag]) -> None:
         live: dict[str, list[str]] = {}
         for flag in flags.values():
-            if flag.enabled and (flag.targeting or flag.default not in (OFF, None)):
-                live.setdefault(str(flag.metadata.get("point")), []).append(flag.key)
+            variant, _ = flag.default
+            if flag.state == "ENABLED" and (flag.targeting or variant not in (OFF, None)):
+                live.setdefault(str((flag.metadata or {}).get("point")), []).append(flag.key)
         self._kept.clear()
         self._known, self._live = flags, live
 

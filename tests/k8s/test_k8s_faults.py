@@ -9,7 +9,7 @@ import pytest
 from exampleservices import SERVICES
 from rendering import COMBINATIONS, Object, combine
 
-from services.faults.flagd import parse
+from dashcam.sources.switches import parse
 
 FILE = "DASHCAM_FAULTS_FILE"
 

@@ -49,8 +49,7 @@ def test_every_scenario_expects_a_kind_that_the_diagnosis_can_give() -> None:
 
 
 def test_every_fault_that_a_scenario_switches_is_in_the_catalogue() -> None:
-    from dashcam.sources.switches import CATALOGUE
-    from services.faults.flagd import parse
+    from dashcam.sources.switches import CATALOGUE, parse
 
     known = parse(CATALOGUE.read_text())
     for scenario in load().values():

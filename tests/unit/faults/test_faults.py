@@ -133,8 +133,7 @@ def test_a_point_without_a_live_flag_costs_next_to_nothing(tmp_path: Path) -> No
 
 def test_every_fault_of_the_catalogue_has_a_point_and_a_description_and_is_off() -> None:
     from dashcam.registry import catalogue
-    from dashcam.sources.switches import CATALOGUE
-    from services.faults.flagd import parse
+    from dashcam.sources.switches import CATALOGUE, parse
 
     flags = parse(CATALOGUE.read_text())
     known = {*SERVICES, *(resource.name for resource in catalogue.load().resources)}
