@@ -119,6 +119,11 @@ test-unit: $(VENV)/.dev ## Change it: One folder of the tests; likewise test-con
 test-unit test-contract test-local test-browser: test-%: $(VENV)/.dev
 	$(BIN)/pytest --durations=5 tests/$*
 
+.PHONY: test-monolith
+test-monolith: $(VENV)/.dev # The contract tests of car and minus, with both in one process
+	CAR_AND_MINUS=together $(BIN)/pytest -n $(WORKERS) $(SIDE_BY_SIDE) \
+		$(filter-out %_deployed.py,$(wildcard tests/contract/test_car_*.py tests/contract/test_minus_*.py))
+
 .PHONY: test-servers
 test-servers: $(VENV)/.dev # The library below each WSGI server, with several workers
 	$(BIN)/pytest --durations=5 tests/servers

@@ -1,9 +1,15 @@
-"""The `car` application as its tests use it: on any database, with a `minus` that they control."""
+"""The `car` application as its tests use it: on any database, with a `minus` that they control.
+
+With CAR_AND_MINUS=together in the environment it is the monolith of examples/monolith, `minus` in the same
+process: the same tests hold for both (`make test-monolith`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -11,8 +17,9 @@ from flask import Flask
 
 from observability.settings import from_environ
 from observability.testing import OFFLINE
-from services.car.app import create_app
 from services.car.settings import Settings
+
+TOGETHER = os.environ.get("CAR_AND_MINUS") == "together"
 
 
 class FakeMinus:
@@ -29,13 +36,20 @@ class FakeMinus:
         return x - y
 
 
+def composition(service: str) -> Callable[..., Flask]:
+    """The `create_app` of `car` or `minus`: its own, or that of both together."""
+    module = "examples.monolith.app" if TOGETHER else f"services.{service}.app"
+    made: Callable[..., Flask] = import_module(module).create_app
+    return made
+
+
 @contextmanager
 def car_app(url: str, *, minus: Any = None, **settings: Any) -> Iterator[Flask]:
     """The application on the database at `url`, with no telemetry sent and no port opened."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in OFFLINE.items():
             patch.setenv(name, value)
-        app = create_app(from_environ(Settings, {}, database_url=url, **settings), minus=minus)
+        app = composition("car")(from_environ(Settings, {}, database_url=url, **settings), minus=minus)
     try:
         yield app
     finally:

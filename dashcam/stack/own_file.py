@@ -39,6 +39,7 @@ _TABLES: Mapping[str, Mapping[str, Any]] = {
         "port": {**_PORT, "description": "Port it serves on; it is ready once that takes connections."},
         "metrics_port": {**_PORT, "description": "Port of its /metrics; found by itself where left out."},
         "instrument": {"type": "boolean", "description": "Whether opentelemetry-instrument runs it."},
+        "replaces": {**_WORDS, "description": "Services of the catalogue that it stands in for."},
         "environment": {"type": "object", "additionalProperties": {"type": "string"}},
     },
     "targets": {
@@ -68,6 +69,7 @@ class OwnService:
     port: int | None = None
     metrics_port: int | None = None
     instrument: bool | None = None
+    replaces: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -112,6 +114,7 @@ def _program(table: Mapping[str, Any], here: Path) -> OwnService:
         table.get("port"),
         table.get("metrics_port"),
         table.get("instrument"),
+        tuple(table.get("replaces", ())),
         table.get("environment", {}),
     )
 

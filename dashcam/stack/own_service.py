@@ -21,6 +21,8 @@ def main(file: str, name: str) -> int:
     try:
         (own,) = [program for program in read_file(Path(file)).programs if program.name == name]
         os.chdir(own.folder)
+        if own.replaces:  # it is a service as those that it stands in for, and told what they are told
+            os.execvpe(own.command[0], own.command, {**os.environ, **own.environment})  # noqa: S606
         settings = read()
         # What a service of ours reads is not meant for it.
         environ = {key: value for key, value in os.environ.items() if key not in settings.as_environ()}

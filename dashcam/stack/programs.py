@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import math
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
 
 from dashcam.registry import catalogue
 from dashcam.registry.catalogue import Service
-from dashcam.stack import generated_file, jaeger, own_file, scrape_targets, tools
+from dashcam.stack import generated_file, jaeger, own_file, scrape_targets, stand_ins, tools
 from dashcam.stack.needs import ALERTMANAGER, NATS, PROMETHEUS, Need
+from dashcam.stack.own_file import OwnService
 from dashcam.stack.page_origins import page_origins
 from dashcam.stack.settings import JAEGER, ROOT, Settings
 from observability.server.options import ServerSettings
@@ -66,7 +67,7 @@ def common_environ(settings: Settings) -> dict[str, str]:
         "HOST": LOOPBACK,
         "OTEL_EXPORTER_PROMETHEUS_HOST": LOOPBACK,
         "OTEL_EXPORTER_OTLP_ENDPOINT": url(settings.otlp_http_port),
-        **{f"{name.upper()}_URL": url(settings.port(name)) for name in catalogue.load().names},
+        **{f"{name.upper()}_URL": url(port) for name, port in _service_ports(settings).items()},
         "NATS_URL": f"nats://{LOOPBACK}:{settings.nats_port}",
         "CONSOLE_URL": url(settings.console_port),
         "BROWSER_OTLP_URL": url(settings.otlp_http_port),
@@ -93,7 +94,7 @@ def write_configurations(settings: Settings) -> list[str]:
     filled = template.substitute(
         settings.as_environ(),
         receiver_port=settings.receiver_port,
-        services="\n".join(_scrape(name, settings.admin_port(name)) for name in catalogue.load().names),
+        services=stand_ins.scrape_configs(settings),
         rules=json.dumps(rules, ensure_ascii=False),
     )
     told = generated_file.write(settings.state_dir / "prometheus" / "prometheus.yml", filled)
@@ -117,12 +118,20 @@ def write_configurations(settings: Settings) -> list[str]:
     return told
 
 
-def _scrape(job: str, port: int) -> str:
-    return f'  - job_name: {job}\n    static_configs:\n      - targets: ["{LOOPBACK}:{port}"]'
+def _service_ports(settings: Settings) -> dict[str, int]:
+    replaced = stand_ins.stand_ins(settings)
+    return {name: settings.port(stand_ins.at(name, replaced)) for name in catalogue.load().names}
 
 
 def _services(settings: Settings) -> list[Program]:
-    return [_service(settings, service) for service in catalogue.load().services]
+    replaced = stand_ins.stand_ins(settings)
+    services = [_service(settings, each) for each in catalogue.load().services]
+    own = [
+        replace(each, name=replaced[each.name].name, command=_own_command(settings, replaced[each.name]))
+        for each in services
+        if each.name in replaced and each.name == replaced[each.name].replaces[0]
+    ]
+    return [each for each in services if each.name not in replaced] + own
 
 
 def _service(settings: Settings, service: Service) -> Program:
@@ -166,22 +175,26 @@ def _own(settings: Settings, taken: set[str]) -> list[Program]:
     if settings.own_file is None:
         return []
     found = own_file.read_file(settings.own_file).programs
-    if clash := sorted(program.name for program in found if program.name in taken):
+    free = [program for program in found if not program.replaces]
+    if clash := sorted(program.name for program in free if program.name in taken):
         raise own_file.BadFile(
             f"{settings.own_file}: {clash[0]!r} is a part of the stack: rename the program"
         )
-    module = "dashcam.stack.own_service"
     return [
         Program(
             program.name,
             SERVICES,
-            (sys.executable, "-m", module, str(settings.own_file), program.name),
+            _own_command(settings, program),
             listens=(program.port,) if program.port else (),
             address=url(program.port) if program.port else "",
             about=f"of {settings.own_file.name}",
         )
-        for program in found
+        for program in free
     ]
+
+
+def _own_command(settings: Settings, program: OwnService) -> tuple[str, ...]:
+    return (sys.executable, "-m", "dashcam.stack.own_service", str(settings.own_file), program.name)
 
 
 def _backend(settings: Settings) -> list[Program]:

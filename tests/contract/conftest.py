@@ -12,7 +12,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from observability.testing import OFFLINE
-from services.minus.app import create_app as create_minus
 
 
 @pytest.fixture(scope="session")
@@ -66,9 +65,9 @@ def bare_car(database_url: str, fake_minus: carapps.FakeMinus) -> Iterator[Flask
 
 
 @pytest.fixture
-def minus_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    for name, value in OFFLINE.items():
+def minus_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Flask]:
+    for name, value in {**OFFLINE, "DASHCAM_STATE_DIR": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
-    app = create_minus()
+    app = carapps.composition("minus")()
     yield app
     app.extensions["observability"].shutdown()

@@ -70,7 +70,7 @@ class Asked:
         return f"{self.board}: {self.panel}: {self.query}"
 
 
-def _asked(service: str = "car", scrape: float = SCRAPE) -> list[Asked]:
+def asked_of(service: str = "car", scrape: float = SCRAPE) -> list[Asked]:
     interval = f"{int(scrape * 1000 * 12)}ms"
     own = {"service": service, "__rate_interval": interval, "__interval": interval}
     return [
@@ -87,8 +87,8 @@ def _asked(service: str = "car", scrape: float = SCRAPE) -> list[Asked]:
     ]
 
 
-LOCAL = [asked for asked in _asked() if not promql.needs_cluster(asked.query)]
-CLUSTER = [asked for asked in _asked(scrape=RARELY) if promql.needs_cluster(asked.query)]
+LOCAL = [asked for asked in asked_of() if not promql.needs_cluster(asked.query)]
+CLUSTER = [asked for asked in asked_of(scrape=RARELY) if promql.needs_cluster(asked.query)]
 
 
 class Traffic(threading.Thread):
@@ -216,7 +216,9 @@ def test_the_page_of_one_service_serves_the_others_too(local: Prometheus, servic
         "Memory",
         "Log lines by severity",
     )
-    asked = [each for each in _asked(service) if each.board == "dashcam-service" and each.panel in everywhere]
+    asked = [
+        each for each in asked_of(service) if each.board == "dashcam-service" and each.panel in everywhere
+    ]
     assert {each.panel for each in asked} == set(everywhere)
     _all_answered(local, asked)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,10 @@ from click.testing import CliRunner
 from dashcam.cli.main import main
 from dashcam.stack import own_file, programs
 from dashcam.stack.own_file import BadFile, read_file
-from dashcam.stack.settings import read
+from dashcam.stack.settings import ROOT, read
 
+MONOLITH = ROOT / "examples" / "monolith" / "dashcam.toml"
+EXAMPLE = ("car", "minus")
 GOOD = """\
 # mine
 [[programs]]
@@ -117,6 +120,39 @@ def test_its_programs_are_parts_of_the_stack_and_its_targets_are_scraped(file: P
 def test_a_program_of_the_name_of_a_part_is_refused(file: Path) -> None:
     file.write_text(GOOD.replace('"shop"', '"car"', 1))
     with pytest.raises(BadFile, match="'car' is a part of the stack: rename"):
+        programs.programs(read({"DASHCAM_FILE": str(file)}))
+
+
+def test_a_program_that_replaces_services_has_their_place_ports_and_jobs(tmp_path: Path) -> None:
+    settings = read({"DASHCAM_STATE_DIR": str(tmp_path), "DASHCAM_FILE": str(MONOLITH)})
+    car, minus = EXAMPLE
+    parts = {part.name: part for part in programs.programs(settings)}
+    assert minus not in parts
+    assert parts[car].command[-2:] == (str(MONOLITH), car)
+    assert parts[car].listens == (settings.port(car),)
+    environ = programs.common_environ(settings)
+    assert environ[f"{minus.upper()}_URL"] == environ[f"{car.upper()}_URL"]
+    programs.write_configurations(settings)
+    config = yaml.safe_load((tmp_path / "prometheus" / "prometheus.yml").read_text())
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    assert jobs[car]["static_configs"] == jobs[minus]["static_configs"]
+    dropped = {name: jobs[name]["metric_relabel_configs"][0] for name in EXAMPLE}
+    for name, route in ((car, "/cars/<string:maker>"), (minus, "/minus")):
+        other = minus if name == car else car
+        assert re.fullmatch(dropped[other]["regex"], route)
+        assert not re.fullmatch(dropped[name]["regex"], route)
+        assert dropped[name]["action"] == "drop"
+
+
+@pytest.mark.parametrize(
+    ("replaces", "says"),
+    [('["nothing"]', "replaces 'nothing': use one of web"), ('["car", "car"]', "'car' is replaced twice")],
+)
+def test_a_service_that_is_not_there_or_replaced_twice_is_refused(
+    file: Path, replaces: str, says: str
+) -> None:
+    file.write_text(GOOD.replace("port = 5055", f"replaces = {replaces}"))
+    with pytest.raises(BadFile, match=says):
         programs.programs(read({"DASHCAM_FILE": str(file)}))
 
 

@@ -1,0 +1,1 @@
+"""`car` and `minus` before they were two services: one application, one process."""
