@@ -158,6 +158,10 @@ dashboards: $(VENV)/.dev ## Change it: Write dashboards/generated from its sourc
 services-generated: $(VENV)/.dev ## Change it: Write what is made from services/catalogue.yaml
 	@$(BIN)/python -m dashcam.registry
 
+.PHONY: contracts
+contracts: $(VENV)/.dev ## Change it: Write services/contracts from what each consumer's client asks and needs
+	WRITE_CONTRACTS=1 $(BIN)/pytest -q tests/contract/test_contracts_consumers.py
+
 .PHONY: new-service remove-service test-service
 new-service: $(VENV)/.dev ## Change it: Make the service NAME=invoices from services/template, complete
 	@test -n "$$NAME" || { echo "make: name the service: make new-service NAME=invoices" >&2; exit 2; }

@@ -64,6 +64,14 @@ def bare_car(database_url: str, fake_minus: carapps.FakeMinus) -> Iterator[Flask
         yield app.test_client()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_statistics() -> Iterator[None]:
+    """Pact tells its makers of each verification unless it is told not to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PACT_DO_NOT_TRACK", "true")
+        yield
+
+
 @pytest.fixture
 def minus_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Flask]:
     for name, value in {**OFFLINE, "DASHCAM_STATE_DIR": str(tmp_path)}.items():
