@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.rca import nezha, report
 from benchmarks.rca.memory import sources
 from benchmarks.rca.scoring import keep, outcome
-from dashcam.archive.exporting import export
+from dashcam.export.exporting import export
 
 IMPORTERS = (nezha,)
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.rca.case import Case
-from dashcam.archive import otlp_spans
 from dashcam.diagnose.observe import QUERIES
+from dashcam.export import otlp_spans
 from dashcam.model.logs import SEVERITIES
 from dashcam.sources import (
     Alert,

@@ -1,1 +1,1 @@
-"""A time's telemetry as one file of open formats: written from any source, read into a store of its own."""
+"""Reading and serving a file of `dashcam.export`, in a store of its own."""

@@ -13,7 +13,7 @@ from typing import IO
 import orjson
 
 from dashcam.archive import promtool
-from dashcam.archive.contents import (
+from dashcam.export.contents import (
     LOGS,
     MANIFEST,
     METRICS,

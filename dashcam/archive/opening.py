@@ -16,9 +16,9 @@ import urllib3
 from flask import Flask
 
 from dashcam.archive import importing
-from dashcam.archive.contents import BadArchive, Contents
 from dashcam.console import parameters
 from dashcam.console.settings import ConsoleSettings
+from dashcam.export.contents import BadArchive, Contents
 from dashcam.sources import Sources, connect
 from dashcam.stack.needs import PROMETHEUS
 from dashcam.stack.ports import LOOPBACK, free_port

@@ -7,7 +7,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from dashcam.archive import openmetrics
+from dashcam.export import openmetrics
 from dashcam.sources import Series
 from dashcam.stack.needs import PROMTOOL
 from dashcam.stack.programs import MissingProgram

@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from dashcam.archive.contents import BadArchive, Contents
 from dashcam.cli.session import Session, command, failures, time_options, write_json
 from dashcam.console.parameters import Window
+from dashcam.export.contents import BadArchive, Contents
 from dashcam.stack.programs import MissingProgram
 
 
@@ -46,10 +46,12 @@ def export(session: Session, path: Path, window: Window, force: bool) -> None:
       dashcam export incident.zip
       dashcam export incident.zip --since 2026-01-31T12:00 --until 2026-01-31T12:30
     """
-    from dashcam.archive.exporting import export as write
+    from dashcam.archive.promtool import reads_any_name
+    from dashcam.export.exporting import export as write
 
+    start, end = window.start / 1e6, window.end / 1e6
     try:
-        contents = write(session.sources, path, window.start / 1e6, window.end / 1e6, force=force)
+        contents = write(session.sources, path, start, end, any_name=reads_any_name(), force=force)
     except FileExistsError as error:
         raise click.ClickException(f"{error}: give another name, or --force to write over it") from error
     except OSError as error:

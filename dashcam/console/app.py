@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, render_template, request, url_for
@@ -38,6 +39,7 @@ PAGES = (
     "faults",
     "parts",
     "saved",
+    "download",
 )
 """The modules under `pages/`; each has `routes(blueprint)`."""
 
@@ -79,6 +81,8 @@ class Console:
     """The programs that can be switched from here."""
     kept: Kept | None = None
     """Where searches and traces are kept, if anywhere."""
+    writing: Lock = field(default_factory=Lock)
+    """Held while a file is written for a download."""
 
     def trace(self, trace_id: str) -> Trace | None:
         """The trace from its source, else from where it is pinned. Raises SourceError."""

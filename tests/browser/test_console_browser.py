@@ -374,6 +374,7 @@ PAGES = [
     "/faults",
     "/runbooks/ServiceDown",
     "/services/car",
+    "/download?of=search&service=car&lookback=5m",
     "/search?service=car&limit=none",
 ]
 

@@ -39,6 +39,7 @@ PAGES = [
     f"/logs/patterns?{WINDOW}",
     f"/search?service={crowded.LONG}-00&{WINDOW}",
     f"/logs?{WINDOW}",
+    f"/download?of=trace&trace={recorded.TRACE}",
 ]
 
 

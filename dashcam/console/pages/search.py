@@ -144,6 +144,17 @@ def newest_of(found: Iterable[Sequence[TraceSummary]], limit: int) -> list[Trace
     return sorted(every.values(), key=SORTS["newest"])[:limit]
 
 
+def matching(form: Form) -> list[TraceSummary]:
+    """The newest traces that a search finds, as its page has them. Raises SourceError."""
+    traces = console().sources.traces
+    if form.service:
+        return traces.summaries(form.query())
+    answers = _of_every_service(form.query(), traces.services())
+    if error := first_error(*answers):
+        raise error
+    return newest_of((one.or_else([]) for one in answers), form.query().limit)
+
+
 def whole_traces(form: Form) -> tuple[list[Trace], SourceError | None]:
     """The newest traces that match, with all of their spans, at most WHOLE; without a service, of each."""
     traces = console().sources.traces

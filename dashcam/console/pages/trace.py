@@ -27,7 +27,7 @@ def routes(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/trace/<trace_id>", view_func=trace)
     blueprint.add_url_rule("/trace/<trace_id>/find", view_func=find)
     blueprint.add_url_rule("/trace/<trace_id>/span/<span_id>", view_func=span)
-    blueprint.add_url_rule("/trace/<trace_id>/download/<form>", view_func=download)
+    blueprint.add_url_rule("/trace/<trace_id>/download/<form>", view_func=trace_download)
 
 
 def jump() -> BaseResponse:
@@ -106,7 +106,7 @@ def span(trace_id: str, span_id: str) -> str:
     return render_template("console/span.html", trace=found, span=one, whole=whole, length=length)
 
 
-def download(trace_id: str, form: str) -> Response:
+def trace_download(trace_id: str, form: str) -> Response:
     """The trace as OTLP JSON or as Jaeger's JSON."""
     trace_id = parameters.trace_id(trace_id)
     traces = console().sources.traces

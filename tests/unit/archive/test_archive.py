@@ -21,17 +21,19 @@ from click.testing import CliRunner
 
 from benchmarks.rca.case import Case
 from benchmarks.rca.memory import sources as remembered
-from dashcam.archive import exporting, importing, openmetrics, otlp_lines
-from dashcam.archive.contents import LOGS, MANIFEST, METRICS, TRACES, BadArchive, read
+from dashcam.archive import importing
 from dashcam.archive.opening import Opened, opened
 from dashcam.cli.main import main
 from dashcam.console import parameters
 from dashcam.diagnose import recording
 from dashcam.diagnose.verdict import diagnose
+from dashcam.export import exporting, openmetrics, otlp_lines
+from dashcam.export.contents import LOGS, MANIFEST, METRICS, TRACES, BadArchive, read
 from dashcam.sources import LogLine, LogPage, LogQuery, Series, Sources, TraceQuery
 
 RECORDED = Path(__file__).parents[1] / "diagnose" / "nezha" / "return-ts-food-service.json.gz"
 DASHCAM = Path(sys.executable).with_name("dashcam")
+LINES = LogQuery(start=0, end=2_000_000)
 CULPRIT = "ts-food-service"
 
 
@@ -227,7 +229,7 @@ def test_more_lines_than_a_search_gives_are_all_written_also_where_pages_meet_at
     monkeypatch.setattr(exporting, "PAGE", 10)
     logs = Logs([1_000_000 + n // 4 for n in range(95)])
     counts = exporting._Counts()
-    pages = exporting._pages(Sources(None, None, logs), 0, 2_000_000, counts)  # type: ignore[arg-type]
+    pages = exporting._pages(Sources(None, None, logs), LINES, counts)  # type: ignore[arg-type]
     written = [line.message for page in pages for line in page]
     assert sorted(written, key=int) == [str(n) for n in range(95)]
     assert counts.cut == []
@@ -237,7 +239,7 @@ def test_lines_that_no_search_gives_are_told_as_missing(monkeypatch: pytest.Monk
     monkeypatch.setattr(exporting, "PAGE", 10)
     counts = exporting._Counts()
     logs = Logs([1_000_000] * 25)
-    list(exporting._pages(Sources(None, None, logs), 0, 2_000_000, counts))  # type: ignore[arg-type]
+    list(exporting._pages(Sources(None, None, logs), LINES, counts))  # type: ignore[arg-type]
     assert counts.cut == ["log lines: more than 10 at one time"]
 
 

@@ -17,13 +17,16 @@ import orjson
 import pytest
 from click.testing import CliRunner
 
-from dashcam.archive import contents, exporting, importing, openmetrics
-from dashcam.archive.contents import LOGS, MANIFEST, METRICS, TRACES, BadArchive, Contents, as_json
+from dashcam.archive import importing
 from dashcam.cli import archive as commands
 from dashcam.cli.main import main
+from dashcam.export import contents, exporting, openmetrics
+from dashcam.export.contents import LOGS, MANIFEST, METRICS, TRACES, BadArchive, Contents, as_json
+from dashcam.export.selection import Part
 from dashcam.sources import Jaeger, LogLine, LogPage, LogQuery, Series, Sources, TraceQuery
 from dashcam.stack.programs import MissingProgram
 
+LINES = LogQuery(start=0, end=2_000_000)
 NOW = 1_700_000_000
 
 
@@ -99,7 +102,7 @@ class Logs:
 
 def written(lines: list[tuple[int, str]]) -> tuple[Counter[str], list[str]]:
     counts = exporting._Counts()
-    pages = exporting._pages(Sources(None, None, Logs(lines)), 0, 2_000_000, counts)  # type: ignore[arg-type]
+    pages = exporting._pages(Sources(None, None, Logs(lines)), LINES, counts)  # type: ignore[arg-type]
     return Counter(line.message for page in pages for line in page), counts.cut
 
 
@@ -166,7 +169,9 @@ def test_a_large_resource_is_written_as_lines_that_a_store_takes_one_by_one(tmp_
 
     counts, path = exporting._Counts(), tmp_path / "traces"
     with path.open("wb") as file:
-        exporting._traces(Sources(Many(), None, None), file, 0, 5000, counts)  # type: ignore[arg-type]
+        sources = Sources(Many(), None, None)  # type: ignore[arg-type]
+        found = exporting._found(sources, None, 0, 0.005, counts)
+        exporting._traces(exporting._File(file, Part(None)), found, counts)
     lines = [orjson.loads(line)["resourceSpans"] for line in path.read_bytes().splitlines()]
     sizes = [len(scope["spans"]) for each in lines for one in each for scope in one["scopeSpans"]]
     assert sizes == [500, 500, 200]
@@ -438,17 +443,16 @@ class Metrics:
         ]
 
 
-def text_of(tmp_path: Path) -> tuple[str, exporting._Counts, Metrics]:
+def text_of(tmp_path: Path, any_name: bool = False) -> tuple[str, exporting._Counts, Metrics]:
     counts, metrics, path = exporting._Counts(), Metrics(), tmp_path / "metrics.txt"
     with path.open("wb") as file:
-        exporting._metrics(Sources(None, metrics, None), file, NOW - 1, NOW + 1, counts)  # type: ignore[arg-type]
+        part = exporting._File(file, Part(None))
+        sources = Sources(None, metrics, None)  # type: ignore[arg-type]
+        exporting._metrics(part, sources, NOW - 1, NOW + 1, counts, any_name)
     return path.read_text(), counts, metrics
 
 
-def test_metrics_that_promtool_does_not_read_are_left_out_and_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dashcam.archive.promtool.reads_any_name", lambda: False)
+def test_metrics_that_promtool_does_not_read_are_left_out_and_named(tmp_path: Path) -> None:
     text, counts, metrics = text_of(tmp_path)
     assert metrics.asked[0] == '{__name__="http.server \\"x\\"\\\\duration"}'
     assert text == f'# TYPE up unknown\nup{{job="j"}} 1.0 {NOW}.000\n# EOF\n'
@@ -459,17 +463,13 @@ def test_metrics_that_promtool_does_not_read_are_left_out_and_named(
 def test_of_many_metrics_that_are_left_out_some_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashcam.archive.promtool.reads_any_name", lambda: False)
     monkeypatch.setattr(exporting, "NAMED", 1)
     said = f"metrics with names or labels that promtool here does not read: {DOTTED} and 1 more"
     assert text_of(tmp_path)[1].cut == [said]
 
 
-def test_metrics_of_any_name_are_quoted_where_promtool_reads_that(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dashcam.archive.promtool.reads_any_name", lambda: True)
-    text, counts, _ = text_of(tmp_path)
+def test_metrics_of_any_name_are_quoted_where_promtool_reads_that(tmp_path: Path) -> None:
+    text, counts, _ = text_of(tmp_path, any_name=True)
     quoted = '"http.server \\"x\\"\\\\duration"'
     assert text.splitlines() == [
         f"# TYPE {quoted} unknown",

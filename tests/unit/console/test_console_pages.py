@@ -31,6 +31,7 @@ PAGES = (
     "/alerts",
     "/runbooks/ServiceDown",
     "/services/car",
+    f"/download?of=trace&trace={TRACE}",
 )
 
 

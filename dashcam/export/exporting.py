@@ -1,4 +1,4 @@
-"""Writing a time's telemetry to a file, from any sources: `dashcam export`."""
+"""Writing a time's telemetry to a file, from any sources: `dashcam export`, and the console's downloads."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import secrets
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from pathlib import Path
 from statistics import median
@@ -15,8 +15,9 @@ from typing import IO, Any
 
 import orjson
 
-from dashcam.archive import openmetrics, otlp_lines, promtool
-from dashcam.archive.contents import LOGS, MANIFEST, METRICS, TRACES, Contents, as_json
+from dashcam.export import openmetrics, otlp_lines
+from dashcam.export.contents import LOGS, MANIFEST, METRICS, TRACES, Contents, as_json
+from dashcam.export.selection import Bound, Part, Selection
 from dashcam.sources import Incomplete, LogLine, LogQuery, Series, Sources, TraceQuery
 from dashcam.version import VERSION
 
@@ -54,36 +55,36 @@ class _Counts:
             self.cut.append(what)
 
 
-def export(sources: Sources, path: Path, start: float, end: float, *, force: bool = False) -> Contents:
-    """Write all telemetry from `start` to `end` (Unix seconds) to the file at `path`.
+def export(
+    sources: Sources,
+    path: Path,
+    start: float,
+    end: float,
+    *,
+    only: Selection | None = None,
+    bound: Bound | None = None,
+    any_name: bool = False,
+    force: bool = False,
+) -> Contents:
+    """Write the telemetry from `start` to `end` (Unix seconds), or a selection of it, to the file at `path`.
 
-    The file is there only once it is whole. Raises SourceError, OSError, and FileExistsError for a file that
-    is there already, which `force` writes over.
+    The file is there only once it is whole. `any_name`: whoever reads it knows metrics by any name, as
+    Prometheus 3 does. Raises SourceError, OSError, and FileExistsError for a file that is there already,
+    which `force` writes over.
     """
-    counts = _Counts()
+    counts, only = _Counts(), only or Selection()
     _refuse(path, force)
     # A name that nobody else has: what happens to be there is not ours to write over or remove.
     partial = path.with_name(f".dashcam-{secrets.token_hex(8)}.part")
     try:
         with partial.open("xb") as raw, zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
             with archive.open(TRACES, "w", force_zip64=True) as file:
-                _traces(sources, file, int(start * 1e6), int(end * 1e6), counts)
+                _traces(_File(file, Part(bound)), _found(sources, only.traces, start, end, counts), counts)
             with archive.open(LOGS, "w", force_zip64=True) as file:
-                _logs(sources, file, int(start * 1e6), int(end * 1e6), counts)
+                _logs(_File(file, Part(bound)), sources, only.lines, int(start * 1e6), int(end * 1e6), counts)
             with archive.open(METRICS, "w", force_zip64=True) as file:
-                _metrics(sources, file, start - LEAD, end, counts)
-            contents = Contents(
-                start,
-                end,
-                tuple(sorted(counts.services)),
-                counts.spans,
-                counts.lines,
-                counts.samples,
-                median(counts.intervals) if counts.intervals else USUAL_INTERVAL,
-                tuple(counts.cut),
-                f"dashcam {VERSION}",
-            )
-            archive.writestr(MANIFEST, as_json(contents))
+                _metrics(_File(file, Part(bound)), sources, start - LEAD, end, counts, any_name)
+            archive.writestr(MANIFEST, as_json(contents := _contents(counts, start, end)))
         _refuse(path, force)  # it may have come meanwhile
         partial.replace(path)
     finally:
@@ -91,21 +92,81 @@ def export(sources: Sources, path: Path, start: float, end: float, *, force: boo
     return contents
 
 
+def _contents(counts: _Counts, start: float, end: float) -> Contents:
+    return Contents(
+        start,
+        end,
+        tuple(sorted(counts.services)),
+        counts.spans,
+        counts.lines,
+        counts.samples,
+        median(counts.intervals) if counts.intervals else USUAL_INTERVAL,
+        tuple(counts.cut),
+        f"dashcam {VERSION}",
+    )
+
+
+@dataclass
+class _File:
+    """A part of the file that is being written."""
+
+    file: IO[bytes]
+    part: Part
+
+    def write(self, text: bytes) -> None:
+        self.part.taken += self.file.write(text)
+
+    def message(self, message: Mapping[str, Any]) -> None:
+        """One line of JSON."""
+        self.write(orjson.dumps(message) + b"\n")
+
+    def full(self, counts: _Counts, what: str) -> bool:
+        """Whether nothing more goes into it; then it is noted that some of `what` is not in it."""
+        if full := self.part.full():
+            counts.miss(f"{what}: more than go into {self.part.bound}")
+        return full
+
+
 def _refuse(path: Path, force: bool) -> None:
     if not force and os.path.lexists(path):
         raise FileExistsError(f"{path} is there already")
 
 
-def _traces(sources: Sources, file: IO[bytes], start: int, end: int, counts: _Counts) -> None:
+def _traces(file: _File, resources: Iterable[tuple[str, dict[str, Any]]], counts: _Counts) -> None:
     known: set[tuple[str, str]] = set()
-    for service in sources.traces.services():
-        for resource in _resources(sources, service, start, end, counts):
-            # A trace comes once for each of its services: each of its spans is written once.
-            if fresh := _unseen(resource, known):
-                counts.spans += sum(len(scope["spans"]) for scope in fresh["scopeSpans"])
-                counts.services.add(service)
-                for piece in _pieces(fresh):
-                    _line(file, {"resourceSpans": [piece]})
+    for service, resource in resources:
+        if file.full(counts, "traces"):
+            return
+        # A trace comes once for each of its services: each of its spans is written once.
+        if fresh := _unseen(resource, known):
+            counts.spans += sum(len(scope["spans"]) for scope in fresh["scopeSpans"])
+            counts.services.add(service)
+            for piece in _pieces(fresh):
+                file.message({"resourceSpans": [piece]})
+
+
+def _found(
+    sources: Sources, chosen: Sequence[str] | None, start: float, end: float, counts: _Counts
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The resources of the traces that are wanted, each with a service that it is of."""
+    if chosen is None:
+        for service in sources.traces.services():
+            for resource in _resources(sources, service, int(start * 1e6), int(end * 1e6), counts):
+                yield service, resource
+        return
+    for trace_id in chosen:
+        body = sources.traces.otlp_json(trace_id)
+        if body is None:
+            counts.miss(f"trace {trace_id}: it is not in the store any more")
+            continue
+        for resource in orjson.loads(body).get("resourceSpans", ()):
+            yield _service(resource), resource
+
+
+def _service(resource: Mapping[str, Any]) -> str:
+    attributes = (resource.get("resource") or {}).get("attributes") or ()
+    names = (one["value"].get("stringValue", "") for one in attributes if one.get("key") == "service.name")
+    return str(next(names, "unknown_service"))
 
 
 def _resources(
@@ -151,24 +212,29 @@ def _unseen(resource: Mapping[str, Any], known: set[tuple[str, str]]) -> dict[st
     return {**resource, "scopeSpans": scopes} if scopes else None
 
 
-def _logs(sources: Sources, file: IO[bytes], start: int, end: int, counts: _Counts) -> None:
-    for page in _pages(sources, start, end, counts):
-        counts.lines += len(page)
-        # One message for lines in a row of one logger: their order is kept.
-        for (service, logger), lines in groupby(page, _where):
-            counts.services.add(service)
-            _line(file, otlp_lines.message(service, logger, lines))
+def _logs(
+    file: _File, sources: Sources, wanted: Sequence[LogQuery] | None, start: int, end: int, counts: _Counts
+) -> None:
+    for query in (LogQuery(),) if wanted is None else wanted:
+        for page in _pages(sources, replace(query, start=start, end=end), counts):
+            if file.full(counts, "log lines"):
+                return
+            counts.lines += len(page)
+            # One message for lines in a row of one logger: their order is kept.
+            for (service, logger), lines in groupby(page, _where):
+                counts.services.add(service)
+                file.message(otlp_lines.message(service, logger, lines))
 
 
 def _where(line: LogLine) -> tuple[str, str]:
     return line.service, str(line.fields.get("logger", ""))
 
 
-def _pages(sources: Sources, start: int, end: int, counts: _Counts) -> Iterator[Sequence[LogLine]]:
-    """All lines of a time, the newest page first, each page by time."""
-    until, border = end, Counter[bytes]()
+def _pages(sources: Sources, query: LogQuery, counts: _Counts) -> Iterator[Sequence[LogLine]]:
+    """All lines that match, the newest page first, each page by time."""
+    start, until, border = query.start or 0, query.end or 0, Counter[bytes]()
     while until >= start:
-        page = sources.logs.search(LogQuery(start=start, end=until, limit=PAGE))
+        page = sources.logs.search(replace(query, end=until, limit=PAGE))
         if fresh := _fresh(page.lines, border):
             yield sorted(fresh, key=lambda line: line.time)
         if page.exact and page.total <= len(page.lines):
@@ -199,18 +265,23 @@ def _fresh(lines: Sequence[LogLine], border: Counter[bytes]) -> list[LogLine]:
     return fresh
 
 
-def _metrics(sources: Sources, file: IO[bytes], start: float, end: float, counts: _Counts) -> None:
+def _metrics(
+    file: _File, sources: Sources, start: float, end: float, counts: _Counts, any_name: bool
+) -> None:
     left_out: list[str] = []
     for name in sources.metrics.label_values("__name__"):
+        if file.full(counts, "metrics"):
+            break
         series = sources.metrics.samples(f"{{__name__={openmetrics.quoted(name)}}}", start, end)
-        written = [one for one in series if openmetrics.plain(name, one) or promtool.reads_any_name()]
+        written = [one for one in series if any_name or openmetrics.plain(name, one)]
         if len(written) < len(series):
             left_out.append(name)
         if not written:
             continue
         counts.samples += sum(len(one.points) for one in written)
         counts.intervals += _intervals(written)
-        file.writelines(line.encode() for line in openmetrics.family(name, written))
+        for line in openmetrics.family(name, written):
+            file.write(line.encode())
     if left_out:
         more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
         names = ", ".join(left_out[:NAMED]) + more
@@ -221,7 +292,3 @@ def _metrics(sources: Sources, file: IO[bytes], start: float, end: float, counts
 def _intervals(series: Sequence[Series]) -> list[float]:
     gaps = [later - earlier for one in series for (earlier, _), (later, _) in pairwise(one.points)]
     return [median(gaps)] if gaps else []
-
-
-def _line(file: IO[bytes], message: Mapping[str, Any]) -> None:
-    file.write(orjson.dumps(message) + b"\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dashcam.archive.otlp_lines import attribute_value, hex_id
+from dashcam.export.otlp_lines import attribute_value, hex_id
 from dashcam.sources import Span, Trace
 
 KINDS = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
