@@ -150,7 +150,7 @@ lint: $(VENV)/.dev ## Change it: ruff, spelling, dead code, the walls between th
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-.PHONY: services-generated dashboards telemetry-schema generated check-generated dashboards-preview docs-configuration docs-decisions bench-servers bench-backend bench-console screenshots
+.PHONY: services-generated dashboards telemetry-schema generated check-generated dashboards-preview docs-configuration docs-decisions bench-servers bench-backend bench-store bench-console screenshots
 
 dashboards: $(VENV)/.dev ## Change it: Write dashboards/generated from its sources
 	$(BIN)/python -m dashboards.src
@@ -200,11 +200,16 @@ docs-configuration: $(VENV)/.dev # Write docs/configuration.md from the settings
 bench-servers: $(VENV)/.dev # Measure WSGI servers side by side (needs wrk and h2load)
 	$(BIN)/python -m benchmarks.servers
 
-bench-backend: $(VENV)/.dev ## Measure: Measure the embedded backend: intake, queries, disk and memory
-	$(BIN)/python benchmarks/backend.py
+SPANS ?= 100000
+bench-backend: $(VENV)/.dev ## Measure: Measure the embedded backend beside Jaeger and otel-desktop-viewer, with SPANS=100000 (needs Go and a C compiler)
+	@$(BIN)/python -m dashcam.stack.build_tools jaeger otel-desktop-viewer
+	$(BIN)/python -m benchmarks.backend --spans $(SPANS)
+
+bench-store: $(VENV)/.dev # Measure the embedded backend alone, with every query, on a million spans and lines
+	$(BIN)/python -m benchmarks.backend.embedded
 
 bench-console: $(VENV)/.dev # Measure the console's pages on a store of a million spans
-	$(BIN)/python benchmarks/console.py
+	$(BIN)/python -m benchmarks.console
 
 screenshots: $(VENV)/.dev # Take the pictures in docs/img from the running stack
 	$(BIN)/python docs/screenshots.py

@@ -1,8 +1,8 @@
 """Measure the console's pages on a large store: time to answer and size.
 
-    python benchmarks/console.py [--spans 1000000] [--lines 200000]
+    python -m benchmarks.console [--spans 1000000] [--lines 200000]
 
-The store is filled as `benchmarks/backend.py` fills it; Prometheus is the running stack's or another by
+The store is filled as `benchmarks.backend` fills it; Prometheus is the running stack's or another by
 PROMETHEUS_URL, so that pages that ask it are measured whole. Each page is asked over HTTP, one after another.
 """
 
@@ -13,13 +13,10 @@ import os
 import platform
 import random
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from backend import Backend, bench_lines, bench_queries, fill  # beside this file
+from benchmarks.backend.embedded import Backend, bench_lines, bench_queries, fill
 
 ROUNDS = 20
 

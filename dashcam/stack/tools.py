@@ -87,6 +87,17 @@ TELEMETRYGEN = Tool(
     effort="two minutes on two cores",
     elsewhere="put `telemetrygen` (0.160 or newer) on PATH",
 )
+OTEL_DESKTOP_VIEWER = Tool(
+    "otel-desktop-viewer",
+    "0.4.1",
+    "shows one machine's telemetry as Dashcam does: `make bench-backend` measures beside it",
+    Copied("github.com/CtrlSpice/otel-desktop-viewer", "v0.4.1", ".", ldflags="-s -w"),
+    variable="OTEL_DESKTOP_VIEWER_BINARY",
+    on_path=("otel-desktop-viewer",),
+    effort="five minutes on two cores; it needs a C compiler",
+    elsewhere="put the released `otel-desktop-viewer` (0.4 or newer) on PATH",
+    on_demand=True,
+)
 
 KUBERNETES_VERSION = "1.35.4"
 """Of the API server that the manifests are given to; tests/apiserver/programs/go.mod has it, too."""
@@ -225,7 +236,7 @@ ELASTICSEARCH_EXPORTER = _exporter(
 TOOLS = {
     tool.name: tool
     for tool in (
-        *(JAEGER, COLLECTOR, COLLECTOR_AGENT, KUSTOMIZE, PODSECURITY, TELEMETRYGEN),
+        *(JAEGER, COLLECTOR, COLLECTOR_AGENT, KUSTOMIZE, PODSECURITY, TELEMETRYGEN, OTEL_DESKTOP_VIEWER),
         *(ETCD, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL),
         *(KUBE_SCHEDULER, KUBE_PROXY, KUBELET, COREDNS, KUBE_ROUTER, METRICS_SERVER),
         *(PROMETHEUS, NODE_EXPORTER, KUBE_STATE_METRICS, ELASTICSEARCH_EXPORTER),

@@ -1,6 +1,6 @@
 """Measure the embedded backend: intake on one core, queries on a large store, disk and memory.
 
-    python benchmarks/backend.py [--spans 1000000] [--lines 1000000] [--rounds 3] [--core 0]
+    python -m benchmarks.backend.embedded [--spans 1000000] [--lines 1000000] [--rounds 3] [--core 0]
 
 Intake is measured end to end: the receiver runs as its own process pinned to one core; senders in
 another process, on the other cores, post prepared OTLP requests (and append log lines to a file it
@@ -31,112 +31,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from benchmarks.backend.load import BATCH, ROUTES, Load
 from dashcam.stack.ports import free_port
 
-SERVICES = ("web", "car", "price")
-ROUTES = (
-    "/cars",
-    "/cars/{maker}",
-    "/cars/{maker}/{model}",
-    "/cars/{maker}/{model}/quote",
-    "/price",
-    "/hello",
-)
-BATCH = 512
-SPANS_A_TRACE = 8
-
-
-class Load:
-    """Traces and lines of the shape that the three services leave."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - a benchmark repeats itself
-
-    def request(self, now: float) -> tuple[bytes, list[str]]:
-        """An OTLP request of BATCH spans, as one exporter sends it, and the trace ids in it."""
-        dice = self._random
-        service = dice.choice(SERVICES)
-        message = ExportTraceServiceRequest()
-        resource_spans = message.resource_spans.add()
-        for key, value in (
-            ("service.name", service),
-            ("service.version", "0.1.0"),
-            ("service.instance.id", f"{service}-1"),
-            ("deployment.environment.name", "local"),
-            ("telemetry.sdk.language", "python"),
-            ("telemetry.sdk.name", "opentelemetry"),
-            ("telemetry.sdk.version", "1.45.1"),
-        ):
-            resource_spans.resource.attributes.add(key=key).value.string_value = value
-        scope_spans = resource_spans.scope_spans.add()
-        scope_spans.scope.name = "opentelemetry.instrumentation.flask"
-        scope_spans.scope.version = "0.66b1"
-        ids = []
-        for i in range(BATCH):
-            if i % SPANS_A_TRACE == 0:
-                trace, parent = dice.randbytes(16), b""
-                ids.append(trace.hex())
-            parent = self._span(scope_spans.spans.add(), trace, parent, now, i)
-        return message.SerializeToString(), ids
-
-    def _span(self, span: Span, trace: bytes, parent: bytes, now: float, i: int) -> bytes:
-        dice = self._random
-        route = dice.choice(ROUTES)
-        span.trace_id, span.span_id, span.parent_span_id = trace, dice.randbytes(8), parent
-        span.name, span.kind = f"GET {route}", dice.choice((1, 2, 3))
-        start = int((now - dice.random()) * 1e9)
-        duration = int(dice.expovariate(1 / 20e6)) + 1000
-        span.start_time_unix_nano, span.end_time_unix_nano = start, start + duration
-        status = 500 if dice.random() < 0.01 else 200
-        for key, text in (
-            ("http.request.method", "GET"),
-            ("http.route", route),
-            ("url.path", f"/cars/maker-{dice.randrange(50)}/model-{dice.randrange(5000)}"),
-            ("url.scheme", "http"),
-            ("server.address", "localhost"),
-            ("client.address", "127.0.0.1"),
-            ("network.protocol.version", "1.1"),
-            ("user_agent.original", "python-requests/2.34.2"),
-        ):
-            span.attributes.add(key=key).value.string_value = text
-        for key, number in (
-            ("http.response.status_code", status),
-            ("server.port", 5001),
-            ("client.port", dice.randrange(20000, 60000)),
-            ("dashcam.request", dice.randrange(10_000_000)),
-        ):
-            span.attributes.add(key=key).value.int_value = number
-        if status == 500:
-            span.status.code = 2
-            event = span.events.add(name="exception", time_unix_nano=start)
-            event.attributes.add(key="exception.type").value.string_value = "ValueError"
-            event.attributes.add(key="exception.message").value.string_value = "no such car"
-        return span.span_id
-
-    def line(self, now: float) -> bytes:
-        """A log line as a service writes it for a request."""
-        dice = self._random
-        service, route = dice.choice(SERVICES), dice.choice(ROUTES)
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{dice.randrange(10**6):06d}Z"
-        status = 500 if dice.random() < 0.01 else 200
-        fields = {
-            "timestamp": moment,
-            "severity": "ERROR" if status == 500 else "INFO",
-            "message": f"GET {route} {status}" + (" needle" if dice.random() < 0.00001 else ""),
-            "service": service,
-            "trace_id": dice.randbytes(16).hex(),
-            "span_id": dice.randbytes(8).hex(),
-            "logger": "observability.access",
-            "http.request.method": "GET",
-            "http.route": route,
-            "http.response.status_code": status,
-            "url.path": f"/cars/maker-{dice.randrange(50)}/model-{dice.randrange(5000)}",
-            "http.server.request.duration": round(dice.expovariate(50), 6),
-        }
-        return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+PARTS = {"receiver": "dashcam.store.receiver", "query": "dashcam.stack.console"}
 
 
 class Backend:
@@ -160,12 +59,12 @@ class Backend:
         """Start `receiver`, `query` or both, and wait until they are ready."""
         ports = {"receiver": self.http, "query": self.query}
         for name in names:
-            command = [sys.executable, "-m", f"dashcam.store.{name}"]
+            command = [sys.executable, "-m", PARTS[name]]
             process = subprocess.Popen(command, env=self._env, stdout=subprocess.DEVNULL)  # noqa: S603
             self.processes[name] = psutil.Process(process.pid)
             if name == "receiver" and self._core is not None:
                 self.processes[name].cpu_affinity([self._core])
-            _until_ready(ports[name])
+            until_ready(ports[name])
 
     def stop(self) -> None:
         """Stop what was started."""
@@ -190,17 +89,19 @@ class Backend:
         return self.processes[name].memory_info().rss / 2**20
 
 
-def _until_ready(port: int, seconds: float = 20) -> None:
+def until_ready(port: int, path: str = "/readyz", seconds: float = 60) -> None:
+    """Return once `path` answers 200. Raises TimeoutError."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
-            if _get(port, "/readyz")[0] == 200:
+            if get(port, path)[0] == 200:
                 return
         time.sleep(0.05)
     raise TimeoutError(f"port {port} was not ready after {seconds} s")
 
 
-def _get(port: int, path: str) -> tuple[int, bytes]:
+def get(port: int, path: str) -> tuple[int, bytes]:
+    """The status and body of an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     with contextlib.closing(connection):
         connection.request("GET", path)
@@ -208,13 +109,13 @@ def _get(port: int, path: str) -> tuple[int, bytes]:
         return response.status, response.read()
 
 
-def _post_all(port: int, bodies: Iterator[bytes]) -> tuple[int, int]:
+def post_all(port: int, bodies: Iterator[bytes], path: str = "/v1/traces") -> tuple[int, int]:
     """Post each body on one connection; (accepted, refused)."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     accepted = refused = 0
     with contextlib.closing(connection):
         for body in bodies:
-            connection.request("POST", "/v1/traces", body, {"Content-Type": "application/x-protobuf"})
+            connection.request("POST", path, body, {"Content-Type": "application/x-protobuf"})
             response = connection.getresponse()
             response.read()
             accepted += response.status == 200
@@ -230,7 +131,7 @@ def bench_spans(backend: Backend, spans: int, senders: int) -> tuple[float, floa
     cpu = sum(backend.processes["receiver"].cpu_times()[:2])
     started = time.perf_counter()
     with concurrent.futures.ThreadPoolExecutor(senders) as pool:
-        jobs = [pool.submit(_post_all, backend.http, iter(bodies[i::senders])) for i in range(senders)]
+        jobs = [pool.submit(post_all, backend.http, iter(bodies[i::senders])) for i in range(senders)]
         refused = sum(job.result()[1] for job in jobs) * BATCH
     seconds = time.perf_counter() - started
     cpu = sum(backend.processes["receiver"].cpu_times()[:2]) - cpu
@@ -275,7 +176,7 @@ def fill(backend: Backend, spans: int) -> list[str]:
             sample.append(ids[0])
             yield body
 
-    _post_all(backend.http, bodies())
+    post_all(backend.http, bodies())
     return sample
 
 
@@ -358,12 +259,12 @@ def _summaries(now: int) -> str:
 def bench_queries(backend: Backend, cases: dict[str, list[str]]) -> None:
     """Print p50 and p95 of each query, its processor time, and its largest answer."""
     for name, paths in cases.items():
-        _get(backend.query, paths[0])
+        get(backend.query, paths[0])
         times, size = [], 0
         cpu = sum(backend.processes["query"].cpu_times()[:2])
         for path in paths:
             started = time.perf_counter()
-            status, body = _get(backend.query, path)
+            status, body = get(backend.query, path)
             times.append((time.perf_counter() - started) * 1000)
             size = max(size, len(body))
             if status != 200:
@@ -378,7 +279,7 @@ def _log_sample(backend: Backend) -> list[str]:
     found = []
     for offset in range(10):
         end = int((time.time() - 3600 * offset / 10) * 1e6)
-        body = json.loads(_get(backend.query, f"/api/logs?limit=5&end={end}")[1])
+        body = json.loads(get(backend.query, f"/api/logs?limit=5&end={end}")[1])
         found += [line["trace_id"] for line in body["logs"]]
     return found
 

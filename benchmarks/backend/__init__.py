@@ -1,0 +1,1 @@
+"""The embedded backend measured: alone (`embedded`), and beside other programs for the same (`__main__`)."""
