@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
+from observability.http.framing import host_mistake
 from observability.settings import setting
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class HostGuard:
 
     Those are `localhost` and loopback addresses, `further` names, and, where `bound` is no loopback
     address, every IP address: it was opened to other machines, and an address cannot be rebound.
-    A request without Host comes from no browser and passes; one with several, or an empty one, does not.
+    No Host, several, or what is none are a 400; without one, only HTTP/1.0 passes, which no browser speaks.
     """
 
     def __init__(self, application: WSGIApplication, bound: str, further: Collection[str] = ()) -> None:
@@ -41,16 +42,24 @@ class HostGuard:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         host = environ.get("HTTP_HOST")
-        if host is None or self._answers(host):
+        if wrong := host_mistake(host, environ.get("SERVER_PROTOCOL")):
+            return _refused(start_response, "400 Bad Request", wrong)
+        if not host or self._answers(host):
             return self._application(environ, start_response)
         remedy = "use http://localhost, or name it in DASHCAM_ALLOWED_HOSTS"
-        body = f"Host {host[:100]!r} is not this machine: {remedy}\n".encode()
-        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
-        start_response("421 Misdirected Request", headers)
-        return [body]
+        said = f"Host {host[:100]!r} is not this machine: {remedy}"
+        return _refused(start_response, "421 Misdirected Request", said)
 
     def _answers(self, host: str) -> bool:
         return is_local(host) or name_of(host) in self._further or (self._addresses and _address(host))
+
+
+def _refused(start_response: StartResponse, status: str, why: str) -> list[bytes]:
+    body = f"{why}\n".encode()
+    start_response(
+        status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+    )
+    return [body]
 
 
 def name_of(host: str) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from observability.health import Readiness
+from observability.http.framing import host_mistake
 from observability.metrics.exposition import Source, render
 from observability.metrics.negotiation import content_type, gzip_accepted
 from observability.settings import SettingError
@@ -102,6 +103,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
+        hosts = self.headers.get_all("Host", ())
+        if wrong := host_mistake(",".join(hosts), self.request_version):
+            self._json(400, {"status": "bad request", "detail": wrong})
+            return
         routes: dict[str, Callable[[], None]] = {
             "/metrics": self._metrics,
             "/livez": lambda: self._json(200, {"status": "alive"}),

@@ -4,7 +4,8 @@
 Flask-RESTful resources and of its `reqparse` included. A body has `type`, `title`, `status`, `detail`,
 `instance` (the request's path), `trace_id` (to find the trace and the log lines) and, for bad input,
 `errors`: a list of `{"field", "value", "detail"}`. A 5xx says nothing about the code's insides: that
-is in the trace and in the logs.
+is in the trace and in the logs. A request that is not what it says is an error too: see
+:mod:`observability.http.framing`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from observability.http import framing
 from observability.traces.propagation import current_trace_id
 
 CONTENT_TYPE = "application/problem+json"
@@ -90,6 +92,7 @@ def install(app: Flask) -> None:
     if "problems" in app.extensions:
         return
     app.extensions["problems"] = True
+    framing.install(app)
     app.register_error_handler(HTTPException, _answer)
     app.before_request(functools.partial(_adopt_restful, app))
     vars(app)["raise_routing_exception"] = functools.partial(_without_host, app.raise_routing_exception)

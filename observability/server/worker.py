@@ -23,8 +23,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from observability import schema
-from observability.server import bodies
-from observability.server.bodies import Wsgi
+from observability.http.framing import Wsgi, whole
+from observability.server.bodies import Gate, gated
 from observability.server.options import ServerSettings
 from observability.settings import SettingError
 
@@ -96,7 +96,7 @@ class Worker:
         self._watch_signals()
         threading.Thread(target=self._announce, args=(self._telemetry,), name="announce", daemon=True).start()
         # Half of the threads at most wait for what clients send, so that slow ones leave some for others.
-        inner = bodies.whole(app, bodies.Gate(max(1, self._settings.threads // 2)))
+        inner = gated(whole(app), Gate(max(1, self._settings.threads // 2)))
         return without_inherited(inner, dict(os.environ))
 
     def _announce(self, telemetry: Any) -> None:

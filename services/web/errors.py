@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 from wtforms import Form
 
 from observability import problems
+from observability.http import framing
 from services.web.clients import CarError
 from services.web.fields import typed
 
@@ -105,6 +106,7 @@ ADVICE = {
 
 def install(app: Flask) -> None:
     """Make every error of `app` a page, or a problem where the client prefers JSON."""
+    framing.install(app)
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(CarError, page_of_failure)
 

@@ -1,7 +1,7 @@
 """Each service started as it is deployed.
 
 With its own locked packages, the library, its own folder, and nothing else. Then what only a
-real server shows: kept connections, HEAD, large and chunked bodies, a signal.
+real server shows: kept connections, HEAD, large, chunked and broken bodies, a signal.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from exampleservices import LAST
@@ -131,24 +133,60 @@ def test_a_service_logs_json_lines_with_its_name(deployed: Deployed) -> None:
     assert {line["service"] for line in lines} == {"car" if is_car(deployed) else LAST.name}
 
 
-@pytest.mark.parametrize("deployed", ["car"], indirect=True)
-@pytest.mark.parametrize("chunked", [False, True], ids=["with a length", "in chunks"])
-def test_a_large_body_is_taken_up_to_the_limit_and_refused_above(deployed: Deployed, chunked: bool) -> None:
-    def put(size: int) -> tuple[int, bytes]:
-        body = json.dumps({"description": "x"}).encode().ljust(size)
-        connection = deployed.connect()
-        headers = {"Content-Type": "application/json"}
-        parts = iter([body[:100], body[100:]]) if chunked else body
-        connection.request("PUT", "/cars/bentz/e-class/description", parts, headers, encode_chunked=chunked)
-        answer = connection.getresponse()
-        found = answer.status, answer.read()
-        connection.close()
-        return found
+def put(deployed: Deployed, size: int, *, chunked: bool = False) -> tuple[int, dict[str, Any]]:
+    """Put a description into a body of `size` bytes; status and answer."""
+    body = json.dumps({"description": "x"}).encode().ljust(size)
+    connection = deployed.connect()
+    headers = {"Content-Type": "application/json"}
+    parts = iter([body[:100], body[100:]]) if chunked else body
+    connection.request("PUT", "/cars/bentz/e-class/description", parts, headers, encode_chunked=chunked)
+    answer = connection.getresponse()
+    found = answer.status, json.loads(answer.read())
+    connection.close()
+    return found
 
-    assert put(MAX_BODY)[0] == 200
-    status, problem = put(MAX_BODY + 1)
-    assert status == 413
-    assert json.loads(problem)["status"] == 413
+
+@pytest.mark.parametrize("deployed", ["car"], indirect=True)
+def test_a_large_body_is_taken_up_to_the_limit_and_refused_above(deployed: Deployed) -> None:
+    assert put(deployed, MAX_BODY)[0] == 200
+    status, problem = put(deployed, MAX_BODY + 1)
+    assert (status, problem["status"]) == (413, 413)
+
+
+@pytest.mark.parametrize("deployed", ["car"], indirect=True)
+def test_a_body_without_its_length_is_refused_for_nobody_could_tell_it_from_one_that_broke_off(
+    deployed: Deployed,
+) -> None:
+    status, problem = put(deployed, 200, chunked=True)
+    assert (status, problem["status"]) == (411, 411)
+    assert "send the body with a content-length" in problem["detail"].lower()
+
+
+CAR = b'{"maker": "tatra", "model": "t87"}'
+HEAD = b"POST /cars HTTP/1.1\r\nHost: car\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize("deployed", ["car"], indirect=True)
+@pytest.mark.parametrize(
+    "request_sent",
+    [
+        HEAD + b"Content-Length: 100\r\n\r\n" + CAR,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (len(CAR), CAR),
+        HEAD + b"Host: else\r\nContent-Length: %d\r\n\r\n%s" % (len(CAR), CAR),
+        HEAD.replace(b"Host: car\r\n", b"") + b"Content-Length: %d\r\n\r\n%s" % (len(CAR), CAR),
+    ],
+    ids=["shorter than its length", "without its last chunk", "for two hosts", "for no host"],
+)
+def test_a_car_that_is_not_sent_as_http_says_is_not_stored(deployed: Deployed, request_sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", deployed.port), timeout=10) as client:
+        client.sendall(request_sent)
+        if b"100" in request_sent or b"chunked" in request_sent:
+            client.shutdown(socket.SHUT_WR)
+        assert client.recv(4096).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 411 "))
+    connection = deployed.connect()
+    connection.request("GET", "/cars/tatra/t87")
+    assert connection.getresponse().status == 404
+    connection.close()
 
 
 @pytest.mark.parametrize("deployed", ["car"], indirect=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import urllib3
-from werkzeug.test import Client
+from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 from werkzeug.wrappers import Response
 
 from dashcam.console import ConsoleSettings
@@ -60,11 +60,13 @@ def _asking(application: Any) -> Status:
 @pytest.mark.parametrize("part", [_store, _console, _receiver])
 def test_only_names_of_this_machine_and_allowed_ones_are_answered(part: Any, tmp_path: Path) -> None:
     local = ["localhost", "LOCALHOST.:1", "console.localhost:8080", "127.8.8.8", "[::1]:16686"]
-    foreign = ["evil.example", "evil.example:1", "10.0.0.1", "localhost, evil.example", "", "[", "[]"]
+    foreign = ["evil.example", "evil.example:1", "10.0.0.1"]
+    malformed = ["localhost, evil.example", "", "[", "[]"]
     with part(tmp_path, allowed_hosts=("dashcam.example",)) as status:
-        refused = {host for host in [*local, *foreign, "Dashcam.example:80"] if status(host) == 421}
+        found = {host: status(host) for host in [*local, *foreign, *malformed, "Dashcam.example:80"]}
 
-    assert refused == set(foreign)
+    assert {host for host, status in found.items() if status == 421} == set(foreign)
+    assert {host for host, status in found.items() if status == 400} == set(malformed)
 
 
 def test_a_port_that_was_opened_to_others_answers_to_addresses_but_to_no_name() -> None:
@@ -72,6 +74,13 @@ def test_a_port_that_was_opened_to_others_answers_to_addresses_but_to_no_name() 
     assert status("10.0.0.1:8080") == 200
     assert status("[fd00::1]:8080") == 200
     assert status("evil.example") == 421
+
+
+@pytest.mark.parametrize(("protocol", "status"), [("HTTP/1.1", 400), ("HTTP/1.0", 200)])
+def test_a_request_without_a_host_is_answered_where_http_allows_it(protocol: str, status: int) -> None:
+    environ = EnvironBuilder().get_environ() | {"SERVER_PROTOCOL": protocol}
+    del environ["HTTP_HOST"]
+    assert run_wsgi_app(HostGuard(Response("fine"), "127.0.0.1"), environ)[1].startswith(str(status))
 
 
 def test_the_names_are_read_by_comma() -> None:

@@ -10,6 +10,7 @@ import http.server
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -115,8 +116,10 @@ class Served:
         assert answer.status == 200, answer.data
         return int(answer.json()["pid"])
 
-    def ask(self, path: str, **headers: str) -> urllib3.BaseHTTPResponse:
-        return self._http.request("GET", f"http://127.0.0.1:{self.admin}{path}", headers=headers, timeout=20)
+    def ask(self, path: str, *, port: int = 0, **headers: str) -> urllib3.BaseHTTPResponse:
+        return self._http.request(
+            "GET", f"http://127.0.0.1:{port or self.admin}{path}", headers=headers, timeout=20
+        )
 
 
 @contextlib.contextmanager
@@ -197,3 +200,65 @@ def test_a_worker_that_is_replaced_takes_no_count_along(receiver: Receiver, tmp_
         assert total(shop.ask("/metrics").data.decode(), "orders_placed_total") >= before + 1
         shop.process.terminate()
         shop.process.wait(30)
+
+
+IN_CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n"
+CUT_SHORT = {
+    "a length that is too long": b"Content-Length: 10\r\n\r\nabc",
+    "no body at all": IN_CHUNKS,
+    "no last chunk": IN_CHUNKS + b"3\r\nabc\r\n",
+    "no blank line after the last chunk": IN_CHUNKS + b"3\r\nabc\r\n0\r\n",
+    "half of a chunk": IN_CHUNKS + b"a\r\nabc",
+    "a chunk of no size": IN_CHUNKS + b"zz\r\nabc\r\n0\r\n\r\n",
+}
+MALFORMED = {
+    "a length that is no number": b"Content-Length: abc\r\n\r\nabc",
+    "a negative length": b"Content-Length: -3\r\n\r\nabc",
+    "an unknown coding": b"Transfer-Encoding: gzip\r\n\r\nabc",
+    "two hosts": b"Host: elsewhere\r\nContent-Length: 3\r\n\r\nabc",
+}
+FORMS = [
+    "Flask's development server with its reloader",
+    "waitress",
+    "gunicorn sync",
+    "gunicorn gthread -w 2",
+    "gunicorn gevent -w 2",
+    "granian --workers 2",
+]
+
+
+def said(port: int, request: bytes, *, leave: bool) -> int:
+    """The status of the answer to a request, 0 where there is none; `leave` closes the sending side."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"POST /note HTTP/1.1\r\nConnection: close\r\n" + request)
+        if leave:
+            connection.shutdown(socket.SHUT_WR)
+        try:
+            answer = connection.recv(4096)
+        except ConnectionResetError:
+            return 0
+    return int(answer.split()[1]) if answer else 0
+
+
+@pytest.mark.parametrize("row", FORMS)
+def test_a_body_that_ends_before_its_framing_says_so_is_never_taken_for_whole(
+    row: str, receiver: Receiver, tmp_path: Path
+) -> None:
+    command, _ = ROWS[row]
+    with served(
+        [part for part in command if part not in ("-w", "--workers", "2")], receiver, tmp_path
+    ) as shop:
+        until(lambda: shop.ask("/readyz").status == 200 and shop.order(), "the shop", within=60)
+        host = b"Host: localhost\r\n"
+        cut = {name: said(shop.port, host + part, leave=True) for name, part in CUT_SHORT.items()}
+        wrong = {name: said(shop.port, host + part, leave=False) for name, part in MALFORMED.items()}
+        wrong["no host"] = said(shop.port, b"Content-Length: 3\r\n\r\nabc", leave=False)
+        assert shop.ask("/notes", port=shop.port).json() == []
+        in_chunks = said(shop.port, host + IN_CHUNKS + b"3\r\nabc\r\n0\r\n\r\n", leave=False)
+        assert said(shop.port, host + b"Content-Length: 3\r\n\r\ndef", leave=False) == 200
+        notes = shop.ask("/notes", port=shop.port).json()
+    granian = row.startswith("granian")
+    # granian cannot tell; waitress has seen its client go, and there is nobody to answer.
+    assert set(cut.values()) <= ({400, 411} if granian else {0, 400} if row == "waitress" else {400}), cut
+    assert set(wrong.values()) <= ({400, 501} if row == "waitress" else {400}), wrong
+    assert (in_chunks, notes) == ((411, ["def"]) if granian else (200, ["abc", "def"]))

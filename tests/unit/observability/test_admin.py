@@ -73,6 +73,14 @@ def test_no_series_about_when_a_series_was_created(app: Flask, instrumented: Any
     assert b"_created" not in get(telemetry, "/metrics", **OPENMETRICS)[2]
 
 
+@pytest.mark.parametrize("hosts", ["", "Host: a\r\nHost: b\r\n"], ids=["no host", "two hosts"])
+def test_a_request_that_names_not_one_host_is_a_400(app: Flask, instrumented: Any, hosts: str) -> None:
+    address = instrumented(app, admin_port=0).admin_address
+    with socket.create_connection(address, timeout=10) as client:
+        client.sendall(f"GET /metrics HTTP/1.1\r\n{hosts}\r\n".encode())
+        assert client.recv(4096).startswith(b"HTTP/1.1 400 ")
+
+
 def test_a_large_scrape_is_compressed_for_who_accepts_it(app: Flask, instrumented: Any) -> None:
     telemetry = instrumented(app, admin_port=0)
     for number in range(20):
