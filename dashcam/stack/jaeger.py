@@ -3,6 +3,7 @@
 What differs from k8s/base, and nothing else does:
 - addresses and folders;
 - pages of this machine may send OTLP from the browser;
+- metrics and log records are passed on to the embedded receiver, which in a cluster nobody pushes;
 - the Collector does not ask Kubernetes which pod a span came from, since there is none.
 """
 
@@ -52,9 +53,27 @@ def collector_page(page: Page, settings: Settings) -> Page:
     page["exporters"]["prometheus"]["endpoint"] = at(settings.collector_spans_port)
     _own_metrics(page, settings.collector_metrics_port)
     del page["processors"][POD_PROCESSOR]
+    _pass_on(page, settings)
     for pipeline in page["service"]["pipelines"].values():
         pipeline["processors"] = [name for name in pipeline["processors"] if name != POD_PROCESSOR]
     return page
+
+
+def _pass_on(page: Page, settings: Settings) -> None:
+    """Send what is pushed beside spans to where Prometheus and the log search find it."""
+    exporter = "otlp_grpc/receiver"
+    page["exporters"][exporter] = {
+        "endpoint": at(settings.log_receiver_grpc_port),
+        "tls": {"insecure": True},
+        # Its queue is in memory: the metrics of a moment are of no use later.
+        "retry_on_failure": {"max_elapsed_time": "60s"},
+    }
+    for signal in ("metrics", "logs"):
+        page["service"]["pipelines"][f"{signal}/pushed"] = {
+            "receivers": ["otlp"],
+            "processors": ["memory_limiter"],
+            "exporters": [exporter],
+        }
 
 
 def jaeger_page(page: Page, settings: Settings) -> Page:

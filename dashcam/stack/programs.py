@@ -231,15 +231,20 @@ def _console(settings: Settings) -> Program:
 
 
 def _log_receiver(settings: Settings) -> Program:
-    """The embedded receiver without its part in traces: the log search stays embedded."""
+    """The embedded receiver without its part in traces: pushed metrics and the log search stay embedded."""
     return Program(
         "receiver",
         BACKEND,
         (sys.executable, "-m", "dashcam.store.receiver"),
-        {"DASHCAM_RECEIVER_OTLP": "off", "OTLP_HTTP_PORT": str(settings.receiver_port)},
+        {
+            "DASHCAM_RECEIVER_SPANS": "off",
+            "OTLP_HTTP_PORT": str(settings.receiver_port),
+            "OTLP_GRPC_PORT": str(settings.log_receiver_grpc_port),
+        },
         ready=url(settings.receiver_port, "/readyz"),
+        listens=(settings.log_receiver_grpc_port,),
         address=url(settings.receiver_port, "/metrics"),
-        about="tails the logs",
+        about="tails the logs; holds pushed metrics and lines, which the Collector passes on",
     )
 
 

@@ -83,7 +83,12 @@ class Settings:
     )
     collector_health_port: int = _for_jaeger("COLLECTOR_HEALTH_PORT", 13133, "the Collector's health")
     log_receiver_port: int = _for_jaeger(
-        "LOG_RECEIVER_PORT", 14318, "the embedded receiver, which then only tails the logs"
+        "LOG_RECEIVER_PORT", 14318, "the embedded receiver, which then takes no spans"
+    )
+    log_receiver_grpc_port: int = _for_jaeger(
+        "LOG_RECEIVER_GRPC_PORT",
+        14316,
+        "OTLP over gRPC from the Collector to that receiver: metrics and logs",
     )
     traffic: bool = setting("TRAFFIC", True, help="Whether example traffic runs: on or off.")
     traffic_rate: float = setting(

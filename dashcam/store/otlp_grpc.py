@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -26,7 +26,7 @@ from dashcam.store.otlp import Malformed, TooLarge
 T = TypeVar("T")
 Behavior = Callable[[Iterator[bytes], grpc.ServicerContext], Message]
 
-_SERVICES = {
+SERVICES = {
     "traces": "opentelemetry.proto.collector.trace.v1.TraceService",
     "logs": "opentelemetry.proto.collector.logs.v1.LogsService",
     "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
@@ -39,11 +39,15 @@ _CALLS = 256
 class OtlpGrpc:
     """The gRPC server. `port` is the one it got, also where 0 was asked for."""
 
-    def __init__(self, intake: Intake, host: str, port: int, max_bytes: int) -> None:
+    def __init__(
+        self, intake: Intake, host: str, port: int, max_bytes: int, signals: Iterable[str] = tuple(SERVICES)
+    ) -> None:
         pool = _Pool(_THREADS, thread_name_prefix="grpc")
         self._server = grpc.server(
             pool,
-            handlers=[_Export(intake, pool, ThreadPoolExecutor(1, thread_name_prefix="grpc-refuse"))],
+            handlers=[
+                _Export(intake, signals, pool, ThreadPoolExecutor(1, thread_name_prefix="grpc-refuse"))
+            ],
             options=[
                 ("grpc.max_receive_message_length", max_bytes),
                 ("grpc.so_reuseport", 0),
@@ -81,22 +85,24 @@ class _Pool(ThreadPoolExecutor):
 
 
 class _Export(grpc.GenericRpcHandler):
-    """`Export` of the three services.
+    """`Export` of the services of `signals`.
 
     grpc's own `maximum_concurrent_rpcs` refuses without saying when to come again, so that exporters drop
     what they hold, and nobody counts it. Calls are streams of one message here, which are the same on the
     wire: a request that is refused need not be received, and one that was read need not be kept.
     """
 
-    def __init__(self, intake: Intake, pool: _Pool, refusing: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, intake: Intake, signals: Iterable[str], pool: _Pool, refusing: ThreadPoolExecutor
+    ) -> None:
         self._pool = pool
         self._handlers = {}
-        for signal, service in _SERVICES.items():
+        for signal in signals:
             export, turn_away = _exporting(intake, signal), _turning_away(intake, signal)
             # The threads of the pool may all wait for the database. Where grpc lost this attribute, a
             # refusal would wait for one of them.
             turn_away.experimental_thread_pool = refusing  # type: ignore[attr-defined]
-            self._handlers[f"/{service}/Export"] = (_handler(export), _handler(turn_away))
+            self._handlers[f"/{SERVICES[signal]}/Export"] = (_handler(export), _handler(turn_away))
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler of a call that begins; None for a method that does not exist."""

@@ -17,8 +17,8 @@ from dashcam.host_guard import HostGuard
 from dashcam.store.cors import with_cors
 from dashcam.store.http_server import HttpServer
 from dashcam.store.intake import Intake
-from dashcam.store.no_otlp import NoGrpc, without_otlp
-from dashcam.store.otlp_grpc import OtlpGrpc
+from dashcam.store.no_spans import SIGNALS, without_spans
+from dashcam.store.otlp_grpc import SERVICES, OtlpGrpc
 from dashcam.store.otlp_http import OtlpHttp
 from dashcam.store.own_log import configure_logging
 from dashcam.store.own_metrics import ReceiverMetrics
@@ -103,7 +103,7 @@ class TailThread:
 
 
 class Receiver:
-    """Everything the process runs. `http_port` and `grpc_port` (None without OTLP) are the ports it got."""
+    """Everything the process runs. `http_port` and `grpc_port` are the ports it got."""
 
     def __init__(self, settings: LocalSettings) -> None:
         self.metrics = ReceiverMetrics()
@@ -119,12 +119,11 @@ class Receiver:
         max_bytes = settings.max_request_mib * MIB
         application = OtlpHttp(intake, self.metrics, pushed, max_bytes, self._complaint)
         otlp = with_cors(application, settings.cors_origins)
-        self._grpc: OtlpGrpc | NoGrpc = NoGrpc()
-        if settings.takes_otlp:
-            self._grpc = OtlpGrpc(intake, settings.host, settings.otlp_grpc_port, max_bytes)
+        signals = SERVICES if settings.takes_spans else SIGNALS
+        self._grpc = OtlpGrpc(intake, settings.host, settings.otlp_grpc_port, max_bytes, signals)
         self._http = HttpServer(
             HostGuard(
-                otlp if settings.takes_otlp else without_otlp(application),
+                otlp if settings.takes_spans else without_spans(otlp),
                 settings.host,
                 settings.allowed_hosts,
             ),
@@ -179,8 +178,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     receiver.start()
-    taken = f"OTLP gRPC on port {receiver.grpc_port}, HTTP" if settings.takes_otlp else "no OTLP; health"
-    log.info("%s on port %d", taken, receiver.http_port)
+    log.info("OTLP gRPC on port %d, HTTP on port %d", receiver.grpc_port, receiver.http_port)
     while not stop.wait(_WATCH_SECONDS):
         if dead := receiver.dead_part():
             # Half a receiver looks well from outside; a new one is up in a second.

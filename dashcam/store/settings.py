@@ -57,10 +57,10 @@ class LocalSettings:
     console_port: int = setting(
         "CONSOLE_PORT", 16686, check=PORT, help="Port of the query API and the console."
     )
-    takes_otlp: bool = setting(
-        "DASHCAM_RECEIVER_OTLP",
+    takes_spans: bool = setting(
+        "DASHCAM_RECEIVER_SPANS",
         True,
-        help="Whether the receiver takes OTLP. Off, it tails the logs: a Collector takes OTLP instead.",
+        help="Whether the receiver takes spans. Off, it takes metrics and log lines: spans go to a Jaeger.",
     )
     jaeger_url: str | None = setting(
         "DASHCAM_JAEGER_URL",

@@ -7,6 +7,7 @@ asked of Jaeger's own query API. Below them is what only this stack has.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -77,6 +78,33 @@ def test_the_pages_show_what_jaeger_and_the_embedded_log_search_hold(
     for path in ("/", "/monitor?service=car", "/alerts", "/diagnose", "/logs"):
         shown = httpx.get(f"{stack.console}{path}", timeout=20)
         assert (shown.status_code, "did not answer" in shown.text) == (200, False), path
+
+
+@pytest.mark.verifies(
+    component="OpenTelemetry Collector",
+    claim="passes pushed metrics and log records on, which Prometheus and the log search then have",
+)
+def test_what_is_pushed_beside_spans_arrives_as_without_jaeger(stack: RunningStack) -> None:
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "pusher"}}]}
+    now = str(time.time_ns())
+    gauge = {"name": "oven.temperature", "gauge": {"dataPoints": [{"timeUnixNano": now, "asDouble": 220.5}]}}
+    record = {"timeUnixNano": now, "severityText": "WARN", "severityNumber": 13}
+    record["body"] = {"stringValue": "the oven is hot"}
+    for path, body in (
+        ("metrics", {"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": [gauge]}]}]}),
+        ("logs", {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": [record]}]}]}),
+    ):
+        httpx.post(f"{stack.receiver}/v1/{path}", json=body, timeout=5).raise_for_status()
+
+    def found() -> bool:
+        asked = {"query": 'oven_temperature{job="pusher"}'}
+        answer = httpx.get(f"{stack.prometheus}/api/v1/query", params=asked, timeout=5).json()
+        values = [each["value"][1] for each in answer["data"]["result"]]
+        lines = httpx.get(f"{stack.console}/api/logs", params={"service": "pusher"}, timeout=5).json()["logs"]
+        said = [(line["message"], line["severity"]) for line in lines]
+        return values == ["220.5"] and said == [("the oven is hot", "WARN")]
+
+    until(found, "the pushed metric in Prometheus and the line in the log search", within=30)
 
 
 def test_the_receiver_tails_logs_and_takes_no_spans(stack: RunningStack) -> None:

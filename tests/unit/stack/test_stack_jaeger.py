@@ -47,6 +47,12 @@ def test_of_the_collectors_configuration_only_addresses_folders_and_pods_change(
     # Only here, since in a cluster whose pages may send is for its owner to say.
     cors = page["receivers"]["otlp"]["protocols"]["http"].pop("cors")
     assert cors == {"allowed_origins": list(page_origins(settings))}
+    # In a cluster services are scraped, and their lines are read from their output.
+    receiver = page["exporters"].pop("otlp_grpc/receiver")
+    assert receiver["endpoint"] == "127.0.0.1:14316"
+    for signal in ("metrics", "logs"):
+        pushed = page["service"]["pipelines"].pop(f"{signal}/pushed")
+        assert (pushed["receivers"], pushed["exporters"]) == (["otlp"], ["otlp_grpc/receiver"])
     jaeger.configuration(settings, "collector").write_text(yaml.safe_dump(page))
 
     different, missing = changed(settings, "collector")
@@ -105,6 +111,7 @@ def test_the_ports_of_jaeger_count_only_with_jaeger() -> None:
         "COLLECTOR_SPANS_PORT",
         "COLLECTOR_HEALTH_PORT",
         "LOG_RECEIVER_PORT",
+        "LOG_RECEIVER_GRPC_PORT",
     }
     assert read({"WEB_PORT": "16687"}).port("web") == 16687
     with pytest.raises(SettingError, match="JAEGER_PORT and WEB_PORT are both 16687"):
@@ -126,7 +133,8 @@ def test_collector_and_jaeger_stand_in_the_place_of_the_embedded_traces(settings
     assert by_name["collector"].environ["JAEGER_ENDPOINT"] == "127.0.0.1:14317"
     assert by_name["collector"].environ["SAMPLING_PERCENTAGE"] == "100"
     assert by_name["console"].environ["DASHCAM_JAEGER_URL"] == "http://127.0.0.1:16687"
-    assert by_name["receiver"].environ["DASHCAM_RECEIVER_OTLP"] == "off"
+    assert by_name["receiver"].environ["DASHCAM_RECEIVER_SPANS"] == "off"
+    assert by_name["receiver"].environ["OTLP_GRPC_PORT"] == "14316"
 
 
 def test_a_program_that_was_never_built_is_named_with_every_way_to_get_it(

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import grpc
 import orjson
 import pytest
+import urllib3
 
 from dashcam.sources.transport import WsgiTransport
 from dashcam.store.query import create_app
@@ -95,14 +97,28 @@ def test_a_jaeger_that_is_away_is_a_502_that_names_it(tmp_path: Path) -> None:
     assert "Jaeger at http://127.0.0.1:1 does not answer" in answer.get_json()["errors"][0]["msg"]
 
 
-def test_the_log_search_stays_the_own_one(elsewhere: str, tmp_path: Path) -> None:
-    receiver = Receiver(LocalSettings(state_dir=tmp_path, otlp_http_port=0, takes_otlp=False))
+def test_the_log_search_and_pushed_metrics_stay_the_own_ones(elsewhere: str, tmp_path: Path) -> None:
+    settings = LocalSettings(state_dir=tmp_path, otlp_http_port=0, otlp_grpc_port=0, takes_spans=False)
+    receiver = Receiver(settings)
     receiver.start()
     try:
         client = create_app(LocalSettings(state_dir=tmp_path, jaeger_url=elsewhere)).test_client()
         assert client.get("/api/logs").get_json()["logs"] == []
         assert client.get("/readyz").status_code == 200
-        assert receiver.grpc_port is None
+        base = f"http://127.0.0.1:{receiver.http_port}"
+        taken = {
+            path: urllib3.request("POST", f"{base}/v1/{path}", json={}).status
+            for path in ("traces", "metrics", "logs")
+        }
+        assert taken == {"traces": 404, "metrics": 200, "logs": 200}
+        with grpc.insecure_channel(f"127.0.0.1:{receiver.grpc_port}") as channel:
+            spans, metrics = (
+                channel.unary_unary(f"/opentelemetry.proto.collector.{one}/Export")
+                for one in ("trace.v1.TraceService", "metrics.v1.MetricsService")
+            )
+            assert metrics(b"", timeout=10) == b""
+            with pytest.raises(grpc.RpcError, match="UNIMPLEMENTED"):
+                spans(b"", timeout=10)
     finally:
         receiver.stop()
 
