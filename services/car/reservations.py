@@ -2,11 +2,13 @@
 
 A distributed transaction asks twice when it cannot know whether the first time arrived, and its
 cancellation may overtake the reservation that it cancels. Both are safe here: a repeated reservation is
-the one that is there, and a cancelled id stays cancelled, also where it was cancelled before it came.
+the one that is there, and a cancelled id stays cancelled, also where it was cancelled before it came: for
+a week, in which whoever asks for it has long given up.
 """
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +16,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from services.car.catalogue import CANCELLED, Duplicate, Missing, Reservation
 from services.car.database import Database
+
+REMEMBERED = 7 * 24 * 3600.0
+"""Seconds for which a cancelled id stays taken."""
 
 _metadata = sa.MetaData()
 _reservations = sa.Table(
@@ -23,7 +28,9 @@ _reservations = sa.Table(
     sa.Column("maker", sa.Text),
     sa.Column("model", sa.Text),
     sa.Column("state", sa.Text),
+    sa.Column("cancelled", sa.Double),
 )
+_told = [column for column in _reservations.c if column.name != "cancelled"]
 _cars = sa.table("cars", sa.column("maker"), sa.column("model"))
 
 
@@ -51,12 +58,13 @@ class Reservations:
 
     def cancel(self, maker: str, model: str, reservation: str) -> None:
         """Cancel a reservation, also one that has not come yet. Raises Missing for another car's id."""
-        cancelled = Reservation(reservation, maker, model, CANCELLED)
+        cancelled, now = Reservation(reservation, maker, model, CANCELLED), time.time()
         with self._database.writing() as connection:
-            if not _insert(connection, cancelled):
-                connection.execute(
-                    sa.update(_reservations).where(*_at(maker, model, reservation)).values(state=CANCELLED)
-                )
+            _forget(connection, now)
+            if not _insert(connection, cancelled, now):
+                active = (*_at(maker, model, reservation), _reservations.c.state != CANCELLED)
+                changed = sa.update(_reservations).where(*active)
+                connection.execute(changed.values(state=CANCELLED, cancelled=now))
             if _find(connection, reservation) != cancelled:
                 raise _none(maker, model, reservation)
 
@@ -69,15 +77,26 @@ class Reservations:
         return found
 
 
-def _insert(connection: sa.Connection, reservation: Reservation) -> bool:
+def _forget(connection: sa.Connection, now: float) -> None:
+    """Forget what was cancelled long ago. What the version before has cancelled counts from now on."""
+    columns = _reservations.c
+    cancelled = columns.state == CANCELLED
+    connection.execute(
+        sa.update(_reservations).where(cancelled, columns.cancelled.is_(None)).values(cancelled=now)
+    )
+    connection.execute(sa.delete(_reservations).where(cancelled, columns.cancelled < now - REMEMBERED))
+
+
+def _insert(connection: sa.Connection, reservation: Reservation, cancelled: float | None = None) -> bool:
     """Whether the row is new."""
     insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(_reservations).values(vars(reservation)).on_conflict_do_nothing()
+    row = {**vars(reservation), "cancelled": cancelled}
+    statement = insert(_reservations).values(row).on_conflict_do_nothing()
     return connection.execute(statement.returning(_reservations.c.id)).first() is not None
 
 
 def _find(connection: sa.Connection, reservation: str) -> Reservation | None:
-    row = connection.execute(sa.select(_reservations).where(_reservations.c.id == reservation)).one_or_none()
+    row = connection.execute(sa.select(*_told).where(_reservations.c.id == reservation)).one_or_none()
     return None if row is None else Reservation(**row._mapping)
 
 

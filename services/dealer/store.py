@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from services.dealer.catalogue import Answer, Unavailable
+from services.dealer.catalogue import REFUSED, WITHDRAWN, Answer, Unavailable
 from services.messages import boxes
 from services.messages.envelope import Message
 from services.storage.database import Database, Schema
@@ -25,7 +25,12 @@ _answers = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("state", sa.Text),
     sa.Column("reason", sa.Text),
+    sa.Column("said", sa.Double),
 )
+_told = [column for column in _answers.c if column.name != "said"]
+
+FORGOTTEN = (REFUSED, WITHDRAWN)
+"""What is forgotten in time: a grant is what the dealer stands by."""
 
 
 class Store:
@@ -49,19 +54,31 @@ class Store:
         with self.database.writing() as connection:
             if not boxes.is_new(connection, message, now):
                 return None
-            question = sa.select(_answers).where(_answers.c.id == order).with_for_update()
+            _forget(connection, now)
+            question = sa.select(*_told).where(_answers.c.id == order).with_for_update()
             row = connection.execute(question).one_or_none()
             known = None if row is None else Answer(row.state, row.reason)
             answer = decide(known)
             if known is None:
-                connection.execute(sa.insert(_answers).values(id=order, **vars(answer)))
+                connection.execute(sa.insert(_answers).values(id=order, said=now, **vars(answer)))
             elif answer != known:
-                connection.execute(sa.update(_answers).where(_answers.c.id == order).values(**vars(answer)))
+                changed = sa.update(_answers).where(_answers.c.id == order)
+                connection.execute(changed.values(said=now, **vars(answer)))
             boxes.put(connection, [compose(answer)], now)
         return answer
 
     def find(self, order: str) -> Answer | None:
         """What the dealer says of an order now."""
         with self.database.reading() as connection:
-            row = connection.execute(sa.select(_answers).where(_answers.c.id == order)).one_or_none()
+            row = connection.execute(sa.select(*_told).where(_answers.c.id == order)).one_or_none()
         return None if row is None else Answer(row.state, row.reason)
+
+
+def _forget(connection: sa.Connection, now: float) -> None:
+    """Forget refusals and withdrawals as old as the messages that the inbox forgets.
+
+    No question about such an order comes any more. What the version before has said counts from now on.
+    """
+    chosen = _answers.c.state.in_(FORGOTTEN)
+    connection.execute(sa.update(_answers).where(chosen, _answers.c.said.is_(None)).values(said=now))
+    connection.execute(sa.delete(_answers).where(chosen, _answers.c.said < now - boxes.REMEMBERED))

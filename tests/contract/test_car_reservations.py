@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import carapps
 import psycopg
@@ -10,6 +12,8 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+
+from services.car import reservations
 
 E_CLASS = "/cars/bentz/e-class/reservations"
 
@@ -45,6 +49,21 @@ def test_a_cancellation_that_overtakes_its_reservation_wins(car: FlaskClient) ->
     assert car.delete(f"{E_CLASS}/order-1").status_code == 204
     assert reserve(car) == 409
     assert state(car) == "cancelled"
+
+
+def test_a_cancelled_id_is_forgotten_in_time_and_an_active_one_never(
+    car: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("order-1", "order-2", "order-3"):
+        reserve(car, name)
+    for name in ("order-1", "order-1", "order-2"):
+        car.delete(f"{E_CLASS}/{name}")
+    assert [state(car, name) for name in ("order-1", "order-2")] == ["cancelled"] * 2
+    later = time.time() + reservations.REMEMBERED + 60
+    monkeypatch.setattr(reservations, "time", SimpleNamespace(time=lambda: later))
+    assert car.delete(f"{E_CLASS}/order-2").status_code == 204
+    assert car.get(f"{E_CLASS}/order-1").status_code == 404
+    assert [state(car, name) for name in ("order-2", "order-3")] == ["cancelled", "active"]
 
 
 def test_a_cancellation_holds_for_a_car_that_is_gone(car: FlaskClient) -> None:

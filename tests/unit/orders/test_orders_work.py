@@ -12,6 +12,9 @@ from market import CHEAP, Market
 from opentelemetry import trace
 from sqlalchemy.dialects import postgresql
 
+from services.dealer.catalogue import GRANTED, REFUSED, WITHDRAWN, Answer
+from services.messages import boxes
+from services.messages.envelope import Message
 from services.orders.runner import Runner
 
 
@@ -74,3 +77,18 @@ def test_an_order_that_cannot_be_worked_on_does_not_keep_the_others(
     monkeypatch.setattr("services.orders.sagas.Sagas.wake", wake)
     Runner(market.sagas, trace.get_tracer("test"))._work()
     assert sorted(woken) == ["one", "two"]
+
+
+def test_the_dealer_forgets_in_time_what_it_withdrew_and_never_what_it_granted(market: Market) -> None:
+    store = market.dealer.store
+
+    def said(order: str, state: str, now: float) -> None:
+        answer = Message(f"{order}.answer", "orders.answers", order, {})
+        store.answer(order, f"{order}.{now}", lambda known: Answer(state), lambda _: answer, now)
+
+    said("granted", GRANTED, 0.0)
+    said("withdrawn", WITHDRAWN, 0.0)
+    said("late", REFUSED, 60.0)
+    said("other", GRANTED, boxes.REMEMBERED + 30)
+    assert store.find("withdrawn") is None
+    assert [(store.find(order) or Answer("")).state for order in ("granted", "late")] == [GRANTED, REFUSED]
