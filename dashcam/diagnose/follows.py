@@ -24,10 +24,21 @@ COVERED = 0.5
 RUNTIME = frozenset({"event loop", "garbage"})
 """Kinds that say what keeps a process from its requests."""
 
-OF_MESSAGES = frozenset(
-    (root, "waiting messages") for root in ("stopped consumer", "slow consumer", "poison", "queue full")
-)
-"""Which kinds explain that messages wait in the same queue."""
+OF_MESSAGES = {
+    "waiting messages": {
+        "stopped consumer",
+        "slow consumer",
+        "poison",
+        "duplicates",
+        "queue full",
+        "broker away",
+    },
+    "slow consumer": {"poison", "queue full", "broker away"},
+}
+"""By which kinds it is explained that messages wait in the same queue: what comes again holds up others."""
+
+UNANSWERED = frozenset({"stopped consumer", "slow consumer", "poison", "queue full", "broker away"})
+"""Kinds for which messages are not answered, or not in time: who sent them asks again."""
 
 WORK = frozenset({"statements", "log lines", *RUNTIME})
 """Kinds that say what a service does more of, for each request or beside them."""
@@ -62,7 +73,9 @@ def follows(cause: Cause, root: Cause, below: Mapping[str, set[str]], seen: Obse
     downstream = root.service in below.get(cause.service, ())
     if downstream and (cause.service, root.service) in processes.refusing(seen) and cause.kind == "failing":
         return f"{cause.service} has stopped calling {root.service} and refuses at once"
-    if (root.kind, cause.kind) in OF_MESSAGES and root.details.get("queue") == cause.details.get("queue"):
+    if downstream and root.kind in UNANSWERED and cause.kind in ("statements", "calls"):
+        return f"{cause.service} asks again what is not answered: {root.summary}"
+    if root.kind in OF_MESSAGES.get(cause.kind, ()) and _same_queue(root, cause):
         return f"it is of the same queue as: {root.summary}"
     if not _covers(root, cause):
         return None
@@ -71,6 +84,10 @@ def follows(cause: Cause, root: Cause, below: Mapping[str, set[str]], seen: Obse
     if root.service == cause.service:
         return _follows_within(cause, root)
     return _follows_from_below(cause, root) if downstream else None
+
+
+def _same_queue(root: Cause, cause: Cause) -> bool:
+    return cause.details.get("queue") in root.details.get("queue", "").split(", ")
 
 
 def _follows_within(cause: Cause, root: Cause) -> str | None:

@@ -46,6 +46,8 @@ class Processed:
     group: str
     message: str
     """Its id; of a message without one, the span that it came from."""
+    about: str
+    """The conversation that it is a part of, where it says; else the message itself."""
     names: frozenset[str]
     origin: bool
     """Whether it knows the span that its message came from."""
@@ -144,6 +146,7 @@ def _processed(traces: Iterable[Trace], by_name: Mapping[str, Sent]) -> Iterator
             destination(span),
             group,
             message,
+            str(named.get("messaging.message.conversation_id") or message),
             names,
             bool(origins),
             waited,

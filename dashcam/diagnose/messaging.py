@@ -72,8 +72,7 @@ def _stopped(seen: Observed, queue: Queue) -> Cause | None:
         "stopped consumer",
         service,
         queue.destination,
-        f"{service} takes no more messages from {queue.destination}: {len(missed)} wait since "
-        f"{evidence.clock(since)}, the last one that {queue.group} took was sent before",
+        f"{service} takes no more messages from {queue.destination}: {len(missed)} came since its last",
         STOPPED,
         1.0,
         since=since,

@@ -35,9 +35,12 @@ def _poison(seen: Observed, queue: Queue, every: Sequence[Sequence[Processed]]) 
         return None
     was, now = every[: flags.index(True)], every[flags.index(True) :]
     failing = [each for each in now if len(each) >= AGAIN and all(one.span.failed for one in each)]
-    well = [each for each in now if not each[-1].span.failed]
+    # What is asked again by another message fails again, and is still one thing that fails.
+    subjects = {each[0].about for each in failing}
+    well = [each for each in now if not each[-1].span.failed and each[0].about not in subjects]
+    others = len({each[0].about for each in well})
     # One that nothing comes after holds up its queue; where all fail, it is no matter of the messages.
-    if len(was) < FEW or (len(failing) >= FEW and len(well) < SOME * len(now)):
+    if len(was) < FEW or (len(subjects) >= FEW and others < SOME * (others + len(subjects))):
         return None
     chance = more(0, len(was), len(failing), len(now))  # of what never was before: told, if not surely
     bad = [one for each in failing for one in each]

@@ -39,7 +39,7 @@ from dashcam.sources import Alert, Sources
 
 TELLING = {
     **{"down": 0, "restarting": 0, "descriptors": 0, "unanswered": 1},
-    **{"broker away": 1, "stopped consumer": 1, "queue full": 2, "slow consumer": 3, "poison": 3},
+    **{"broker away": 1, "stopped consumer": 1, "queue full": 2, "poison": 2, "slow consumer": 3},
     **{
         "statements": 2,
         "event loop": 2,
