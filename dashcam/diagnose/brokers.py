@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from dashcam.diagnose import evidence
-from dashcam.diagnose.findings import HARM, STOPPED, Cause
+from dashcam.diagnose.findings import HARM, STOPPED, Cause, Step
 from dashcam.diagnose.message_spans import Sent, sent
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.ongoing import over
 from dashcam.diagnose.significance import LIKELY, rise
 from dashcam.diagnose.steps import step
-from dashcam.diagnose.symptoms import total
+from dashcam.diagnose.symptoms import grouped, total
+from dashcam.sources import Series
 
 FEW = 3
 """Messages that must have been refused."""
 _FULL = re.compile(
     r"(?:maximum|max)[ _]?(?:bytes|messages|msgs|size|length)\w*\b.*(?:exceed|reach)|limit exceeded|quota"
-    r"|insufficient (?:resources|storage)|(?:queue|stream|topic|disk|log) (?:is )?full|no space left"
+    r"|insufficient (?:resources|storage)|(?:queue|stream|topic|disk|log|broker) ?(?:is )?full|no space left"
     r"|resource alarm|(?:memory|disk) alarm|reject[- ]publish|OOM command",
     re.IGNORECASE,
 )
@@ -31,9 +32,47 @@ def refusing(seen: Observed) -> list[Cause]:
     groups: dict[tuple[str, str], list[Sent]] = {}
     for one in every:
         groups.setdefault((one.system, one.server), []).append(one)
-    return [
+    found = [
         cause for (system, where), here in groups.items() if (cause := _refusing(seen, system, where, here))
     ]
+    return [*found, *_counted_only(seen, {cause.service for cause in found})]
+
+
+def _counted_only(seen: Observed, told: Set[str]) -> list[Cause]:
+    """What metrics alone tell: who tries one message over and over leaves one trace, which may be missed."""
+    found = []
+    for (system,), series in grouped(seen.named("sent"), "messaging_system").items():
+        change = None if system in told or (told and not system) else _unsent(series)
+        failed = [one for one in series if one.labels.get("error_type") and one.points]
+        if change is None or not failed:
+            continue
+        queues = sorted({one.labels.get("messaging_destination_name", "") for one in failed})
+        callers = sorted({one.labels.get("job", "") for one in failed})
+        errors = sorted({one.labels["error_type"] for one in failed})
+        is_full = any(_FULL.search(error) for error in errors)
+        result = f"{change.during:.2f} messages a second are not sent ({', '.join(errors)}), none before"
+        found.append(
+            Cause(
+                "queue full" if is_full else "broker away",
+                system,
+                ", ".join(queues),
+                f"the broker {system} {'is full: it ' if is_full else ''}takes no message for "
+                f"{', '.join(queues)} from {' and '.join(callers)} ({', '.join(errors)})",
+                HARM if is_full else STOPPED,
+                1.0,
+                since=change.start,
+                until=change.end,
+                details={"queue": ", ".join(queues), "error": ", ".join(errors)},
+                evidence=(evidence.metric(seen, "sent", result),),
+            )
+        )
+    return found
+
+
+def _unsent(series: Sequence[Series]) -> Step | None:
+    """The stretch in which messages were not sent: a time without such a series had none."""
+    failed = dict(total(series, lambda labels: bool(labels.get("error_type"))))
+    return step([(time, failed.get(time, 0.0)) for time, _ in total(series)], least=0.02)
 
 
 def _refusing(seen: Observed, system: str, where: str, here: Sequence[Sent]) -> Cause | None:
@@ -75,10 +114,7 @@ def _refusing(seen: Observed, system: str, where: str, here: Sequence[Sent]) -> 
 
 def _counted(seen: Observed) -> str:
     """What metrics say of messages that were not sent."""
-    failed = total(seen.named("sent"), lambda labels: bool(labels.get("error_type")))
-    every = total(seen.named("sent"))
-    known = dict(failed)
-    change = step([(time, known.get(time, 0.0)) for time, _ in every], least=0.02)
+    change = _unsent(seen.named("sent"))
     return f"{change.during:.2f} messages a second are not sent, {change.before:.2f} before" if change else ""
 
 

@@ -24,8 +24,8 @@ SLOWER, LEAST = 2.0, 0.1
 """Processing counts as slow from SLOWER times the usual plus LEAST seconds on."""
 LATER, LATE = 3.0, 1.0
 """Waiting counts from LATER times the usual plus LATE seconds on."""
-CUT, SEEN = 0.3, 8
-"""The rise of the share of messages without an origin that counts, and how many must have been seen."""
+CUT, SEEN, FEW = 0.3, 8, 5
+"""The rise of the share of messages without an origin that counts; messages before, and since, at least."""
 
 
 def causes(seen: Observed) -> list[Cause]:
@@ -194,7 +194,7 @@ def _step(slow: Sequence[Processed]) -> tuple[str, str]:
 def _cut(seen: Observed, queue: Queue) -> list[Cause]:
     """Messages whose processing used to know where they came from, and no longer does."""
     change = rise([not one.origin for one in queue.processed])
-    if change is None or min(change.before, change.after) < SEEN or change.chance > LIKELY:
+    if change is None or change.before < SEEN or change.after < FEW or change.chance > LIKELY:
         return []
     since = queue.processed[change.index :]
     strangers = [one for one in since if not one.origin]

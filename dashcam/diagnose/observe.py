@@ -87,7 +87,7 @@ def _queries(rate: Callable[[str], str]) -> dict[str, str]:
         "samples": "scrape_samples_post_metric_relabeling",
         "versions": schema.TARGET.sample,
         # Messages, by the semantic conventions; and whatever says how old the oldest of what waits is.
-        "sent": "sum by (job, messaging_destination_name, error_type) "
+        "sent": "sum by (job, messaging_system, messaging_destination_name, error_type) "
         + rate("messaging_client_sent_messages_total"),
         "consumed": "sum by (job, messaging_destination_name, messaging_consumer_group_name) "
         + rate("messaging_client_consumed_messages_total"),

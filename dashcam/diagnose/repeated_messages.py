@@ -18,6 +18,9 @@ AGAIN = 3
 FEW, SOME = 3, 0.2
 """Messages that must have come several times; the share that must go well for the others to be poison."""
 
+MANY = 0.2
+"""The share of messages that must come again: who delivers at least once repeats some now and then."""
+
 
 def repeated(seen: Observed, queue: Queue) -> list[Cause]:
     """Messages of a queue that fail each time, and messages that come again without having failed."""
@@ -93,6 +96,8 @@ def _duplicates(seen: Observed, queue: Queue, every: Sequence[Sequence[Processed
         return None
     was, now = fine[: change.index], fine[change.index :]
     twice = [each for each in now if len(each) > 1]
+    if len(twice) < MANY * len(now):
+        return None
     times = sum(len(each) for each in now) / len(now)
     usual = sum(len(each) for each in was) / len(was)
     bad = sorted((one for each in twice for one in each[1:]), key=lambda one: one.span.start)

@@ -24,6 +24,8 @@ FORGOTTEN = 18.0
 """Seconds after which no rate (of three scrapes) remembers a fault that is over."""
 EARLY = 10.0
 """Seconds before the fault from which on a symptom may be of it: a rate's times are those of its scrapes."""
+WAITING = 10.0
+"""Seconds that the oldest message or step may be old where nothing is wrong: a fault leaves some behind."""
 POLL = 3.0
 THOROUGH = 4
 """Every so many looks at the metrics, traces and log lines are looked at too, which costs more."""
@@ -144,13 +146,17 @@ def _first_alert(bench: Bench, quiet: set[str], made: float) -> float | None:
 
 
 def _recovered(bench: Bench, over: float) -> float | None:
-    """Seconds until nothing that users notice lasts, and every process answers; None when not in time."""
+    """Seconds until nothing that users notice lasts, nothing waits for long, and every process answers.
+
+    None when not in time.
+    """
     while time.time() - over < RECOVERY:
         bench.sleep(POLL)
         now = time.time()
         seen = observe.metrics(bench.sources, now - 120, now)
         stopped = [cause for cause in processes.causes(seen) if cause.kind == "down"]
         lasting = [symptom for symptom in symptoms.symptoms(seen) if symptom.step.end is None]
-        if now - over > 12 and not stopped and not lasting and not seen.away:
+        waiting = [one for one in seen.named("ages") if one.points and one.points[-1][1] > WAITING]
+        if now - over > 12 and not (stopped or lasting or waiting or seen.away):
             return now - over
     return None

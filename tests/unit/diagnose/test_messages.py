@@ -200,3 +200,21 @@ def test_what_waits_follows_from_a_consumer_that_stopped() -> None:
     assert set(found.causes[0].signals) == {"traces", "metrics"}
     assert {cause.kind for cause, _ in found.effects} == {"waiting messages", "unfinished"}
     assert found.causes[0].details["unfinished"] == "shop: step paying"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [("BrokerFull", "queue full"), ("TimeoutError", "broker away"), ("", "")]
+)
+def test_a_broker_is_named_by_metrics_where_no_trace_of_it_is_known(error: str, kind: str) -> None:
+    labels = {"job": "shop", "messaging_system": "kafka", "messaging_destination_name": "paid"}
+    sent = [series([1.0] * 25, labels=labels)]
+    refused = Series({**labels, "error_type": error}, tuple((at * 5.0, 0.3) for at in range(19, 25)))
+    found = verdict.judge(observed([], sent=[*sent, refused])).causes
+    assert [(cause.kind, cause.service, cause.subject) for cause in found] == (
+        [(kind, "kafka", "paid")] if kind else []
+    )
+
+
+def test_a_few_messages_that_come_twice_are_no_storm() -> None:
+    again = [Message(float(at), took=(0.02,) * (2 if at % 7 == 0 else 1)) for at in range(80, 118)]
+    assert verdict.judge(observed(traces([*steady(80), *again]))).causes == ()
