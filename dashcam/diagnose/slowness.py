@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from statistics import median
 
 from dashcam.diagnose import slow_places, symptoms
 from dashcam.diagnose.contention import contended
@@ -21,8 +22,8 @@ from dashcam.diagnose.ways import payers
 
 GROWN, LEAST = 0.5, 0.015
 """By how much of the usual, and by how many seconds, what a request waits must have grown on average."""
-MATTERS = 0.15
-"""The share of all lost time that a service must account for."""
+MATTERS, MOSTLY = 0.15, 0.5
+"""The share of all lost time that a service must account for, or of what those lose that it makes late."""
 PREVAIL = {1: 0.5, 2: 0.7}
 """On a machine that is short of time, where a little is lost everywhere: how much of it one service, or two
 of about the same weight, must account for."""
@@ -59,17 +60,31 @@ def slow(seen: Observed, found: Traced) -> list[Cause]:
         if one.since[-FEWEST].request.start >= seen.start * 1e6
     }
     total = sum(one.cost for one in slowed.values()) or 1.0
-    matters = _prevailing([one.cost for one in slowed.values()]) if contended(seen) else MATTERS
+    busy = contended(seen)
+    matters = _prevailing([one.cost for one in slowed.values()]) if busy else MATTERS
     causes = [
         (
             slow_places.cause(seen, found, groups[service], one, one.cost / total, one.change.chance * tried),
             one.change,
         )
         for service, one in slowed.items()
-        if one.cost / total >= matters and _lasted(one.since) >= LASTS
+        if (one.cost / total >= matters or (not busy and _alone(one, slowed.values())))
+        and _lasted(one.since) >= LASTS
     ]
     confirmed = [cause for cause, change in causes if _confirmed(seen, found, cause, change)]
     return confirmed if confirmed or found.usual else _apart(seen, found, groups)
+
+
+def _alone(one: Slowed, every: Collection[Slowed]) -> bool:
+    """Whether a service has most of what those lose that it makes late, and they lose as much as others.
+
+    Of two faults at once the smaller is a small share of all, and still no part of the larger explains it.
+    """
+    if len(one.lost) < FEWEST:
+        return False
+    whole = sum(each.lost.get(trace, 0.0) for each in every for trace in one.lost)
+    usually = max(median(each.lost.values()) for each in every if each.lost)
+    return sum(one.lost.values()) >= MOSTLY * whole and median(one.lost.values()) >= MOSTLY * usually
 
 
 def _apart(seen: Observed, found: Traced, groups: Mapping[str, Sequence[Waits]]) -> list[Cause]:
@@ -124,8 +139,18 @@ def _slowed(here: Sequence[Waits], border: int | None) -> Slowed | None:
         grown = sum(one.seconds - usual[one.kind].mean for one in since) / len(since) - max(was, 0.0)
         expected = sum(usual[one.kind].mean for one in since) / len(since)
         if change is late or (change.wholly and grown >= max(LEAST, GROWN * expected)):
-            best = Slowed(change, max(0.0, grown * len(since)), since)
+            best = Slowed(change, max(0.0, grown * len(since)), since, _lost(since, usual))
     return best
+
+
+def _lost(since: Sequence[Waits], usual: Mapping[str, Usual]) -> Mapping[str, float]:
+    """What the late requests lose, in seconds by the id of their trace."""
+    lost: dict[str, float] = {}
+    for one in since:
+        if one.seconds > usual[one.kind].late:
+            trace = one.request.trace_id
+            lost[trace] = lost.get(trace, 0.0) + one.seconds - usual[one.kind].mean
+    return lost
 
 
 def _of_traces(change: Change | None, flags: Sequence[bool], here: Sequence[Waits]) -> Change | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import mean
 
 from dashcam.diagnose.places import Place, Visit
@@ -52,8 +52,12 @@ class Waits:
 
 @dataclass(frozen=True)
 class Slowed:
-    """A service whose requests wait longer since the `change`, the seconds lost, and those requests."""
+    """A service whose requests wait longer since the `change`, the seconds lost, and those requests.
+
+    `lost` is what the late ones among them lose, in seconds by the id of their trace.
+    """
 
     change: Change
     cost: float
     since: Sequence[Waits]
+    lost: Mapping[str, float] = field(default_factory=dict)

@@ -72,6 +72,22 @@ def test_one_late_request_in_ten_that_was_there_before_is_no_cause() -> None:
     assert found([some(n) for n in range(60)], [some(FAULT + n) for n in range(60)]) == []
 
 
+def test_the_smaller_of_two_slownesses_is_named_where_the_larger_does_not_explain_it() -> None:
+    """Nine in ten of the lost seconds are the stock's, and none of those that the desk's list loses."""
+
+    def lists(first: float, count: int, own: float) -> list[Trace]:
+        starts = [first + 0.1 + n for n in range(count)]
+        return [trace(span("desk", "GET /list", at, own + 0.02, *_asks("shop", at + own))) for at in starts]
+
+    before = [*BEFORE, *lists(0, 30, 0.002)]
+    during = [request(FAULT + n / 2, ways={"stock": 0.5}) for n in range(100)]
+    (large, small) = found(before, [*during, *lists(FAULT, 8, 0.6)])
+    assert (large.service, small.service, small.subject) == ("stock", "desk", "GET /list")
+    assert small.impact < 0.15
+    (alone,) = found(before, [*during, *lists(FAULT, 8, 0.06)])
+    assert alone.service == "stock"
+
+
 def test_three_late_requests_are_never_sure() -> None:
     during = [request(FAULT + 3 * n, ways={"shop": 0.3 if n > 16 else 0.001}) for n in range(20)]
     assert all(cause.chance > SURE for cause in found(BEFORE, during))
