@@ -15,7 +15,7 @@ from opentelemetry import metrics, propagate, trace
 
 from observability import database
 from observability.configuration import TelemetrySettings
-from observability.http import clients
+from observability.http import clients, installed
 from observability.logs import handler as logs
 from observability.metrics.current import CurrentMeterProvider
 from observability.metrics.meters import Families
@@ -83,6 +83,7 @@ class _Process:
         self._tracers.point_at(telemetry.tracers)
         self._meters.point_at(telemetry.meters)
         undo(clients.install(telemetry.tracers, telemetry.declared_meters))
+        undo(installed.install(telemetry.tracers, telemetry.declared_meters))
         undo(database.install(telemetry.tracers, telemetry.declared_meters))
 
 

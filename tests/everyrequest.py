@@ -224,6 +224,7 @@ REQUESTS = [
     headers(("tracestate", "a=1")),
     headers(("baggage", "who=eve"), path="/cars/a/1"),
     headers(("baggage", "=;=,,"), ("traceparent", f"{UP}-01"), path="/cars/a/1"),
+    environ(QUERY_STRING="maker=\xc3\xbc&x=\xff", HTTP_USER_AGENT="\xc3\xa9t\xc3\xa9"),
     environ(REMOTE_PORT="55123"),
     environ(REMOTE_PORT="fifty"),
     environ(REMOTE_HOST="client.example"),

@@ -15,7 +15,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from observability import schema
 from observability.http.access_line import MAX_AGENT, MAX_PATH, AccessLines, Answered
-from observability.http.conventions import ESCAPED, KNOWN_METHODS, UNKNOWN, cut_short, outcome
+from observability.http.conventions import ESCAPED, KNOWN_METHODS, UNKNOWN, as_text, cut_short, outcome
 from observability.http.exceptions import SPAN_KEY
 from observability.traces.local_trace import ERROR, keep
 from observability.traces.propagation import TRACE_RESPONSE, identity, traceresponse
@@ -141,10 +141,7 @@ class Exchange:
     def _answered(self) -> Answered:
         environ = self._environ
         method = environ.get("REQUEST_METHOD", "")
-        # PEP 3333 hands the path's bytes over as Latin-1.
-        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        if not path.isascii():
-            path = path.encode("latin-1", "replace").decode("utf-8", "replace")
+        path = as_text(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
         query, agent = environ.get("QUERY_STRING"), environ.get("HTTP_USER_AGENT")
         return Answered(
             method if method in KNOWN_METHODS else "_OTHER",
@@ -154,8 +151,8 @@ class Exchange:
             self.size,
             time.perf_counter() - self._began,
             environ.get("REMOTE_ADDR"),
-            query[:MAX_PATH] if query else None,
-            agent[:MAX_AGENT] if agent else None,
+            as_text(query)[:MAX_PATH] if query else None,
+            as_text(agent)[:MAX_AGENT] if agent else None,
             self.ids,
         )
 

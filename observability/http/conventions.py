@@ -72,9 +72,9 @@ class ServerConventions:
         found = dict(self._shared_of(environ, route).attributes)
         # The official one asks for the request's target too, which PEP 3333 does not know, nor granian tell.
         if path := environ.get("PATH_INFO"):
-            found["url.path"] = redaction.text(path)
+            found["url.path"] = redaction.text(as_text(path))
         if query := environ.get("QUERY_STRING"):
-            found["url.query"] = redaction.query(query)
+            found["url.query"] = redaction.query(as_text(query))
         if port := environ.get("REMOTE_PORT"):
             with contextlib.suppress(ValueError, TypeError):
                 found["client.port"] = int(port)
@@ -148,6 +148,7 @@ class ServerConventions:
 @functools.lru_cache(maxsize=_REMEMBERED)
 def _path(path: str) -> bytes:
     """Raises ValueError as `_query`."""
+    path = as_text(path)
     if redaction.suspicious(path):
         raise ValueError("to be redacted")
     return otlp.text_attribute("url.path", path)
@@ -156,9 +157,15 @@ def _path(path: str) -> bytes:
 @functools.lru_cache(maxsize=_REMEMBERED)
 def _query(query: str) -> bytes:
     """Raises ValueError for what may hold a secret, which shall not be remembered."""
+    query = as_text(query)
     if redaction.suspicious_query(query):
         raise ValueError("to be redacted")
     return otlp.text_attribute("url.query", query)
+
+
+def as_text(given: str) -> str:
+    """The text that a client sent as UTF-8: PEP 3333 hands its bytes over as Latin-1."""
+    return given if given.isascii() else given.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def _clean(captured: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,6 +221,7 @@ def _client(get: Callable[..., Any], found: dict[str, Any]) -> None:
     if address := get("REMOTE_HOST") or get("REMOTE_ADDR"):
         found["client.address"] = address
     if agent := normalize_user_agent(get("HTTP_USER_AGENT")):
+        agent = as_text(agent)
         found["user_agent.original"] = redaction.text(agent)
         if kind := detect_synthetic_user_agent(agent):
             found["user_agent.synthetic.type"] = kind

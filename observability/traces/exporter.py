@@ -7,7 +7,6 @@ would hold the interpreter for 20 ms to encode a batch.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,8 +18,6 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from observability.configuration import TelemetrySettings
 from observability.traces import otlp
-
-_logger = logging.getLogger(__name__)
 
 
 class ObservedSession(requests.Session):
@@ -57,9 +54,10 @@ class ObservedSession(requests.Session):
 class EncodedExporter(OTLPSpanExporter):
     """The official exporter for spans of the resource `about` that are encoded already."""
 
-    def __init__(self, about: Resource, **arguments: Any) -> None:
-        super().__init__(**arguments)
+    def __init__(self, about: Resource, session: ObservedSession, **arguments: Any) -> None:
+        super().__init__(session=session, **arguments)
         self._about = about
+        self._observed = session
 
     def export(self, spans: Sequence[otlp.Encoded]) -> SpanExportResult:  # type: ignore[override]
         """Send one batch, with retries, within the time limit."""
@@ -67,7 +65,7 @@ class EncodedExporter(OTLPSpanExporter):
             return SpanExportResult.FAILURE
         body = otlp.request(spans, self._about)
         if 0 < self._max_request_size < len(body):
-            _logger.warning("%d spans make %d bytes, too many for one export", len(spans), len(body))
+            self._observed.failure = "too_large"
             return SpanExportResult.FAILURE
         return SpanExportResult.SUCCESS if self._client.export(body).success else SpanExportResult.FAILURE
 
@@ -85,12 +83,11 @@ def otlp_exporter(
         "headers": dict(settings.headers) or None,
         "timeout": settings.export_timeout / 1000,
         "compression": Compression(settings.compression),
-        "session": session,
     }
     exporter: SpanExporter
     if settings.instrumentation == "official":
-        exporter = OTLPSpanExporter(**arguments)
+        exporter = OTLPSpanExporter(session=session, **arguments)
     else:
-        exporter = EncodedExporter(about, **arguments)
+        exporter = EncodedExporter(about, session, **arguments)
     session.settle(settings.spans_url)  # after the exporter has told it which certificates to trust
     return exporter, lambda: session.failure

@@ -9,11 +9,13 @@ Each span that is put in is counted exactly once in `otel_sdk_processor_span_pro
 empty `error_type` when it was handed to the exporter, with `queue_full`, `already_shutdown`,
 `shutdown_timeout` or the class of what kept it from being encoded when it was dropped.
 `otel_sdk_exporter_span_exported_total` counts what became of the handed ones; `error_type` is empty for
-the exported ones. A process that has lost spans says how many, and why, as it ends.
+the exported ones. A batch that the receiver finds too large goes in halves, down to the span that is. A
+process that has lost spans says how many, and why, as it ends; and of how many it does not know.
 """
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import os
 import threading
@@ -32,6 +34,15 @@ from observability import schema
 from observability.metrics.meters import Families
 
 _logger = logging.getLogger(__name__)
+
+QUEUE_BYTES = 64 * 1024 * 1024
+"""What the spans that wait may take in memory, where they are encoded and known by their size."""
+
+TOO_LARGE = frozenset({"413", "too_large"})
+"""Why an export failed whose half may pass."""
+
+UNANSWERED = frozenset({"ReadTimeout"})
+"""Why an export failed that may have arrived all the same."""
 
 
 class SpanQueue(SpanProcessor):
@@ -75,6 +86,7 @@ class SpanQueue(SpanProcessor):
     def _reset(self) -> None:
         """An empty queue and no thread; a forked child starts so, for the parent exports its own spans."""
         self._queue: deque[Any] = deque()
+        self._held = 0
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
@@ -111,9 +123,11 @@ class SpanQueue(SpanProcessor):
     def take(self, item: Any) -> str | None:
         """Queue what `prepare` made of a span, or answer why not, which the caller gives to `lost`."""
         with self._lock:
-            refused = self._refusal()
+            size = _size(item)
+            refused = self._refusal(size)
             if refused is None:
                 self._queue.append(item)
+                self._held += size
                 if self._thread is None:
                     self._start()
                 elif len(self._queue) == self._batch:
@@ -162,29 +176,45 @@ class SpanQueue(SpanProcessor):
 
     # -- the thread -------------------------------------------------------------------------------
 
-    def _refusal(self) -> str | None:
+    def _refusal(self, size: int = 0) -> str | None:
         if self._closed:
             return "already_shutdown"
-        return "queue_full" if len(self._queue) >= self._capacity else None
+        full = len(self._queue) >= self._capacity or self._held + size > QUEUE_BYTES
+        return "queue_full" if full else None
 
     def _idle(self) -> bool:
         return not self._queue and not self._in_flight
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="span-export", daemon=True)
-        self._thread.start()
+        # In a context of its own: the request that it starts in would else be that of its lines for ever,
+        # where threads carry the context on.
+        contextvars.Context().run(self._thread.start)
 
     def _run(self) -> None:
         while batch := self._next_batch():
-            error, seconds = self._export(batch)
+            self._processed.labels(error_type="").inc(len(batch))
+            self._send(batch)
             with self._lock:
-                if not self._abandoned:  # what is given up was counted when it was
-                    self._duration.labels(error_type=error).observe(seconds)
-                    self._exported.labels(error_type=error).inc(len(batch))
-                    if error:
-                        self._losses[error] += len(batch)
                 self._in_flight = 0
                 self._changed.notify_all()
+
+    def _send(self, batch: Sequence[Any]) -> None:
+        """Export `batch`, in halves where it is too large, and count what became of each span."""
+        error, seconds = self._export(batch)
+        if error in TOO_LARGE and len(batch) > 1:
+            middle = len(batch) // 2
+            self._send(batch[:middle])
+            self._send(batch[middle:])
+            return
+        with self._lock:
+            if self._abandoned:  # what is given up was counted when it was
+                return
+            self._duration.labels(error_type=error).observe(seconds)
+            self._exported.labels(error_type=error).inc(len(batch))
+            self._in_flight -= len(batch)
+            if error:
+                self._losses[error] += len(batch)
 
     def _next_batch(self) -> list[Any]:
         """Wait until there is something to export; an empty list means that all is done."""
@@ -195,7 +225,9 @@ class SpanQueue(SpanProcessor):
                 if self._queue and (due or time.monotonic() >= until):
                     size = min(self._batch, len(self._queue))
                     self._in_flight = size
-                    return [self._queue.popleft() for _ in range(size)]
+                    batch = [self._queue.popleft() for _ in range(size)]
+                    self._held -= sum(map(_size, batch))
+                    return batch
                 if self._closed:
                     break
                 waiting = until - time.monotonic()
@@ -207,7 +239,6 @@ class SpanQueue(SpanProcessor):
 
     def _export(self, batch: Sequence[Any]) -> tuple[str, float]:
         """Export `batch`; answers the reason of a failure (empty for none) and the seconds it took."""
-        self._processed.labels(error_type="").inc(len(batch))
         error = ""
         began = time.perf_counter()
         try:
@@ -226,8 +257,10 @@ class SpanQueue(SpanProcessor):
             self._abandoned = True
             queued, in_flight = len(self._queue), self._in_flight
             self._queue.clear()
+            self._held = 0
             self._losses["shutdown_timeout"] += queued + in_flight
             losses = {reason: number for reason, number in self._losses.items() if number}
+            unknown = sum(losses.pop(reason, 0) for reason in UNANSWERED)
         if queued:
             self._processed.labels(error_type="shutdown_timeout").inc(queued)
         if in_flight:
@@ -238,6 +271,13 @@ class SpanQueue(SpanProcessor):
                 sum(losses.values()),
                 ", ".join(f"{number} {reason}" for reason, number in sorted(losses.items())),
             )
+        if unknown:
+            _logger.warning("%d spans of this process may be lost: no answer came in time", unknown)
+
+
+def _size(item: Any) -> int:
+    """Bytes of a span that is encoded; 0 for what is not known by its size."""
+    return len(item[1]) if type(item) is tuple else 0
 
 
 def _reset_in_child(reference: weakref.ref[SpanQueue]) -> None:

@@ -151,6 +151,10 @@ def meant(name: str, attributes: dict[str, Any], events: list[Any], status: tupl
     if "http.route" not in attributes and name != "inner":
         # An unknown path is any user's text: it does not name a span.
         name = name.split(" ")[0]
+    for key in ("url.path", "url.query", "user_agent.original"):
+        # A client's UTF-8 is text, and not the Latin-1 that PEP 3333 makes of it.
+        if key in attributes:
+            attributes[key] = attributes[key].encode("latin-1").decode("utf-8", "replace")
     if "hunter22" in attributes.get("url.query", ""):
         # What looks like a credential is not recorded.
         attributes["url.query"] = attributes["url.query"].replace("hunter22", "[redacted]")

@@ -49,7 +49,6 @@ ROWS: dict[str, tuple[list[Any], int]] = {
         2,
     ),
     "gunicorn gevent -w 2": ([*GUNICORN, "-w", "2", "-k", "gevent"], 2),
-    "gunicorn gevent -w 2 --preload": ([*GUNICORN, "-w", "2", "-k", "gevent", "--preload"], 2),
     "granian --workers 2": (
         [BIN / "granian", "--interface", "wsgi", "--port", "{port}", "--workers", "2", "shop:app"],
         2,

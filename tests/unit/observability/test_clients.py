@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import threading
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import aiohttp
+import httpx
 import pytest
 import urllib3
-from flask import Flask
+from flask import Flask, copy_current_request_context
+from opentelemetry import trace
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.trace import SpanKind, StatusCode
 
 from dashcam.stack.ports import free_port
@@ -100,6 +107,75 @@ def test_retries_and_redirects_are_one_call(
     assert len(seen) == 3
     assert len(got.spans) == 1
     assert got.sample(COUNT) == 1
+
+
+def by_urllib(url: str) -> None:
+    urllib.request.urlopen(url, timeout=10).close()
+
+
+def by_httpx(url: str) -> None:
+    httpx.get(url, timeout=10)
+
+
+def by_aiohttp(url: str) -> None:
+    async def get() -> None:
+        async with aiohttp.ClientSession() as session, session.get(url):
+            pass
+
+    asyncio.run(get())
+
+
+@pytest.mark.parametrize("call", [by_urllib, by_httpx, by_aiohttp], ids=lambda call: call.__name__)
+def test_other_clients_leave_spans_and_pass_the_trace_on(
+    app: Flask, instrumented: Any, server: Any, call: Callable[[str], None]
+) -> None:
+    url, seen = server
+    with capture(instrumented(app)) as got:
+        call(f"{url}/cars?token=hunter22")
+    (span,) = got.spans
+    assert span.kind is SpanKind.CLIENT
+    assert span.attributes["http.response.status_code"] == 200
+    assert "hunter22" not in str(span.attributes)
+    passed = {name.lower(): value for name, value in seen[0].items()}["traceparent"]
+    assert passed.split("-")[1:3] == [f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}"]
+    assert got.sample(COUNT, http_response_status_code="200") == 1
+
+
+def test_an_instrumentation_that_somebody_installed_by_himself_is_left_to_him(
+    app: Flask, instrumented: Any, server: Any
+) -> None:
+    theirs = HTTPXClientInstrumentor()
+    theirs.instrument()
+    try:
+        instrumented(app).shutdown()
+        assert theirs.is_instrumented_by_opentelemetry
+    finally:
+        theirs.uninstrument()
+
+
+def test_a_pool_of_threads_and_what_was_given_the_request_go_on_in_its_trace(
+    app: Flask, instrumented: Any, server: Any, pool: urllib3.PoolManager
+) -> None:
+    url, _ = server
+    ids: list[int] = []
+
+    def in_thread() -> None:
+        ids.append(trace.get_current_span().get_span_context().trace_id)
+
+    @app.get("/")
+    def view() -> str:
+        with ThreadPoolExecutor(1) as executor:
+            executor.submit(pool.request, "GET", url).result()
+        thread = threading.Thread(target=copy_current_request_context(in_thread))
+        thread.start()
+        thread.join()
+        return "done"
+
+    with capture(instrumented(app)) as got:
+        app.test_client().get("/")
+    called, served = got.spans
+    assert called.parent.span_id == served.context.span_id
+    assert ids == [served.context.trace_id]
 
 
 def test_a_secret_in_a_url_stays_out_of_the_span(

@@ -81,6 +81,18 @@ def test_a_span_has_its_path_on_a_server_that_tells_no_target(app: Flask, instru
     assert attributes["url.query"] == "token=[redacted]&x=1"
 
 
+def test_utf8_of_a_client_is_text_in_the_span_and_in_the_line(
+    app: Flask, instrumented: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    environ = EnvironBuilder(path="/grüße").get_environ()
+    environ |= {"QUERY_STRING": "maker=\xc3\xbc", "HTTP_USER_AGENT": "\xc3\xa9t\xc3\xa9"}
+    with capture(instrumented(app)) as got, caplog.at_level("INFO", "observability.access"):
+        list(app(environ, lambda status, headers, exc_info=None: lambda data: None))
+    expected = {"url.path": "/grüße", "url.query": "maker=ü", "user_agent.original": "été"}
+    assert expected.items() <= dict(got.spans[0].attributes or {}).items()
+    assert expected.items() <= vars(caplog.records[-1]).items()
+
+
 def test_the_resource_says_which_process_it_is(app: Flask, instrumented: Any) -> None:
     telemetry = instrumented(
         app, resource_attributes=(("deployment.environment.name", "test"), ("team", "a"))

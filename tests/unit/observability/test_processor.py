@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from polling import until
 
 from observability.metrics.meters import Families
+from observability.traces import span_queue
 from observability.traces.span_queue import SpanQueue
 
 
@@ -267,6 +268,53 @@ def test_what_is_made_is_what_is_exported_and_what_is_counted_as_lost(
     assert said[0].startswith(f"{lost - 1:.0f} spans of this process were lost: ")  # the late one was later
     for reason, number in {**exported, **processed, "shutdown_timeout": 61}.items():
         assert reason in ("", "already_shutdown") or f"{number:.0f} {reason}" in said[0]
+
+
+def test_a_batch_that_is_too_large_goes_in_halves_and_only_what_is_too_large_itself_is_lost(
+    exporter: Exporter, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def export(spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        tried.append(len(spans))
+        if len(spans) > 2 or any(span.name == "huge" for span in spans):
+            return SpanExportResult.FAILURE
+        exporter.batches.append([span.name for span in spans])
+        return SpanExportResult.SUCCESS
+
+    monkeypatch.setattr(exporter, "export", export)
+    setup = make(failure=lambda: "413")
+    setup.end("a", "b", "c", "huge", "d", "e", "f")
+    assert setup.queue.force_flush(5000)
+
+    assert exporter.names == ["a", "b", "c", "d", "e", "f"]
+    assert tried[0] == 7
+    assert (setup.exported(), setup.exported("413"), setup.processed()) == (6, 1, 7)
+
+
+def test_what_waits_is_bounded_by_its_bytes_too(
+    exporter: Exporter, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(span_queue, "QUEUE_BYTES", 1000)
+    monkeypatch.setattr(exporter, "export", lambda spans: SpanExportResult.SUCCESS)
+    setup = make(delay=60, prepare=lambda span: (None, b"x" * 400))
+    setup.end("a", "b", "c")
+    assert setup.processed("queue_full") == 1
+    assert setup.queue.force_flush(5000)
+    setup.end("d", "e")
+    assert setup.processed("queue_full") == 1, "what was exported gives its bytes back"
+
+
+def test_an_export_without_an_answer_may_have_arrived_and_is_not_said_to_be_lost(
+    exporter: Exporter, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter.result = SpanExportResult.FAILURE
+    setup = make(failure=lambda: "ReadTimeout")
+    setup.end("a", "b")
+    setup.queue.shutdown(5)
+    assert setup.exported("ReadTimeout") == 2
+    (said,) = [record.getMessage() for record in caplog.records if "of this process" in record.getMessage()]
+    assert said == "2 spans of this process may be lost: no answer came in time"
 
 
 def test_a_process_that_lost_nothing_says_nothing_as_it_ends(
