@@ -62,7 +62,11 @@ def _counted_only(seen: Observed, told: Set[str]) -> list[Cause]:
                 1.0,
                 since=change.start,
                 until=change.end,
-                details={"queue": ", ".join(queues), "error": ", ".join(errors)},
+                details={
+                    "queue": ", ".join(queues),
+                    "callers": ", ".join(callers),
+                    "error": ", ".join(errors),
+                },
                 evidence=(evidence.metric(seen, "sent", result),),
             )
         )
@@ -105,7 +109,12 @@ def _refusing(seen: Observed, system: str, where: str, here: Sequence[Sent]) -> 
         min(1.0, len(bad) / max(1, change.after)),
         since=bad[0].span.start / 1e6,
         until=over(bad, good, seen.end),
-        details={"broker": where, "queue": ", ".join(queues), "message": text},
+        details={
+            "broker": where,
+            "queue": ", ".join(queues),
+            "callers": ", ".join(callers),
+            "message": text,
+        },
         evidence=tuple(shown),
         chance=change.chance,
         traces=frozenset(one.trace.trace_id for one in bad),

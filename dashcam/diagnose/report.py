@@ -32,7 +32,14 @@ RUNBOOKS = {
     "no lines": "LogLinesLost",
     "part away": "TargetDown",
     "no metrics": "TargetDown",
-    "broker away": "DependencyDown",
+    "broker away": "BrokerAway",
+    "queue full": "BrokerFull",
+    "stopped consumer": "ConsumerStopped",
+    "slow consumer": "ConsumerSlow",
+    "waiting messages": "ConsumerSlow",
+    "poison": "DeadLetters",
+    "duplicates": "RedeliveryStorm",
+    "unfinished": "OrdersUndecided",
 }
 """The runbook that says what to do about each kind, by the name of its alert."""
 

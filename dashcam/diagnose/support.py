@@ -33,7 +33,9 @@ def supported(seen: Observed, cause: Cause, effects: Sequence[Cause], felt: Sequ
             :1
         ]
     if "logs" not in signals:
-        shown += _lines_of(seen, cause.service)
+        # A broker's own log is seldom at hand: who was not let send says why.
+        who = cause.details.get("callers", cause.service).split(", ")
+        shown += [line for service in who for line in _lines_of(seen, service)]
     return replace(cause, evidence=tuple(shown))
 
 

@@ -13,7 +13,7 @@ from dashcam.diagnose import verdict
 from dashcam.diagnose.findings import Cause
 from dashcam.diagnose.observe import Observed, parted
 from dashcam.model.traces import Reference
-from dashcam.sources import Series, Trace
+from dashcam.sources import LogLine, Series, Trace
 
 END = 120.0
 SYSTEMS = ("nats", "kafka", "rabbitmq")
@@ -218,3 +218,12 @@ def test_a_broker_is_named_by_metrics_where_no_trace_of_it_is_known(error: str, 
 def test_a_few_messages_that_come_twice_are_no_storm() -> None:
     again = [Message(float(at), took=(0.02,) * (2 if at % 7 == 0 else 1)) for at in range(80, 118)]
     assert verdict.judge(observed(traces([*steady(80), *again]))).causes == ()
+
+
+def test_what_a_broker_says_is_quoted_from_the_lines_of_who_was_not_let_send() -> None:
+    seen = observed(traces([*steady(80), *steady(118, 80, refused="no response")]))
+    said = {"service": "shop", "severity": "WARN", "message": "not sent: broker mq does not answer"}
+    lines = [LogLine({**said, "timestamp": f"1970-01-01T00:01:{at}Z"}) for at in range(30, 50, 5)]
+    cause = verdict.judge(dataclasses.replace(seen, lines_during=lines)).causes[0]
+    (line,) = (one for one in cause.evidence if one.signal == "logs")
+    assert "broker mq does not answer" in line.result
