@@ -7,7 +7,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 VENV := .venv
 BIN := $(VENV)/bin
 # The certificates of the system, as pip and git use them: a company may have added its own.
-UV := UV_LINK_MODE=copy UV_SYSTEM_CERTS=$${UV_SYSTEM_CERTS:-1} VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
+UV := UV_LINK_MODE=copy UV_SYSTEM_CERTS=$${UV_SYSTEM_CERTS:-1} VIRTUAL_ENV="$$(pwd -P)/$(VENV)" $(BIN)/uv
 # The names in services/catalogue.yaml, in its order.
 SERVICES := $(shell sed -n '/^services:/,$$s/^  \([a-z][a-z0-9]*\):$$/\1/p' services/catalogue.yaml)
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -68,9 +68,16 @@ python:
 		echo "Install one (Debian 12: apt-get install python3; macOS: brew install python), or name it: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "make: $(PYTHON) is no Python 3.11 or newer ($$($(PYTHON) --version 2>&1)); name another: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+	@# The shell is asked where it is, never Make, which would write a quote or a dollar of the path into the command.
+	@case "$$(pwd -P)" in *[:\"\$$\`\\]*) printf 'make: this folder is %s, and no Python environment works in a path with : " $$ ` or \\ in it: move the checkout.\n' \
+		"$$(pwd -P)" >&2; exit 1;; esac
 	@# An environment whose Python is gone, or that was made in another folder, does not work: make it anew.
-	@if test -e $(VENV) && ! { $(BIN)/python -c '' && grep -qF "$(CURDIR)/$(VENV)" $(BIN)/activate; } 2>/dev/null; \
-		then echo "$(VENV) is not usable any more and is made anew"; rm -rf $(VENV); fi
+	@if test -e $(VENV) && ! { $(BIN)/python -c '' && grep -qF " $$(pwd -P)/$(VENV)" $(VENV)/pyvenv.cfg; } 2>/dev/null; then \
+		pid=$$(cat "$${DASHCAM_STATE_DIR:-.dashcam}/supervisor/supervisord.pid" 2>/dev/null); \
+		if test -n "$$pid" && kill -0 "$$pid" 2>/dev/null; then \
+			echo "make: $(VENV) does not work any more (was the checkout moved?), and a stack runs from it: nothing was changed." \
+				"End it with: kill $$pid" >&2; exit 1; fi; \
+		echo "$(VENV) is not usable any more and is made anew"; rm -rf $(VENV); fi
 
 prerequisites: python # What `make up` needs of the machine: installed (Debian, as root) or named
 	@$(PREREQUISITES) up
@@ -137,7 +144,7 @@ test-memory: $(VENV)/.dev # Receiver and console within 512 MiB, whatever is sen
 	$(BIN)/pytest --durations=5 tests/memory
 
 # What depends on today's date is seen before that date has passed: everything here believes that it is 400 days later.
-SHIFTED := PYTHONPATH="$(CURDIR)/tests/shifted_clock" FAKETIME=+400d FAKETIME_DONT_FAKE_MONOTONIC=1
+SHIFTED := PYTHONPATH="$$(pwd -P)/tests/shifted_clock" FAKETIME=+400d FAKETIME_DONT_FAKE_MONOTONIC=1
 test-shifted-clock: $(VENV)/.dev prerequisites-clock
 	library=$$(ls /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib/faketime/libfaketimeMT.so.1 2>/dev/null | head -1) && \
 		$(SHIFTED) LD_PRELOAD=$$library $(BIN)/pytest -n $(WORKERS) $(SIDE_BY_SIDE) tests/unit tests/contract

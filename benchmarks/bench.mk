@@ -8,7 +8,7 @@ BENCH_COMPILED := $(BENCH)/bin/python -m dashcam.stack.compiling
 $(BENCH)/.ready: $(BIN)/uv benchmarks/requirements.txt
 	@echo "making $(BENCH)"
 	@$(PYTHON) -m venv --clear $(BENCH)
-	@UV_LINK_MODE=copy UV_SYSTEM_CERTS=$${UV_SYSTEM_CERTS:-1} VIRTUAL_ENV="$(CURDIR)/$(BENCH)" \
+	@UV_LINK_MODE=copy UV_SYSTEM_CERTS=$${UV_SYSTEM_CERTS:-1} VIRTUAL_ENV="$$(pwd -P)/$(BENCH)" \
 		$(BIN)/uv pip install --quiet --require-hashes --compile-bytecode -r benchmarks/requirements.txt
 	@touch $@
 

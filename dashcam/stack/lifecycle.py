@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from dashcam.stack import ownership, readiness, state
+from dashcam.stack import ownership, readiness, room, state
 from dashcam.stack.ports import choose_free, unusable
 from dashcam.stack.programs import Program, common_environ, programs, write_configurations
 from dashcam.stack.settings import Settings, read
@@ -193,6 +193,8 @@ def _state(process: Process) -> str:
 def _start(supervisor: Supervisor, settings: Settings, plan: Plan, say: Say) -> Settings:
     if refused := unusable(settings):
         raise StackError("nothing was started:\n" + "\n".join(f"  {port}" for port in refused))
+    if full := room.lacking(settings.state_dir):
+        raise StackError(f"nothing was started: {full}")
     settings = choose_free(settings)
     parts = plan(settings)
     for told in write_configurations(settings):
@@ -272,7 +274,10 @@ def _ended(process: Process) -> str:
 
 
 def _failed(supervisor: Supervisor, name: str, reason: str, since: float) -> StackError:
-    return StackError(f"{name} {reason}\n{readiness.last_lines(supervisor.logs, name, since)}")
+    said = readiness.last_lines(supervisor.logs, name, since)
+    # A program that finds the disk full cannot write so.
+    full = room.lacking(supervisor.state_dir)
+    return StackError(f"{name} {reason}\n{said}" + (f"\n{full}" if full else ""))
 
 
 def _end(supervisor: Supervisor, settings: Settings, say: Say) -> bool:

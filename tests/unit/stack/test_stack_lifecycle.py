@@ -18,7 +18,7 @@ import pytest
 from polling import until
 from unit.stack.trial import Trial
 
-from dashcam.stack import ownership, supervision
+from dashcam.stack import ownership, room, supervision
 from dashcam.stack.lifecycle import StackError
 from dashcam.stack.supervision import Supervisor
 
@@ -346,3 +346,25 @@ def test_an_unusable_state_folder_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(StackError, match="set DASHCAM_STATE_DIR"):
         trial.up()
+
+
+def test_a_full_disk_is_named_before_anything_is_started(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "LEAST", 2**62)
+    with pytest.raises(StackError, match=r"nothing was started: the disk of .*, mounted at /.* MiB left"):
+        trial.up()
+    assert not (trial.state_dir / "supervisor").exists()
+
+
+def test_a_disk_that_takes_no_more_is_named_whatever_it_says_of_its_room(tmp_path: Path) -> None:
+    limited = (
+        "import resource, sys; from pathlib import Path; from dashcam.stack import room;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); print(room.lacking(Path(sys.argv[1])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert f"the disk of {tmp_path}, mounted at" in done.stdout
+    assert "set DASHCAM_STATE_DIR to a folder on another one" in done.stdout
+    assert room.lacking(tmp_path) is None
