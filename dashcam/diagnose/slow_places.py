@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import mean, median
 
 from dashcam.diagnose import evidence
-from dashcam.diagnose.contrast import WIDEST, scope_of
+from dashcam.diagnose.contrast import RECALL, WIDEST, scope_of
 from dashcam.diagnose.findings import HARM, Cause
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.ongoing import over
@@ -126,9 +126,15 @@ def _between(most: _Costliest) -> dict[str, str]:
 
 
 def _raised(found: Traced, late: Sequence[Visit]) -> tuple[list[Visit], list[Visit]]:
-    """The parents of `late`, and their likes without: where all visits are late, asking why they happen."""
+    """The parents of `late`, and their likes without: where all visits are late, asking why they happen.
+
+    Nothing, where for too many of them it is not known who asked: they need not share what the parents do.
+    """
     parents = {(visit.trace.trace_id, visit.span.parent_id) for visit in late}
-    bad = [visit for visit in found.during if (visit.trace.trace_id, visit.span.span_id) in parents]
-    places = {visit.place for visit in bad}
-    ids = {id(visit) for visit in bad}
-    return bad, [visit for visit in found.during if visit.place in places and id(visit) not in ids]
+    raised = [visit for visit in found.during if (visit.trace.trace_id, visit.span.span_id) in parents]
+    places = {visit.place for visit in raised}
+    ids = {id(visit) for visit in raised}
+    unasked = sum(visit.span.parent_id not in visit.trace.by_id for visit in late)
+    if unasked > (1 - RECALL) * len(late):
+        return [], []
+    return raised, [visit for visit in found.during if visit.place in places and id(visit) not in ids]

@@ -88,6 +88,24 @@ def test_the_smaller_of_two_slownesses_is_named_where_the_larger_does_not_explai
     assert alone.service == "stock"
 
 
+def test_what_some_callers_share_is_no_scope_of_what_is_slow_for_all() -> None:
+    """One caller is traced, and asks for the list with a limit, and for another thing; one is not traced."""
+
+    def asked(at: float, what: str, took: float, limit: str) -> Trace:
+        inner, url = span("shop", what, at + 0.001, took), f"http://shop/{what}{limit}"
+        call = span("front", "call", at, took + 0.002, *inner, kind="client", url_full=url)
+        return trace(span("front", "GET /", at, took + 0.004, *call))
+
+    def all_kinds(at: float, took: float) -> list[Trace]:
+        alone = trace(span("shop", "list", at + 0.3, took))
+        return [asked(at, "list", took, "?limit=12"), alone, asked(at + 0.6, "one", 0.003, "")]
+
+    before = [one for n in range(30) for one in all_kinds(n, 0.003)]
+    during = [one for n in range(20) for one in all_kinds(FAULT + n, 0.7)]
+    (cause,) = found(before, during)
+    assert (cause.service, cause.subject, cause.scope) == ("shop", "list", ())
+
+
 def test_three_late_requests_are_never_sure() -> None:
     during = [request(FAULT + 3 * n, ways={"shop": 0.3 if n > 16 else 0.001}) for n in range(20)]
     assert all(cause.chance > SURE for cause in found(BEFORE, during))
