@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from services.web.asking import Changed, Exists, NotFound, Rejected, ServiceError
 from services.web.catalogue import Car, Complaint, Listing, MakerCount, Quote
-from services.web.clients import CarError, Changed, Exists, NotFound, Rejected, Versioned
+from services.web.clients import Versioned
 
 BENTZ = {
     "maker": "bentz",
@@ -57,8 +58,8 @@ class FakeCar:
     def __init__(self, cars: list[Car] | None = None) -> None:
         self.shelf = {(car.maker, car.model): car for car in (fleet() if cars is None else cars)}
         self.versions: Counter[tuple[str, str]] = Counter()
-        self.failure: CarError | Exception | None = None
-        self.no_quote: CarError | None = None
+        self.failure: ServiceError | Exception | None = None
+        self.no_quote: ServiceError | None = None
         self.refusal: Rejected | None = None
         self.asked: list[Mapping[str, str]] = []
 

@@ -19,10 +19,11 @@ CONSOLE = "http://console.test"
 
 
 @contextmanager
-def web_app(car: Any, **settings: Any) -> Iterator[Flask]:
-    """`web` over `car`, a fake or a `CarClient`, with further settings."""
+def web_app(car: Any, orders: Any = None, **settings: Any) -> Iterator[Flask]:
+    """`web` over `car` and `orders`, each a fake or a client, with further settings."""
     with mock.patch.dict(os.environ, OFFLINE):
-        app = create_app(Settings(secret_key=SECRET, console_url=CONSOLE, **settings), car=car)
+        given = Settings(secret_key=SECRET, console_url=CONSOLE, **settings)
+        app = create_app(given, car=car, orders=orders)
     try:
         yield app
     finally:

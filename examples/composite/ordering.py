@@ -75,7 +75,11 @@ class Ordering:
                 chosen.where(_cars.c.maker == order.maker, _cars.c.model == order.model)
             ).first()
             decided = decide(order, None if car is None else tuple(car), self._limit)
-            row = {"id": order.id, "request_key": key, "document": json.dumps(vars(decided))}
+            row = {
+                "id": order.id,
+                "request_key": key,
+                "document": json.dumps(vars(decided) | {"headers": dict(headers)}),
+            }
             connection.execute(sa.insert(_orders).values(row))
         return decided, True
 
@@ -90,6 +94,12 @@ class Ordering:
         if found is None:
             raise Missing(f"There is no order {order}.")
         return found
+
+    def headers(self, order: str) -> Mapping[str, str]:
+        """What carries the trace in which it was placed; nothing of an order that is not there."""
+        with self._database.reading() as connection:
+            kept = connection.execute(sa.select(_orders.c.document).where(_orders.c.id == order)).scalar()
+        return dict(json.loads(kept)["headers"]) if kept else {}
 
 
 def decide(order: Order, car: tuple[int, str] | None, limit: int) -> Order:
@@ -118,4 +128,5 @@ def _found(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Order | 
     if text is None:
         return None
     fields: dict[str, Any] = json.loads(text)
+    del fields["headers"]
     return Order(**{**fields, "steps": tuple(tuple(step) for step in fields["steps"])})

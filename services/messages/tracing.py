@@ -133,6 +133,12 @@ def current_headers() -> dict[str, str]:
     return headers
 
 
+def trace_of(headers: Mapping[str, str]) -> str:
+    """The id of the trace that `headers` carry; empty for none."""
+    context = trace.get_current_span(propagate.extract(headers)).get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else ""
+
+
 @contextmanager
 def within(
     tracer: trace.Tracer, name: str, headers: Mapping[str, str], attributes: Mapping[str, str]

@@ -20,7 +20,7 @@ from flask import Flask, Response, current_app, request
 from flask_restful import Api, Resource  # type: ignore[import-untyped]
 
 from observability.problems import Problem
-from services.messages.tracing import current_headers
+from services.messages.tracing import current_headers, trace_of
 from services.orders import catalogue
 from services.orders.catalogue import Conflict, Missing, Order, OrderError
 from services.orders.sagas import LEASE
@@ -41,6 +41,9 @@ class Kept(Protocol):
 
     def find(self, order: str) -> Order:
         """The order as it is now."""
+
+    def headers(self, order: str) -> Mapping[str, str]:
+        """What carries the trace in which it was placed."""
 
 
 class Ordering(Protocol):
@@ -95,8 +98,11 @@ class Orders(Face):
         now = time.time()
         # Until this request has done what it can, nobody else need try.
         order = replace(catalogue.placed(uuid.uuid4().hex, *_read(), now=now), due=now + LEASE)
-        order, new = self.sagas.store.place(order, key, current_headers())
-        return _answer(self._begun(order) if new else order, 202 if new else 200)
+        headers = current_headers()
+        order, new = self.sagas.store.place(order, key, headers)
+        if not new:
+            return _answer(order, trace_of(self.sagas.store.headers(order.id)))
+        return _answer(self._begun(order), trace_of(headers), 202)
 
     def _begun(self, order: Order) -> Order:
         """The order, as far as it comes at once. It is stored: what goes wrong now is tried again later."""
@@ -114,7 +120,8 @@ class OneOrder(Face):
         self.sagas = sagas
 
     def get(self, order: str) -> Response:
-        return _answer(self.sagas.store.find(order))
+        found = self.sagas.store.find(order)
+        return _answer(found, trace_of(self.sagas.store.headers(order)))
 
 
 class Document(Face):
@@ -167,8 +174,9 @@ def _is_slug(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= catalogue.MAX_SLUG and SLUG.fullmatch(value) is not None
 
 
-def _answer(order: Order, status: int = 200) -> Response:
-    body = json.dumps(_document(order), separators=(",", ":")).encode() + b"\n"
+def _answer(order: Order, trace: str, status: int = 200) -> Response:
+    document = {**_document(order), "trace_id": trace or None}
+    body = json.dumps(document, separators=(",", ":")).encode() + b"\n"
     response = Response(body, status, content_type="application/json")
     response.headers["Location"] = f"/orders/{order.id}"
     response.set_etag(hashlib.sha256(body).hexdigest()[:32])

@@ -15,8 +15,9 @@ from observability import current_trace_id, instrument
 from observability.settings import from_environ
 from observability.version import VERSION
 from services.faults import points as faults
-from services.web import browser, catalogue, errors, routes
+from services.web import browser, catalogue, errors, order_routes, routes
 from services.web.clients import CarClient
+from services.web.orders import OrdersClient
 from services.web.settings import Settings, secret_key
 
 MAX_FORM_BYTES = 256 * 1024
@@ -39,8 +40,10 @@ STATIC_SECONDS = 86400
 """How long a browser may keep a style sheet or picture; their addresses change with their content."""
 
 
-def create_app(settings: Settings | None = None, *, car: CarClient | None = None) -> Flask:
-    """The application. `settings` come from the environment by default; `car` takes the client's place.
+def create_app(
+    settings: Settings | None = None, *, car: CarClient | None = None, orders: OrdersClient | None = None
+) -> Flask:
+    """The application. `settings` come from the environment by default; `car`, `orders` replace the clients.
 
     Raises SettingError when the settings cannot be used.
     """
@@ -65,6 +68,7 @@ def create_app(settings: Settings | None = None, *, car: CarClient | None = None
         app,
         car or CarClient(settings.car_url, token=settings.car_write_token, timeout=settings.car_timeout),
     )
+    order_routes.install(app, orders or OrdersClient(settings.orders_url, timeout=settings.orders_timeout))
     errors.install(app)
     _install_templates(app, settings)
     app.after_request(partial(_finish, _headers(browser.origin_of(settings.browser_otlp_url))))
@@ -82,12 +86,16 @@ def _install_templates(app: Flask, settings: Settings) -> None:
     def asset(name: str) -> str:
         return url_for("static", filename=name, v=digests[name])
 
+    def trace_address(trace: str) -> str:
+        return f"{console}/trace/{trace}"
+
     def context() -> dict[str, Any]:
         trace_id = current_trace_id()
         return {
             "asset": asset,
             "trace_id": trace_id,
-            "trace_url": f"{console}/trace/{trace_id}" if trace_id else None,
+            "trace_url": trace_address(trace_id) if trace_id else None,
+            "trace_address": trace_address,
             "version": VERSION,
         }
 

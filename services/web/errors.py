@@ -18,7 +18,7 @@ from wtforms import Form
 
 from observability import problems
 from observability.http import framing
-from services.web.clients import CarError
+from services.web.asking import ServiceError
 from services.web.fields import typed
 
 RETRY_AFTER = "5"
@@ -103,16 +103,43 @@ ADVICE = {
 }
 """What the pages say, by status."""
 
+ORDERS_ADVICE = {
+    404: Advice(
+        "There is no such order",
+        "No order has this number.",
+        "Check the address, or order a car from its page.",
+    ),
+    502: Advice(
+        "Orders gave no sensible answer",
+        "The service that keeps the orders answered in a way that cannot be shown.",
+        "Try again. If it fails again, quote the trace id below: it leads to what went wrong.",
+    ),
+    503: Advice(
+        "Orders are away",
+        "The service that keeps the orders cannot be reached at the moment. The catalogue is not concerned, "
+        "and an order that was placed goes on.",
+        "Wait a few seconds, then load the page again. If it stays away, quote the trace id below.",
+    ),
+    504: Advice(
+        "Orders are too slow",
+        "The service that keeps the orders gave no answer in time.",
+        "Wait a few seconds, then load the page again. If it stays slow, quote the trace id below.",
+    ),
+}
+"""The same where it is `orders` that did not answer."""
+
 
 def install(app: Flask) -> None:
     """Make every error of `app` a page, or a problem where the client prefers JSON."""
     framing.install(app)
     app.register_error_handler(HTTPException, _of_http)
-    app.register_error_handler(CarError, page_of_failure)
+    app.register_error_handler(ServiceError, page_of_failure)
 
 
-def advice(status: int) -> Advice:
-    """What to say about a status, also about one that has no text of its own."""
+def advice(status: int, service: str = "") -> Advice:
+    """What to say about a status, also about one that has no text of its own; of `service`, if it failed."""
+    if service == "orders" and status in ORDERS_ADVICE:
+        return ORDERS_ADVICE[status]
     if status in ADVICE:
         return ADVICE[status]
     return ADVICE[500] if status >= 500 else ADVICE[400]
@@ -124,36 +151,37 @@ def shown(
     complaints: Complaints = (),
     *,
     form: Form | None = None,
-    failure: CarError | None = None,
+    failure: ServiceError | None = None,
     **more: Any,
 ) -> Response:
     """The page of a template; where its status is an error and the client prefers JSON, the problem.
 
-    After a `failure` of `car` the page has its status, keeps all that was typed, and says what to do.
+    After a `failure` of a service the page has its status, keeps all that was typed, and says what to do.
     """
     if failure is not None:
         log_failure(failure)
         status = failure.status
     if status >= 400 and prefers_json():
-        return _problem(status, str(failure or " ".join(complaints)), retry_headers(failure), form)
-    said = advice(status) if failure else None
+        of = failure.service if failure else ""
+        return _problem(status, str(failure or " ".join(complaints)), retry_headers(failure), form, of)
+    said = advice(status, failure.service) if failure else None
     page = render_template(template, complaints=complaints, form=form, failure=failure, advice=said, **more)
     return make_response(page, status, retry_headers(failure))
 
 
-def log_failure(error: CarError) -> None:
-    """Write what `car` did not give, with what lies behind it, which no page tells."""
+def log_failure(error: ServiceError) -> None:
+    """Write what a service did not give, with what lies behind it, which no page tells."""
     if error.status >= 500:
-        log.warning("car gave no usable answer: %s", error.__cause__ or error)
+        log.warning("%s gave no usable answer: %s", error.service, error.__cause__ or error)
 
 
-def page_of_failure(error: CarError) -> Response:
-    """The page of what `car` did not give."""
+def page_of_failure(error: ServiceError) -> Response:
+    """The page of what a service did not give."""
     log_failure(error)
-    return _respond(error.status, str(error), retry_headers(error))
+    return _respond(error.status, str(error), retry_headers(error), error.service)
 
 
-def retry_headers(error: CarError | None) -> dict[str, str]:
+def retry_headers(error: ServiceError | None) -> dict[str, str]:
     """When to come again, for the errors that pass."""
     passing = error is not None and error.status in (429, 503)
     return {"Retry-After": error.retry_after or RETRY_AFTER} if error and passing else {}
@@ -173,17 +201,19 @@ def _of_http(error: HTTPException) -> Response:
     return _respond(status, (error.description or "") if own_words else "", headers)
 
 
-def _respond(status: int, detail: str, headers: dict[str, str]) -> Response:
+def _respond(status: int, detail: str, headers: dict[str, str], of: str = "") -> Response:
     if prefers_json():
-        return _problem(status, detail, headers)
+        return _problem(status, detail, headers, of=of)
     # Only a question can be asked again by a link: a form would have to be sent again.
     again = request.full_path.removesuffix("?") if status >= 429 and request.method == "GET" else None
-    page = render_template("error.html", status=status, advice=advice(status), detail=detail, again=again)
+    page = render_template("error.html", status=status, advice=advice(status, of), detail=detail, again=again)
     return make_response(page, status, headers)
 
 
-def _problem(status: int, detail: str, headers: dict[str, str], form: Form | None = None) -> Response:
-    said = advice(status)
+def _problem(
+    status: int, detail: str, headers: dict[str, str], form: Form | None = None, of: str = ""
+) -> Response:
+    said = advice(status, of)
     errors = [
         {"field": field.name, "value": typed(field), "detail": " ".join(field.errors)}
         for field in form or ()

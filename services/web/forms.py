@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from wtforms import Field, Form, SelectField, StringField, TextAreaField
-from wtforms.validators import InputRequired, Length, ValidationError
+from wtforms import Field, Form, HiddenField, SelectField, StringField, TextAreaField
+from wtforms.validators import InputRequired, Length, Regexp, ValidationError
 
 from services.web.catalogue import FUELS, SORTS, Car, Complaint, MakerCount, title
 from services.web.fields import SLUG, Choice, Date, Lines, Rating, Slug, WholeNumber, short, typed
@@ -180,6 +180,15 @@ class QuoteForm(Form):
     """The discount to ask a quote for."""
 
     discount = WholeNumber("Discount", [InputRequired("Give the discount, such as 500.")], high=MAX_PRICE)
+
+
+class OrderForm(Form):
+    """What a person says of an order, and the key that makes one of it however often it is sent."""
+
+    discount = WholeNumber(
+        "Discount", [InputRequired("Give the discount; 0 is none.")], high=MAX_PRICE, default=0
+    )
+    key = HiddenField(validators=[Regexp(r"[A-Za-z0-9-]{8,64}\Z", message="Open the form again.")])
 
 
 def complain(form: Form, complaints: Iterable[Complaint]) -> list[str]:

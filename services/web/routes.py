@@ -27,8 +27,9 @@ from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]  # Flask-WT
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
+from services.web.asking import Changed, Exists, NotFound, Rejected, ServiceError
 from services.web.catalogue import PAGE_SIZE, Car, Pager, Quote, differences
-from services.web.clients import CarClient, CarError, Changed, Exists, NotFound, Rejected, Versioned
+from services.web.clients import CarClient, Versioned
 from services.web.errors import Complaints, page_of_failure, shown
 from services.web.forms import CarForm, FilterForm, QuoteForm, complain
 
@@ -128,7 +129,7 @@ def new_car() -> AnyResponse:
     except Exists:
         taken = url_for("pages.car", maker=form.maker.data, model=form.model.data)
         return _new_car(form, 409, taken=taken)
-    except CarError as error:
+    except ServiceError as error:
         return _new_car(form, failure=error)
     flash(f"{made.name} is in the catalogue.")
     return redirect(url_for("pages.car", maker=made.maker, model=made.model), 303)
@@ -149,7 +150,7 @@ def edition(maker: str, model: str) -> AnyResponse:
         return _edition(form, maker, model, etag, 422, complain(form, error.errors) or _unplaced(error))
     except (Changed, NotFound):
         return _changed(form, maker, model)
-    except CarError as error:
+    except ServiceError as error:
         return _edition(form, maker, model, etag, failure=error)
     flash(f"{made.name} is changed.")
     return redirect(url_for("pages.car", maker=maker, model=model), 303)
@@ -180,7 +181,7 @@ def without_token(error: CSRFError) -> AnyResponse:
         return _edition(form, **key, etag=etag, status=400, complaints=[complaint])
     try:
         return _deletion(car_client().car(**key), 400, [complaint])
-    except CarError as failure:
+    except ServiceError as failure:
         # Nothing handles what is raised while an error is handled.
         return page_of_failure(failure)
 
@@ -194,7 +195,7 @@ def _quote(car: Car, form: QuoteForm) -> tuple[Quote | None, str | None, int]:
     except Rejected as error:
         form.discount.errors = [each.detail for each in error.errors] or [str(error)]
         return None, None, 422
-    except CarError as error:
+    except ServiceError as error:
         log.warning("no quote for %s %s: %s", car.maker, car.model, error)
         return None, str(error), 200
 
@@ -232,7 +233,7 @@ def _changed(form: CarForm, maker: str, model: str) -> Response:
         current = car_client().car(maker, model)
     except NotFound:
         return _new_car(form, 409, deleted=True)
-    except CarError as error:
+    except ServiceError as error:
         return _edition(form, maker, model, request.form.get("etag", ""), failure=error)
     rows = differences(form.texts(), CarForm.of(current.car).texts())
     return _edition(form, maker, model, current.etag, 409, rows=rows)

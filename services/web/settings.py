@@ -49,6 +49,15 @@ class Settings:
         help="Seconds that one question to `car` may take, its repetitions included.",
         check=between(0.05, 60),
     )
+    orders_url: str = setting(
+        "ORDERS_URL", "http://127.0.0.1:5002", help="Where `orders` answers.", check=_web_address
+    )
+    orders_timeout: float = setting(
+        "ORDERS_TIMEOUT",
+        10.0,
+        help="Seconds that one question to `orders` may take, its repetitions included.",
+        check=between(0.05, 60),
+    )
     car_write_token: str | None = setting(
         "CAR_WRITE_TOKEN",
         None,

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from webapps import web_app
 from werkzeug.serving import make_server
 
-from services.web.clients import CarAway
+from services.web.asking import Away
 
 NewPage = Callable[..., Page]
 Check = Callable[[Page], None]
@@ -59,10 +59,10 @@ def test_no_page_has_a_grave_flaw_for_those_who_hear_or_type_it(
     for path in PAGES:
         page.goto(site.url + path)
         assert_accessible(page)
-    site.fake.no_quote = CarAway("The service that works out a quote is away.")
+    site.fake.no_quote = Away("The service that works out a quote is away.")
     page.goto(f"{site.url}/cars/bentz/e-class?discount=500")
     assert_accessible(page)
-    site.fake.failure = CarAway("The car service cannot be reached.")
+    site.fake.failure = Away("The car service cannot be reached.")
     page.goto(f"{site.url}/cars")
     assert_accessible(page)
 
@@ -189,7 +189,7 @@ def test_when_car_is_away_the_page_gives_the_trace_to_quote_and_a_way_to_try_aga
     site: Site, new_page: NewPage
 ) -> None:
     page = new_page()
-    site.fake.failure = CarAway("The car service cannot be reached.")
+    site.fake.failure = Away("The car service cannot be reached.")
     answer = page.goto(f"{site.url}/cars?maker=bentz")
     assert answer
     assert answer.status == 503

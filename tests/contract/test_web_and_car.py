@@ -11,7 +11,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from services.car.clients import MinusError
-from services.web import clients
+from services.web import asking
 from services.web.catalogue import PAGE_SIZE
 from services.web.clients import CarClient
 from services.web.forms import CarForm
@@ -68,14 +68,14 @@ def test_without_minus_there_is_no_quote_and_the_car_says_who_is_away(
     car: CarClient, minus: carapps.FakeMinus
 ) -> None:
     minus.error = MinusError("gone")
-    with pytest.raises(clients.CarAway, match="minus") as caught:
+    with pytest.raises(asking.Away, match="minus") as caught:
         car.quote("bentz", "e-class", 500)
     assert caught.value.retry_after
     assert car.car("bentz", "e-class").car.price == 62000
 
 
 def test_a_discount_above_the_price_is_a_complaint_about_it(car: CarClient) -> None:
-    with pytest.raises(clients.Rejected) as caught:
+    with pytest.raises(asking.Rejected) as caught:
         car.quote("bentz", "e-class", 62001)
     assert [each.field for each in caught.value.errors] == ["discount"]
 
@@ -84,33 +84,33 @@ def test_a_lost_update_is_refused(car: CarClient) -> None:
     found = car.car("bentz", "e-class")
     document = CarForm.of(found.car).car()
     car.replace("bentz", "e-class", document | {"price": 1}, found.etag)
-    with pytest.raises(clients.Changed):
+    with pytest.raises(asking.Changed):
         car.replace("bentz", "e-class", document | {"price": 2}, found.etag)
-    with pytest.raises(clients.Changed):
+    with pytest.raises(asking.Changed):
         car.delete("bentz", "e-class", found.etag)
     assert car.car("bentz", "e-class").car.price == 1
     car.delete("bentz", "e-class", car.car("bentz", "e-class").etag)
-    with pytest.raises(clients.NotFound):
+    with pytest.raises(asking.NotFound):
         car.car("bentz", "e-class")
 
 
 def test_a_deleted_car_is_not_brought_back_by_an_edition(car: CarClient) -> None:
     found = car.car("bentz", "e-class")
     car.delete("bentz", "e-class", found.etag)
-    with pytest.raises(clients.Changed):
+    with pytest.raises(asking.Changed):
         car.replace("bentz", "e-class", CarForm.of(found.car).car(), found.etag)
 
 
 def test_adding_a_car_twice_is_refused(car: CarClient) -> None:
     document = carapps.a_car(currency="EUR")
     assert car.create(document).name == "Acme One"
-    with pytest.raises(clients.Exists):
+    with pytest.raises(asking.Exists):
         car.create(document)
 
 
 def test_complaints_name_the_fields_of_the_form(car: CarClient) -> None:
     broken = carapps.a_car(price=-1, engine={"fuel": "coal", "power_kw": 0}, options=["Sun Roof"])
-    with pytest.raises(clients.Rejected) as caught:
+    with pytest.raises(asking.Rejected) as caught:
         car.create(broken)
     assert {each.field for each in caught.value.errors} == {
         "price",
@@ -121,12 +121,12 @@ def test_complaints_name_the_fields_of_the_form(car: CarClient) -> None:
 
 
 def test_a_damaged_cursor_is_a_complaint(car: CarClient) -> None:
-    with pytest.raises(clients.Rejected) as caught:
+    with pytest.raises(asking.Rejected) as caught:
         car.cars({"cursor": "junk"})
     assert [each.field for each in caught.value.errors] == ["cursor"]
 
 
 def test_with_the_wrong_token_nothing_changes(address: str) -> None:
     stranger = CarClient(address, token="another")
-    with pytest.raises(clients.CarMisbehaved, match="CAR_WRITE_TOKEN"):
+    with pytest.raises(asking.Misbehaved, match="CAR_WRITE_TOKEN"):
         stranger.create(carapps.a_car(currency="EUR"))

@@ -11,6 +11,7 @@ import pytest
 import schemathesis
 import yaml
 from fakecar import FakeCar
+from fakeorders import FakeOrders, order
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from schemathesis import BaseSchema, Case, GenerationMode
@@ -25,7 +26,7 @@ from schemathesis.checks import (
 from schemathesis.core import NOT_SET
 from webapps import web_app
 
-from services.web.clients import CarAway, CarBusy, CarError, CarMisbehaved, CarSlow
+from services.web.asking import Away, Busy, Misbehaved, ServiceError, Slow
 
 TRUE_ANSWERS = [
     not_a_server_error,
@@ -44,9 +45,12 @@ SENT = {
     "price": 44000,
     "currency": "EUR",
     "release_date": "2023-01-31",
+    "discount": 0,
+    "key": "0f8fad5bd9cb469f",
 }
 """The least that a form sends."""
 
+ORDER = order()
 DOCUMENT = yaml.safe_load((Path(__file__).parents[2] / "services/web/openapi.yaml").read_text())
 OPERATIONS = [
     (path, method)
@@ -63,20 +67,22 @@ class Web:
     app: Flask
     schema: BaseSchema
     fake: FakeCar
+    orders: FakeOrders
     token: str
     session: str
 
 
 @pytest.fixture(scope="module")
 def web() -> Iterator[Web]:
-    fake = FakeCar()
-    with web_app(fake) as app:
+    fake, orders = FakeCar(), FakeOrders()
+    with web_app(fake, orders) as app:
         client = app.test_client()
         found = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/new-car").text)
         cookie = client.get_cookie("dashcam_session")
         assert found
         assert cookie
-        yield Web(app, schemathesis.openapi.from_wsgi("/openapi.json", app), fake, found[1], cookie.value)
+        schema = schemathesis.openapi.from_wsgi("/openapi.json", app)
+        yield Web(app, schema, fake, orders, found[1], cookie.value)
 
 
 @pytest.fixture(autouse=True)
@@ -88,10 +94,13 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
 def at_home(case: Case, web: Web) -> None:
     """Let the case meet what a browser meets: its own session, and in most cases a car that is there."""
     web.fake.__init__()  # type: ignore[misc]
+    web.orders.kept = {ORDER.id: ORDER}
     if isinstance(case.body, dict) and "csrf_token" in case.body:
         case.body["csrf_token"] = web.token
         case.cookies = {"dashcam_session": web.session}
     key = case.path_parameters or {}
+    if str(key.get("order"))[:1] in "01234567":
+        key["order"] = ORDER.id
     if "model" in key and len(str(key["model"])) % 3:
         key["maker"], key["model"] = "bentz", "e-class"
         if isinstance(case.body, dict) and "etag" in case.body and len(str(case.body["etag"])) % 3:
@@ -120,29 +129,31 @@ def test_every_answer_is_one_that_the_document_tells_of(
     ask()
 
 
+@pytest.mark.parametrize("error", [Away("away"), Slow("slow"), Misbehaved("nonsense"), Busy("busy")])
 @pytest.mark.parametrize(
-    "error", [CarAway("away"), CarSlow("slow"), CarMisbehaved("nonsense"), CarBusy("busy")]
-)
-@pytest.mark.parametrize(
-    ("path", "method"), [each for each in OPERATIONS if each[0].startswith(("/cars", "/new"))]
+    ("path", "method"), [each for each in OPERATIONS if each[0].startswith(("/cars", "/new", "/orders"))]
 )
 @pytest.mark.parametrize("accept", ["text/html", "application/problem+json"])
 def test_what_car_does_not_give_is_told_of_too(
-    web: Web, path: str, method: str, error: CarError, accept: str
+    web: Web, path: str, method: str, error: ServiceError, accept: str
 ) -> None:
     operation = web.schema[path][method]
     case = operation.Case(
-        path_parameters={"maker": "bentz", "model": "e-class"} if "{maker}" in path else {},
+        path_parameters={
+            name: value
+            for name, value in {"maker": "bentz", "model": "e-class", "order": "one"}.items()
+            if f"{{{name}}}" in path
+        },
         headers={"Accept": accept},
         body=SENT | {"csrf_token": web.token} if method == "post" else NOT_SET,
         media_type="application/x-www-form-urlencoded" if method == "post" else None,
         cookies={"dashcam_session": web.session},
     )
-    web.fake.failure = error
+    web.fake.failure = web.orders.failure = error
     try:
         response = case.call_and_validate(checks=TRUE_ANSWERS[1:])
     finally:
-        web.fake.failure = None
+        web.fake.failure = web.orders.failure = None
     if (path, method) not in {("/cars/{maker}", "get"), ("/new-car", "get")}:
         assert response.status_code == error.status
 

@@ -170,6 +170,7 @@ def _waiting() -> list[PanelBuilder]:
             "none",
             Query(f"max by (job) ({messages.OUTBOX_MESSAGES.sample})", "{{job}}"),
             decimals=0,
+            width=6,
         ),
         graph(
             "Queues",
@@ -180,6 +181,7 @@ def _waiting() -> list[PanelBuilder]:
                 f"{{{{{QUEUE}}}}} for {{{{{GROUP}}}}}",
             ),
             decimals=0,
+            width=6,
         ),
         graph(
             "Oldest in outbox and queue",
@@ -188,6 +190,7 @@ def _waiting() -> list[PanelBuilder]:
             Query(f"max by (job) ({messages.OUTBOX_OLDEST.sample})", "outbox of {{job}}"),
             Query(f"max by ({QUEUE}) ({messages.QUEUE_OLDEST.sample})", f"queue {{{{{QUEUE}}}}}"),
             steps=((None, GREEN), (30, RED)),
+            width=6,
         ),
         graph(
             "Room at the broker",
@@ -196,6 +199,7 @@ def _waiting() -> list[PanelBuilder]:
             Query(f"max by (stream) ({messages.STREAM_USED.sample})", "{{stream}}"),
             highest=1,
             steps=((None, GREEN), (0.8, RED)),
+            width=6,
         ),
     ]
 

@@ -9,8 +9,8 @@ import pytest
 from fakecar import FakeCar
 from flask.testing import FlaskClient
 
+from services.web.asking import Away, Rejected
 from services.web.catalogue import Complaint
-from services.web.clients import CarAway, Rejected
 
 EDITION = "/cars/bentz/e-class/edition"
 DELETION = "/cars/bentz/e-class/deletion"
@@ -97,7 +97,7 @@ def test_a_car_that_exists_is_not_touched_and_linked(client: FlaskClient, fake: 
 def test_when_car_is_away_what_was_typed_is_still_there(
     client: FlaskClient, fake: FakeCar, token: str, path: str
 ) -> None:
-    fake.failure = CarAway("The car service cannot be reached.", retry_after="7")
+    fake.failure = Away("The car service cannot be reached.", retry_after="7")
     answer = client.post(path, data=TYPED | {"csrf_token": token, "etag": '"v0"'})
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "7"

@@ -14,8 +14,9 @@ import pytest
 from fakecar import BENTZ
 from polling import until
 
-from services.web import clients
-from services.web.clients import ATTEMPTS, CarClient
+from services.web import asking
+from services.web.asking import ATTEMPTS
+from services.web.clients import CarClient
 
 Reply = tuple[int, dict[str, str], bytes]
 LONG = 60.0
@@ -124,7 +125,7 @@ def test_a_read_carries_no_token(car: Car, client: CarClient) -> None:
 
 @pytest.mark.parametrize("etag", ["", "v1", '"a" "b"', '"a"\r\nX: y'])
 def test_without_a_version_nothing_is_sent(car: Car, client: CarClient, etag: str) -> None:
-    with pytest.raises(clients.Changed):
+    with pytest.raises(asking.Changed):
         client.delete("bentz", "e-class", etag)
     assert not car.seen
 
@@ -132,22 +133,22 @@ def test_without_a_version_nothing_is_sent(car: Car, client: CarClient, etag: st
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, clients.Rejected),
-        (404, clients.NotFound),
-        (409, clients.Exists),
-        (412, clients.Changed),
-        (422, clients.Rejected),
-        (429, clients.CarBusy),
-        (500, clients.CarMisbehaved),
-        (502, clients.CarMisbehaved),
-        (503, clients.CarAway),
-        (504, clients.CarSlow),
-        (418, clients.CarMisbehaved),
-        (302, clients.CarMisbehaved),
+        (400, asking.Rejected),
+        (404, asking.NotFound),
+        (409, asking.Exists),
+        (412, asking.Changed),
+        (422, asking.Rejected),
+        (429, asking.Busy),
+        (500, asking.Misbehaved),
+        (502, asking.Misbehaved),
+        (503, asking.Away),
+        (504, asking.Slow),
+        (418, asking.Misbehaved),
+        (302, asking.Misbehaved),
     ],
 )
 def test_each_status_of_car_is_a_typed_error(
-    car: Car, client: CarClient, status: int, kind: type[clients.CarError]
+    car: Car, client: CarClient, status: int, kind: type[asking.ServiceError]
 ) -> None:
     errors = [{"field": "price", "value": -1, "detail": "give 0 or more"}]
     car.says({"detail": "what happened", "errors": errors}, status, **{"Retry-After": "9"})
@@ -162,7 +163,7 @@ def test_each_status_of_car_is_a_typed_error(
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_token_says_what_to_set(car: Car, client: CarClient, status: int) -> None:
     car.says({"detail": "no"}, status)
-    with pytest.raises(clients.CarMisbehaved, match="CAR_WRITE_TOKEN"):
+    with pytest.raises(asking.Misbehaved, match="CAR_WRITE_TOKEN"):
         client.create(BENTZ)
 
 
@@ -176,7 +177,7 @@ def test_nonsense_is_an_error_of_car_not_a_crash(car: Car, client: CarClient, bo
         lambda: client.cars({}),
         lambda: client.quote("bentz", "e-class", 5),
     ):
-        with pytest.raises(clients.CarMisbehaved):
+        with pytest.raises(asking.Misbehaved):
             ask()
 
 
@@ -185,7 +186,7 @@ def test_nonsense_is_an_error_of_car_not_a_crash(car: Car, client: CarClient, bo
 )
 def test_an_error_without_a_problem_is_still_typed(car: Car, client: CarClient, body: bytes) -> None:
     car.says(body, 503)
-    with pytest.raises(clients.CarAway, match="answered 503"):
+    with pytest.raises(asking.Away, match="answered 503"):
         client.car("bentz", "e-class")
 
 
@@ -198,14 +199,14 @@ def test_a_read_is_repeated_when_the_connection_breaks(car: Car, client: CarClie
 
 def test_a_read_is_not_repeated_for_ever(car: Car, client: CarClient) -> None:
     car.answer = lambda _: None
-    with pytest.raises(clients.CarAway):
+    with pytest.raises(asking.Away):
         client.car("bentz", "e-class")
     assert len(car.seen) == ATTEMPTS
 
 
 def test_a_change_is_never_repeated(car: Car, client: CarClient) -> None:
     car.answer = lambda _: None
-    with pytest.raises(clients.CarAway):
+    with pytest.raises(asking.Away):
         client.create(BENTZ)
     assert len(car.seen) == 1
 
@@ -213,7 +214,7 @@ def test_a_change_is_never_repeated(car: Car, client: CarClient) -> None:
 def test_no_answer_ends_within_the_time_limit(car: Car) -> None:
     car.hangs()
     started = time.monotonic()
-    with pytest.raises(clients.CarSlow, match=r"within 0\.4 seconds"):
+    with pytest.raises(asking.Slow, match=r"within 0\.4 seconds"):
         CarClient(car.url, timeout=0.4).car("bentz", "e-class")
     assert time.monotonic() - started < LONG / 2
     until(lambda: car.seen, "the request to arrive")
@@ -225,7 +226,7 @@ def test_nobody_listening_is_away_and_quickly_so() -> None:
         taken.bind(("127.0.0.1", 0))  # bound, and not listening: connections are refused
         client = CarClient(f"http://127.0.0.1:{taken.getsockname()[1]}", timeout=LONG)
         started = time.monotonic()
-        with pytest.raises(clients.CarAway) as caught:
+        with pytest.raises(asking.Away) as caught:
             client.cars({})
     assert time.monotonic() - started < LONG / 4
     assert "127.0.0.1" not in str(caught.value), "a page tells nobody the address inside"

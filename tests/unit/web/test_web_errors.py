@@ -8,14 +8,14 @@ from flask import Flask, abort
 from flask.testing import FlaskClient
 
 from observability.testing import capture
-from services.web import clients
+from services.web import asking
 from services.web.errors import ADVICE
 
 CAR_ERRORS = [
-    clients.CarAway("The car service cannot be reached."),
-    clients.CarSlow("The car service gave no answer within 5 seconds."),
-    clients.CarMisbehaved("The car service sent a list that cannot be read."),
-    clients.CarBusy("Too many questions."),
+    asking.Away("The car service cannot be reached."),
+    asking.Slow("The car service gave no answer within 5 seconds."),
+    asking.Misbehaved("The car service sent a list that cannot be read."),
+    asking.Busy("Too many questions."),
 ]
 
 
@@ -38,7 +38,7 @@ def test_every_error_is_a_page_with_advice_and_the_trace_id(app: Flask, status: 
 @pytest.mark.parametrize("error", CAR_ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("path", ["/cars", "/cars/bentz/e-class", "/cars/bentz/e-class/edition"])
 def test_what_car_does_not_give_is_a_page_of_its_kind(
-    client: FlaskClient, fake: FakeCar, error: clients.CarError, path: str
+    client: FlaskClient, fake: FakeCar, error: asking.ServiceError, path: str
 ) -> None:
     fake.failure = error
     answer = client.get(path)

@@ -12,7 +12,7 @@ from fakecar import FakeCar
 from flask import Flask
 from flask.testing import FlaskClient
 
-from services.web.clients import CarAway, CarError, CarMisbehaved, CarSlow
+from services.web.asking import Away, Misbehaved, ServiceError, Slow
 
 
 def cars_on(page: str) -> list[str]:
@@ -145,11 +145,9 @@ def test_a_discount_that_cannot_be_given_is_named_beside_the_field(
     assert "€62,000" in answer.text, "the car is shown all the same"
 
 
-@pytest.mark.parametrize(
-    "error", [CarAway("nobody answers."), CarSlow("no answer."), CarMisbehaved("nonsense.")]
-)
+@pytest.mark.parametrize("error", [Away("nobody answers."), Slow("no answer."), Misbehaved("nonsense.")])
 def test_without_the_quote_the_car_is_shown_with_a_note_and_the_trace_id(
-    client: FlaskClient, fake: FakeCar, error: CarError
+    client: FlaskClient, fake: FakeCar, error: ServiceError
 ) -> None:
     fake.no_quote = error
     answer = client.get("/cars/bentz/e-class?discount=500")
