@@ -33,26 +33,30 @@ def trace_of(number: int) -> dict[str, Any]:
     return {"traceID": trace, "spans": spans, "processes": recorded.processes(p1=caller, p2=called)}
 
 
-def sources() -> Sources:
-    """Sources in which `down-one` is down, `fired` has an alert, `failing-one` fails; others are busier."""
-    rates = {name: 500.0 - place for place, name in enumerate(NAMES)}
+def sources(more: int = 0) -> Sources:
+    """Sources in which `down-one` is down, `fired` has an alert, `failing-one` fails; others are busier.
+
+    There are `more` services with long names besides.
+    """
+    names = [*NAMES, *(f"{LONG}-more-{number:04d}" for number in range(more))]
+    rates = {name: 900.0 - place for place, name in enumerate(names)}
 
     def instant(params: Mapping[str, Any], json: Any) -> Any:
         query = params["query"]
         if query.startswith("sum by (job) (up)"):
-            return recorded.vector(**{name: 0.0 if name == "down-one" else 1.0 for name in NAMES})
+            return recorded.vector(**{name: 0.0 if name == "down-one" else 1.0 for name in names})
         if "histogram_quantile" in query:
-            return recorded.vector(**dict.fromkeys(NAMES, 0.25))
+            return recorded.vector(**dict.fromkeys(names, 0.25))
         if "5.." in query or "error" in query:
-            return recorded.vector(**{name: 0.5 if name == "failing-one" else 0.0 for name in NAMES})
+            return recorded.vector(**{name: 0.5 if name == "failing-one" else 0.0 for name in names})
         return recorded.vector(**rates) if "rate(" in query else recorded.vector()
 
     def search(params: Mapping[str, Any], json: Any) -> Any:
-        place = NAMES.index(str(params["service"]))
+        place = names.index(str(params["service"]))
         return {"data": [trace_of(place)], "total": 1, "errors": None}
 
     jaeger = recorded.jaeger_answers() | {
-        "/api/services": {"data": sorted(NAMES), "total": len(NAMES), "errors": None},
+        "/api/services": {"data": sorted(names), "total": len(names), "errors": None},
         "/api/traces": search,
         "/api/dependencies": {"data": [], "errors": None},
     }

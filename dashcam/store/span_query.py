@@ -182,7 +182,7 @@ def _search(
     found: list[T] = []
     seen: set[bytes] = set()
     pending: list[bytes] = []
-    for trace_id in _candidates(db, query):
+    for trace_id in _candidates(db, query, deadline):
         if trace_id in seen:
             continue
         seen.add(trace_id)
@@ -194,7 +194,7 @@ def _search(
             if len(found) >= query.limit or not complete:
                 break
     found += accept(pending) if pending else []
-    complete = complete and not room.full
+    complete = complete and not room.full and time.monotonic() < deadline
     return Found(found[: query.limit], complete or len(found) >= query.limit)
 
 
@@ -208,8 +208,8 @@ def _confirmed(query: TraceQuery, traces: Iterable[Trace]) -> list[Trace]:
     ]
 
 
-def _candidates(db: sqlite3.Connection, query: TraceQuery) -> Iterator[bytes]:
-    """Trace ids of span rows that may match, by start time, the newest first."""
+def _candidates(db: sqlite3.Connection, query: TraceQuery, deadline: float) -> Iterator[bytes]:
+    """Trace ids of span rows that may match, by start time, the newest first; no block after `deadline`."""
     ops = _operation_ids(db, query)
     if not ops:
         return
@@ -240,6 +240,8 @@ def _candidates(db: sqlite3.Connection, query: TraceQuery) -> Iterator[bytes]:
         waiting.sort()
         while waiting and waiting[-1][0] >= newest:
             yield waiting.pop()[1]
+        if time.monotonic() >= deadline:  # thousands of blocks may hold no candidate at all
+            break
         if tokens_ is None or wanted.within(tokens_):
             waiting += db.execute(sql, (block, block + n - 1, *values))
     waiting.sort()

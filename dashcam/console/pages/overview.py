@@ -21,6 +21,9 @@ SAMPLE = 20
 """Traces of each service that the map is drawn from."""
 
 SAMPLED_SERVICES = 12
+ROWS = 50
+"""Services on one page: those that need a person come first, and all are counted."""
+
 WINDOWS = ("1m", "5m", "15m", "1h", "6h", "24h")
 
 
@@ -41,6 +44,11 @@ def overview() -> str:
         service_health.services_of(asked, window), sources, console().gatherer, window
     )
     names = [service.name for service in services]
+    wanted = request.args.get("q", "").strip()[:100]
+    matching = [service for service in services if wanted.lower() in service.name.lower()]
+    pages = max(1, -(-len(matching) // ROWS))
+    place = min(parameters.number(request.args, "page", 1, 1, 100_000), pages)
+    shown = matching[(place - 1) * ROWS : place * ROWS]
     traces, error = _sample(sources.traces, asked["traced"], names, window)
     rates = {(one.parent, one.child): one.calls / window.seconds for one in asked["calls"].or_else([])}
     drawing = draw(traces, names, rates)
@@ -50,6 +58,12 @@ def overview() -> str:
         window=window,
         windows=WINDOWS,
         services=services,
+        shown=shown,
+        matching=len(matching),
+        wanted=wanted,
+        place=place,
+        pages=pages,
+        rows=ROWS,
         metrics_error=first_error(asked["rate"], asked["alerts"]),
         traces_error=error,
         map=drawing,
@@ -58,7 +72,7 @@ def overview() -> str:
         alerts=sorted(alerts, key=service_health.urgency),
         troubled={service.name for service in services if service.state in ("down", "firing", "failing")},
         catalogued=catalogued(),
-        colours=colours({service.name for service in services} | {node.name for node in drawing.nodes}),
+        colours=colours({service.name for service in shown} | {node.name for node in drawing.nodes}),
         has_budget=any(service.figure("budget") is not None for service in services),
     )
 
