@@ -165,7 +165,11 @@ dashboards: $(VENV)/.dev ## Change it: Write dashboards/generated from its sourc
 services-generated: $(VENV)/.dev ## Change it: Write what is made from services/catalogue.yaml
 	@$(BIN)/python -m dashcam.registry
 
-.PHONY: contracts
+.PHONY: can-release contracts
+can-release: $(VENV)/.dev ## Change it: Whether this version of SERVICE=car fits what runs (RUNNING=versions.json), by contracts
+	@test -n "$(SERVICE)" || { echo "make: name the service: make can-release SERVICE=car" >&2; exit 2; }
+	@$(BIN)/dashcam can-release $(SERVICE) $(if $(RUNNING),--running "$(RUNNING)")
+
 contracts: $(VENV)/.dev ## Change it: Write services/contracts from what each consumer's client asks and needs
 	WRITE_CONTRACTS=1 $(BIN)/pytest -q tests/contract/test_contracts_consumers.py
 

@@ -6,6 +6,13 @@
     assert got.sample("http_server_request_duration_seconds_count", http_route="/cars/<maker>") == 1
     assert got.lines(severity="INFO")[-1]["trace_id"] == got.trace_id()
 
+`assert_trace` says which spans a request leaves, in which order and with which attributes:
+
+    assert_trace(got, expected("GET /cars", expected("SELECT cars"), attributes={"http.route": "/cars"}))
+    wait_for_trace("http://localhost:16686", trace_id, expected("GET /", expected("GET"), service="web"))
+
+the second of a running stack, by Jaeger's query API, which the console answers too.
+
 `undeclared(got, SIGNALS)` holds a service to what it declares (see schema.py).
 
 `instrument()` has to be called before the block. The access line of a request is written when its body
@@ -32,6 +39,22 @@ from observability.configuration import TelemetrySettings
 from observability.logs.lines import JsonLines
 from observability.settings import from_environ
 from observability.telemetry import Telemetry
+from observability.traces import expected as expectations
+from observability.traces.expected import Expected, Seen, expected
+
+__all__ = [
+    "OFFLINE",
+    "Captured",
+    "Expected",
+    "Seen",
+    "assert_trace",
+    "capture",
+    "expected",
+    "offline",
+    "settings",
+    "undeclared",
+    "wait_for_trace",
+]
 
 OFFLINE = {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_PROMETHEUS_PORT": "none", "LOG_FORMAT": "json"}
 """The environment of a test: spans are recorded but sent nowhere, and no port is opened."""
@@ -145,6 +168,24 @@ def capture(telemetry: Telemetry | None = None) -> Iterator[Captured]:
         logging.getLogger().removeHandler(handler)
         collector.active = False
         captured._after = _samples(telemetry)
+
+
+def assert_trace(got: Captured, wanted: Expected) -> None:
+    """Hold what was captured to `wanted`: such a span, its children in this order, each of them likewise.
+
+    An AssertionError says which span is not there or differs, and draws the tree that there is.
+    """
+    if said := expectations.complaint(expectations.of_captured(got.spans), wanted):
+        raise AssertionError(said)
+
+
+def wait_for_trace(url: str, trace_id: str, wanted: Expected, *, within: float = 15.0) -> list[Seen]:
+    """The spans of a trace of a running stack, once they are as `wanted`, at most `within` seconds later.
+
+    `url` is the console's address, or that of Jaeger's query API; spans of several services come in one after
+    the other, so it is asked again. An AssertionError says what was missing at the end.
+    """
+    return expectations.wait_for(url, trace_id, wanted, within)
 
 
 def undeclared(got: Captured, *declared: schema.Signals) -> list[str]:

@@ -30,6 +30,7 @@ COMMANDS = {
     "scenario": "dashcam.lab.command:scenario",
     "fault": "dashcam.cli.fault:fault",
     "completion": "dashcam.cli.links:completion",
+    "can-release": "dashcam.cli.releases:can_release",
     "console": "dashcam.cli.links:console",
     "logs": "dashcam.cli.logs:logs",
     "mcp": "dashcam.cli.mcp:mcp",

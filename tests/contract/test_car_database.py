@@ -110,6 +110,7 @@ def test_the_schema_of_a_newer_version_is_not_touched(database_url: str) -> None
     database = open_database(database_url)
     with database.writing() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(sa.text("UPDATE oldest_version SET revision = '9999'"))
     database.close()
     older = open_database(database_url)
     with pytest.raises(RuntimeError, match="newer than this version"):

@@ -18,6 +18,8 @@ from exampleservices import LAST, QUOTE, ROUTE
 from polling import typical_seconds, until
 from tracelinks import metrics_queries
 
+from observability.testing import expected, wait_for_trace
+
 if TYPE_CHECKING:
     from local.conftest import RunningStack
 
@@ -94,20 +96,19 @@ def test_the_page_shows_the_quote(quote: Sent) -> None:
     assert re.search(r"61[,.\u202f\u00a0 ]?500", quote.response.text), "62000 less 500 is not on the page"
 
 
-def test_one_trace_holds_the_spans_of_all_three_services_in_their_order(trace: dict[str, Any]) -> None:
-    last = [
-        span
-        for span in trace["spans"]
-        if service_of(trace, span) == LAST.name and tags(span)["span.kind"] == "server"
-    ]
-    assert len(last) == 1
-    assert ancestry(trace, last[0]) == [
-        f"{LAST.name} server",
-        "car client",
-        "car server",
-        "web client",
-        "web server",
-    ]
+def test_one_trace_holds_the_spans_of_all_three_services_in_their_order(
+    stack: RunningStack, quote: Sent
+) -> None:
+    car = "/cars/<string:maker>/<string:model>"
+    last = expected(f"GET {ROUTE}", service=LAST.name, attributes={"http.response.status_code": 200})
+    asked = expected("GET", last, service="car", attributes={"span.kind": "client"})
+    wanted = expected(
+        "GET /cars/<maker>/<model>",
+        expected("GET", expected(f"GET {car}", service="car"), attributes={"span.kind": "client"}),
+        expected("GET", expected(f"GET {car}/quote", expected("SELECT cars"), asked, service="car")),
+        service="web",
+    )
+    wait_for_trace(stack.jaeger, quote.trace_id, wanted, within=30)
 
 
 def test_the_database_statement_is_a_client_span_below_the_car_server_and_shows_no_values(
