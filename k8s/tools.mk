@@ -11,8 +11,22 @@ CRD_MODULES := \
 	github.com/external-secrets/external-secrets@v0.20.4:config/crds/bases/external-secrets.io_* \
 	github.com/cert-manager/cert-manager@v1.19.1:deploy/crds \
 	github.com/cloudnative-pg/cloudnative-pg@v1.27.1:config/crd/bases \
+	github.com/argoproj/argo-rollouts@v1.9.0:manifests/crds/*-crd.yaml \
+	github.com/argoproj/argo-cd/v3@v3.4.0:manifests/crds/*-crd.yaml \
+	github.com/fluxcd/kustomize-controller@v1.7.3:config/crd/bases \
+	github.com/fluxcd/source-controller@v1.8.0:config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml \
 	sigs.k8s.io/gateway-api@v1.4.0:config/crd/standard/gateway.networking.k8s.io_httproutes.yaml \
 	github.com/elastic/cloud-on-k8s/v3@v3.5.0:config/crds/v1/resources/*.yaml
+
+IMAGE_LISTS ?= k8s/overlays
+.PHONY: promote
+# An image by its digest into the list of an overlay
+promote: $(VENV)/.run
+	@test -n "$(SERVICE)" && [[ "$(IMAGE)" =~ ^[a-z0-9./:_-]+@sha256:[0-9a-f]{64}$$ ]] && test -d $(IMAGE_LISTS)/$(OVERLAY)/images || \
+		{ echo "make: give an image by its digest: make promote OVERLAY=production SERVICE=car IMAGE=registry/car@sha256:…" >&2; exit 2; }
+	@[[ " $(SERVICES) " == *" $(SERVICE) "* ]] || { echo "make: there is no service $(SERVICE): use one of $(SERVICES)" >&2; exit 2; }
+	@$(BUILD_TOOLS) kustomize
+	@cd $(IMAGE_LISTS)/$(OVERLAY)/images && "$(CURDIR)/.tools/bin/kustomize" edit set image "dashcam/$(SERVICE)=$(IMAGE)"
 
 .PHONY: tools-k8s test-k8s
 tools-k8s: $(VENV)/.run .tools/crds # Have kustomize and the definitions of custom resources (needs Go)

@@ -11,7 +11,7 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.src import alertmanager, alerts, boards, datasources, kibana, kustomize, runbooks
+from dashboards.src import alertmanager, alerts, boards, datasources, kibana, kustomize, rollouts, runbooks
 from dashboards.src.current import finished
 from dashboards.src.slos import HERE, load
 from dashcam.slo import burn_rates
@@ -72,7 +72,11 @@ def _for_kubernetes(objectives: Objectives, texts: dict[str, str]) -> dict[str, 
             {name: rule_file(groups, objectives.runbooks) for name, groups in rule_groups(objectives).items()}
         ),
     }
-    return {name: dump(page, header) for name, page in pages.items()}
+    gated = _header("services/catalogue.yaml, dashboards/slos.yaml and dashboards/src/rollouts.py")
+    return {
+        **{name: dump(page, header) for name, page in pages.items()},
+        **{name: dump(page, gated) for name, page in rollouts.objects(objectives).items()},
+    }
 
 
 def grafana(objectives: Objectives) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Objectives to recording rules and burn-rate alerts.
 
 Recorded for each objective, as `slo`, `service` and `sli`:
-  slo:events:total, slo:failures:total   counters of each target, with `job` and `instance`; see below
+  slo:events:total, slo:failures:total   counters of each target, with `job`, `instance` and `pod`; see below
   slo:events:increase<window>     events in the window
   slo:failures:increase<window>   the bad ones among them; 0, not absent, while all is well
   slo:failures:ratio<window>      bad over all; absent, not 0/0, while there is no traffic
@@ -28,6 +28,8 @@ from observability import schema
 
 BASE = "5m"
 RAW_UP_TO = milliseconds("6h")
+TARGET = "job, instance, pod"
+"""What tells one target from another; on a laptop none has a pod. A roll-out asks for the new version's."""
 EVERYTHING = 0.999
 """A ratio from which on "all failed" holds: sums of floats do not always reach 1."""
 
@@ -66,12 +68,12 @@ def _selector(slo: Slo, *more: str) -> str:
 
 
 def _of_each_target(metric: str, selector: str = "") -> str:
-    return f"sum by (job, instance) ({metric}{selector})"
+    return f"sum by ({TARGET}) ({metric}{selector})"
 
 
 def _zero(slo: Slo) -> str:
     """0 for each target that answers; while one does not, nothing, for a fall to 0 would be a restart."""
-    return f'0 * sum by (job, instance) (up{{job="{slo.service}"}} == 1)'
+    return f'0 * sum by ({TARGET}) (up{{job="{slo.service}"}} == 1)'
 
 
 def _every(slo: Slo) -> str:

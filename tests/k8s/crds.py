@@ -51,9 +51,9 @@ def schema(api_version: str, kind: str) -> dict[str, Any]:
 @functools.cache
 def definition(group: str, kind: str) -> dict[str, Any]:
     """The CustomResourceDefinition of a kind."""
-    for path in sorted(CRDS.glob(f"{group}_*.yaml")):
+    for path in (*sorted(CRDS.glob(f"{group}_*.yaml")), *sorted(CRDS.glob("*-crd.yaml"))):
         for crd in yaml.load_all(path.read_text(), Loader):
-            if crd and crd["spec"]["names"]["kind"] == kind:
+            if crd and (crd["spec"]["group"], crd["spec"]["names"]["kind"]) == (group, kind):
                 found: dict[str, Any] = crd
                 return found  # not to be changed, because all tests share it
     raise AssertionError(f"{CRDS} has no {kind} of {group}: `make tools-k8s` fetches it (it needs Go)")

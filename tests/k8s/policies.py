@@ -30,6 +30,8 @@ LOG_AGENTS = {
 """Of which there is one: both run as root, for log files are root's."""
 NODE_AGENTS = {**LOG_AGENTS, "node-exporter": {"/"}}
 """Those that may mount host paths, and which."""
+KEEPERS = {"argocd", "flux-system"}
+"""Where the programs live that keep a cluster as a repository says."""
 
 
 def policy(function: Policy) -> Policy:
@@ -39,7 +41,7 @@ def policy(function: Policy) -> Policy:
 
 @policy
 def everything_has_a_namespace(manifests: Manifests) -> Iterator[str]:
-    known = {"dashcam", "dashcam-agents", "cert-manager"}
+    known = {"dashcam", "dashcam-agents", "cert-manager", *KEEPERS}
     for each in manifests.objects:
         if each["kind"] not in CLUSTER_WIDE and namespace_of(each) not in known:
             yield f"{shown(each)} is in namespace {namespace_of(each)!r}"
@@ -260,6 +262,10 @@ def services_select_pods_and_name_their_ports(manifests: Manifests) -> Iterator[
 @policy
 def budgets_and_autoscalers_have_their_targets(manifests: Manifests) -> Iterator[str]:
     targets = {(each.kind, each.name): each for each in manifests.workloads(*LONG_RUNNING)}
+    for rollout in manifests.of("Rollout"):
+        of = rollout["spec"]["workloadRef"]
+        if (of["kind"], of["name"]) in targets and "replicas" not in rollout["spec"]:
+            targets["Rollout", rollout["metadata"]["name"]] = targets[of["kind"], of["name"]]
     for budget in manifests.of("PodDisruptionBudget"):
         if not any(selects(budget["spec"]["selector"], each.pod_labels) for each in targets.values()):
             yield f"{shown(budget)} selects nothing"

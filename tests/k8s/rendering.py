@@ -36,6 +36,7 @@ COMBINATIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             ("log-agent-collector",),
             ("external-secrets",),
             ("collector-load-balancing",),
+            ("argo-rollouts",),
             ("ingress", "elk-logstash", "external-secrets"),
         )
     },
@@ -51,6 +52,7 @@ COMBINATIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             ("cloudnative-pg", "external-secrets", "elk-logstash", "elk-logstash-tls"),
             ("cloudnative-pg", "splunk-hec"),
             ("prometheus-remote-write",),
+            ("argo-rollouts",),
             ("eck",),
             ("eck", "elk-logstash", "elk-logstash-tls", "external-secrets", "eck-external-secrets"),
         )
@@ -58,6 +60,8 @@ COMBINATIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "operator": (EVERYTHING_BUT_PROMETHEUS, ("operator", "postgres")),
     "operator+cloudnative-pg": (EVERYTHING_BUT_PROMETHEUS, ("operator", "cloudnative-pg")),
     "cloudnative-pg without an overlay": (("base",), ("cloudnative-pg",)),
+    "kept by Argo CD": (("gitops/argo-cd",), ()),
+    "kept by Flux": (("gitops/flux",), ()),
     "services alone": (("base/namespaces", "base/services"), ()),
 }
 """What is rendered: resources and components, by a name for people."""
