@@ -6,19 +6,25 @@ is what a person would look up: Jaeger's query API, the log search, Prometheus' 
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import secrets
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from exampleservices import LAST, QUOTE, ROUTE
+from exampleservices import LAST, QUOTE, ROUTE, SERVICES
 from polling import typical_seconds, until
 from tracelinks import metrics_queries
 
 from observability.testing import expected, wait_for_trace
+from observability.version import VERSION
 
 if TYPE_CHECKING:
     from local.conftest import RunningStack
@@ -109,6 +115,20 @@ def test_one_trace_holds_the_spans_of_all_three_services_in_their_order(
         service="web",
     )
     wait_for_trace(stack.jaeger, quote.trace_id, wanted, within=30)
+
+
+def test_this_version_fits_the_one_that_runs(stack: RunningStack) -> None:
+    """Asked of the running versions, as Prometheus has them."""
+
+    def answered() -> dict[str, Any] | None:
+        command = [str(Path(sys.executable).with_name("dashcam")), "can-release", "car", "--json"]
+        done = subprocess.run(command, env=stack.environ | {"PATH": os.environ["PATH"]}, capture_output=True)
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer if done.returncode == 0 and answer["running"].keys() >= {*SERVICES} else None
+
+    answer = until(answered, "all versions in Prometheus", within=60, every=1)
+    assert answer["running"]["car"] == VERSION
+    assert answer["misfits"] == []
 
 
 def test_the_database_statement_is_a_client_span_below_the_car_server_and_shows_no_values(
