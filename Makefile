@@ -143,6 +143,12 @@ test-distributions: $(VENV)/.dev # Build both distributions, install each into a
 test-memory: $(VENV)/.dev # Receiver and console within 512 MiB, whatever is sent, stored and asked
 	$(BIN)/pytest --durations=5 tests/memory
 
+# A quarter of the time each for the receiver, requests to services, their headers, and command lines.
+SECONDS ?= 60
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## Change it: Draw odd input for SECONDS=600 (a minute): nothing of ours breaks
+	FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest -s tests/fuzz
+
 # What depends on today's date is seen before that date has passed: everything here believes that it is 400 days later.
 SHIFTED := PYTHONPATH="$$(pwd -P)/tests/shifted_clock" FAKETIME=+400d FAKETIME_DONT_FAKE_MONOTONIC=1
 test-shifted-clock: $(VENV)/.dev prerequisites-clock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import subprocess
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import psutil
 from polling import until
 
 LIMIT = 512 * 2**20
@@ -22,6 +24,12 @@ def _limit() -> None:
     # What is mapped counts here, whether it was touched or not; what was touched is compared with LIMIT.
     resource.setrlimit(resource.RLIMIT_STACK, (2**20, 2**20))
     resource.setrlimit(resource.RLIMIT_DATA, (2 * LIMIT, 2 * LIMIT))
+
+
+def _peak(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
 
 
 class Limited:
@@ -54,12 +62,14 @@ class Limited:
 
     @property
     def peak(self) -> int:
-        """The most memory that it has had, in bytes."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
-        return int(line.split()[1]) * 1024
+        """The most memory that it has had, or one of its workers, in bytes."""
+        workers = psutil.Process(self._process.pid).children(recursive=True)
+        return max(_peak(pid) for pid in (self._process.pid, *(worker.pid for worker in workers)))
 
     def close(self) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for worker in psutil.Process(self._process.pid).children(recursive=True):
+                worker.kill()
         self._process.kill()
         self._process.wait()
 
