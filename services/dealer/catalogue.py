@@ -1,7 +1,8 @@
 """The domain: what the dealer has said of each order, for good until it is withdrawn.
 
 Neither Flask nor OpenTelemetry nor SQLAlchemy comes in here. A question that comes again gets the same
-answer, and an order that was withdrawn, even before it was ever asked about, is never granted again.
+answer, and an order that was withdrawn, even before it was asked about, is never granted again: the store
+remembers it for a week, in which every message about it has come or is lost.
 """
 
 from __future__ import annotations
