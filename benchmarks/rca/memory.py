@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -112,9 +113,11 @@ class Metrics:
         return sorted(raw for name, raw in RAW.items() if self._case.series.get(name))
 
     def samples(self, selector: str, start: float, end: float) -> list[Series]:
-        name, raw = next((name, raw) for name, raw in RAW.items() if f'"{raw}"' in selector)
+        asked = set(re.split(r'["|]', selector))
         return [
             Series({**one.labels, "__name__": raw}, _counted(one, raw))
+            for name, raw in RAW.items()
+            if raw in asked
             for one in self._known(name, start, end)
         ]
 

@@ -34,6 +34,8 @@ MILLISECOND = 1000
 LEAD = 60.0
 """Seconds before the time of which metrics are kept too, for the rates of its first seconds."""
 USUAL_INTERVAL = 15.0
+NAMES, NAMES_AN_HOUR = 25, 10
+"""Metrics that are asked for at once, at most and of an hour."""
 NAMED = 20
 """Metrics that are named of those that are not in the file."""
 
@@ -269,24 +271,34 @@ def _metrics(
     file: _File, sources: Sources, start: float, end: float, counts: _Counts, any_name: bool
 ) -> None:
     left_out: list[str] = []
-    for name in sources.metrics.label_values("__name__"):
+    for names in _some(sources.metrics.label_values("__name__"), end - start):
         if file.full(counts, "metrics"):
             break
-        series = sources.metrics.samples(f"{{__name__={openmetrics.quoted(name)}}}", start, end)
-        written = [one for one in series if any_name or openmetrics.plain(name, one)]
-        if len(written) < len(series):
-            left_out.append(name)
-        if not written:
-            continue
-        counts.samples += sum(len(one.points) for one in written)
-        counts.intervals += _intervals(written)
-        for line in openmetrics.family(name, written):
-            file.write(line.encode())
+        found = sources.metrics.samples(f"{{__name__{openmetrics.matching(names)}}}", start, end)
+        for name in names:
+            series = [one for one in found if one.labels.get("__name__") == name]
+            written = [one for one in series if any_name or openmetrics.plain(name, one)]
+            if len(written) < len(series):
+                left_out.append(name)
+            if not written:
+                continue
+            counts.samples += sum(len(one.points) for one in written)
+            counts.intervals += _intervals(written)
+            for line in openmetrics.family(name, written):
+                file.write(line.encode())
     if left_out:
         more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
         names = ", ".join(left_out[:NAMED]) + more
         counts.miss(f"metrics with names or labels that promtool here does not read: {names}")
     file.write(openmetrics.END.encode())
+
+
+def _some(names: Sequence[str], seconds: float) -> Iterator[Sequence[str]]:
+    """So many names at a time as an answer should hold samples of: a question for each takes long."""
+    size = max(1, min(NAMES, int(NAMES_AN_HOUR * 3600 / seconds)))
+    plain = [name for name in names if openmetrics.NAME.fullmatch(name)]
+    yield from ([name] for name in names if not openmetrics.NAME.fullmatch(name))
+    yield from (plain[first : first + size] for first in range(0, len(plain), size))
 
 
 def _intervals(series: Sequence[Series]) -> list[float]:

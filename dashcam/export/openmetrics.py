@@ -14,7 +14,8 @@ from dashcam.sources import Series
 
 END = "# EOF\n"
 _ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
-_NAME, _LABEL = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*"), re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+NAME, _LABEL = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*"), re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+"""Names that stand without quotes: of metrics, of labels."""
 
 
 def quoted(text: str) -> str:
@@ -22,14 +23,19 @@ def quoted(text: str) -> str:
     return f'"{text.translate(_ESCAPED)}"'
 
 
+def matching(names: Sequence[str]) -> str:
+    """PromQL's comparison with one name, or with several that stand without quotes."""
+    return f"={quoted(names[0])}" if len(names) == 1 else f"=~{quoted('|'.join(names))}"
+
+
 def plain(name: str, one: Series) -> bool:
     """Whether a series is written without a name in quotes."""
-    return bool(_NAME.fullmatch(name)) and all(map(_LABEL.fullmatch, one.labels))
+    return bool(NAME.fullmatch(name)) and all(map(_LABEL.fullmatch, one.labels))
 
 
 def family(name: str, series: Sequence[Series]) -> Iterator[str]:
     """The lines of one metric name."""
-    outside = name if _NAME.fullmatch(name) else ""
+    outside = name if NAME.fullmatch(name) else ""
     yield f"# TYPE {outside or quoted(name)} unknown\n"
     for one in series:
         inside = [] if outside else [quoted(name)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import re
 import struct
 import subprocess
 import zipfile
@@ -458,6 +459,25 @@ def test_metrics_that_promtool_does_not_read_are_left_out_and_named(tmp_path: Pa
     assert text == f'# TYPE up unknown\nup{{job="j"}} 1.0 {NOW}.000\n# EOF\n'
     assert counts.samples == 1
     assert counts.cut == [f"metrics with names or labels that promtool here does not read: {DOTTED}, up"]
+
+
+def test_many_metrics_are_asked_for_at_once_and_the_fewer_the_longer_the_time(tmp_path: Path) -> None:
+    class Many(Metrics):
+        def label_values(self, label: str) -> list[str]:
+            return [f"m{number}" for number in range(30)]
+
+        def samples(self, selector: str, start: float, end: float) -> list[Series]:
+            self.asked.append(selector)
+            named = re.findall(r"m\d+", selector)
+            return [Series({"__name__": name, "job": "j"}, ((NOW, 1.0),)) for name in named]
+
+    for hours, questions in ((0.25, 2), (1, 3), (6, 30)):
+        metrics, counts = Many(), exporting._Counts()
+        with (tmp_path / "text").open("wb") as file:
+            part, sources = exporting._File(file, Part(None)), Sources(None, metrics, None)  # type: ignore[arg-type]
+            exporting._metrics(part, sources, NOW - 3600 * hours, NOW, counts, False)
+        assert (len(metrics.asked), counts.samples) == (questions, 30)
+        assert (tmp_path / "text").read_text().count("# TYPE m") == 30
 
 
 def test_of_many_metrics_that_are_left_out_some_are_named(
