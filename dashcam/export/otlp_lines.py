@@ -24,7 +24,7 @@ def message(service: str, logger: str, lines: Iterable[LogLine]) -> dict[str, An
 def _record(line: LogLine) -> dict[str, Any]:
     found: dict[str, Any] = {
         "timeUnixNano": str(line.time * 1000),
-        "severityText": line.severity,
+        "severityText": str(line.fields.get("severity") or ""),
         "severityNumber": NUMBERS.get(line.severity, 0),
         "body": {"stringValue": line.message},
         "traceId": hex_id(line.trace_id, 32),

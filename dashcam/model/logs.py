@@ -16,6 +16,9 @@ import orjson
 SEVERITIES = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 """From the least to the most severe."""
 
+_SAME = {"NOTICE": "INFO", "WARNING": "WARN", "CRITICAL": "FATAL"}
+"""What the store keeps as it was written, and takes for the same level."""
+
 SHOWN_APART = frozenset({"timestamp", "severity", "message", "service", "trace_id", "span_id"})
 """Fields that a view shows in places of their own."""
 
@@ -49,7 +52,9 @@ class LogLine:
 
     @property
     def severity(self) -> str:
-        return str(self.fields.get("severity", "")).upper()
+        """One of SEVERITIES or TRACE where the line's word means one; else that word, in capitals."""
+        word = str(self.fields.get("severity", "")).upper()
+        return _SAME.get(word, word)
 
     @property
     def message(self) -> str:

@@ -217,11 +217,18 @@ def _join(
 ) -> Settings:
     running = state.recorded_settings(settings)
     asked, have = settings.as_environ(), running.as_environ()
-    differing = sorted(name for name in explicit & have.keys() if asked.get(name) not in ("0", have[name]))
+    differing = sorted(name for name in explicit if asked.get(name) not in ("0", have.get(name)))
     if differing:
-        told = ", ".join(f"{name}={asked.get(name)} (running: {have[name]})" for name in differing)
+        told = ", ".join(
+            f"{name}={asked.get(name)} (running: {have.get(name, 'unset')})" for name in differing
+        )
         raise StackError(f"the stack is up with other settings than {told}: `make down` first")
     parts, processes = plan(running), supervisor.processes()
+    if others := {part.name for part in parts} ^ processes.keys():
+        told = ", ".join(sorted(others))
+        raise StackError(
+            f"{running.own_file} has other programs than those that are up ({told}): `make down` first"
+        )
     for process in (given_up := [process for process in processes.values() if process.given_up]):
         say(f"starting {process.name} again")
         supervisor.start_program(process)

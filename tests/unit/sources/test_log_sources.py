@@ -165,3 +165,11 @@ def test_elasticsearch_is_asked_again_for_the_last_minute_because_lines_come_in_
     times = asked[1]["query"]["bool"]["filter"][-1]["range"]["timestamp"]
     assert times == {"format": "epoch_millis", "gte": 1_790_000_000_000 + 7_000 - 60_000}
     assert later.place == "1790000007000001"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("warning", "WARN"), ("CRITICAL", "FATAL"), ("Notice", "INFO"), ("ERROR", "ERROR"), ("audit", "AUDIT")],
+)
+def test_words_for_one_level_are_one_to_pages_and_diagnosis(written: str, read: str) -> None:
+    assert LogLine({"severity": written}).severity == read

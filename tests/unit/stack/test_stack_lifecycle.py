@@ -20,6 +20,7 @@ from unit.stack.trial import Trial
 
 from dashcam.stack import ownership, room, supervision
 from dashcam.stack.lifecycle import StackError
+from dashcam.stack.programs import SERVICES
 from dashcam.stack.supervision import Supervisor
 
 
@@ -210,6 +211,32 @@ def test_up_with_another_port_than_the_running_stack_asks_for_down_first(trial: 
         trial.up(explicit=frozenset({"WEB_PORT"}), WEB_PORT="5999")
 
     assert trial.status().ready
+
+
+def test_a_file_that_the_running_stack_does_not_know_is_not_passed_over(trial: Trial, tmp_path: Path) -> None:
+    file = tmp_path / "dashcam.toml"
+    file.write_text("")
+    trial.up()
+
+    with pytest.raises(
+        StackError, match=r"DASHCAM_FILE=\S+dashcam.toml \(running: unset\): `make down` first"
+    ):
+        trial.up(explicit=frozenset({"DASHCAM_FILE"}), DASHCAM_FILE=str(file))
+
+
+def test_a_program_that_came_into_the_file_meanwhile_is_not_passed_over(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial.up()
+    plan = trial.plan
+    monkeypatch.setattr(
+        trial, "plan", lambda settings: [*plan(settings), trial._program("shop", SERVICES, 1)]
+    )
+
+    with pytest.raises(
+        StackError, match=r"other programs than those that are up \(shop\): `make down` first"
+    ):
+        trial.up()
 
 
 def test_what_a_killed_supervisor_left_is_shown_and_ended_by_down(trial: Trial) -> None:
