@@ -65,12 +65,12 @@ debug: $(VENV)/.run ## Kubernetes: Look into SERVICE=car in the cluster: pods, l
 	@$(BIN)/dashcam debug $(CLUSTER) $(SERVICE)
 
 # The whole of tests/cluster where CONTEXT names a cluster, whose nodes can pull images; else what the node of
-# tests/onenode can run: no package registry has Grafana, Kibana and Fluent Bit, and its images hold no NATS yet.
+# tests/onenode can run: no package registry has Grafana, Kibana and Fluent Bit.
 ON_BOTH := test_cluster_end_to_end test_cluster_lines test_cluster_by_hand test_cluster_autoscaling \
-	test_cluster_disruptions
-ON_THE_NODE := $(ON_BOTH) test_node_network
+	test_cluster_disruptions test_cluster_evictions
+ON_THE_NODE := $(ON_BOTH) test_node_network test_node_production
 ON_A_CLUSTER := $(ON_BOTH) test_cluster_pages
-ONE_NODE := PYTHONPATH=tests CLUSTER_OVERLAY=tests/cluster/overlays/local CLUSTER_WITHOUT=grafana,kibana,nats,orders,dealer \
+ONE_NODE := PYTHONPATH=tests CLUSTER_OVERLAY=tests/cluster/overlays/local CLUSTER_WITHOUT=grafana,kibana \
 	CLUSTER_HAD="one node made of packages and Go modules (tests/onenode)" $(BIN)/python -m onenode
 
 test-cluster: $(VENV)/.dev ## Real programs: Test a deployment end to end, on a node made here of packages (as root) or in CONTEXT=name
@@ -88,7 +88,7 @@ tools-node: $(VENV)/.dev
 	@PYTHONPATH=tests $(BIN)/python -m onenode.obstacles
 	@$(MAKE) --no-print-directory tools-elasticsearch
 	@$(BUILD_TOOLS) kustomize etcd kube-apiserver kube-controller-manager kubectl kube-scheduler kube-proxy kubelet \
-		coredns kube-router metrics-server prometheus otelcol otelcol-agent jaeger kube-state-metrics node_exporter elasticsearch_exporter
+		coredns kube-router metrics-server nats-server prometheus otelcol otelcol-agent jaeger jaeger-es-rollover kube-state-metrics node_exporter elasticsearch_exporter
 
 node: tools-node ## Kubernetes: A cluster of one node, made here of packages (as root), and a shell in it
 	@$(ONE_NODE)

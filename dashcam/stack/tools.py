@@ -27,6 +27,17 @@ JAEGER = Tool(
     effort="about 10 minutes on two cores",
     elsewhere="put the released `jaeger` (2.13 or newer; https://www.jaegertracing.io/download/) on PATH",
 )
+JAEGER_ROLLOVER = Tool(
+    "jaeger-es-rollover",
+    JAEGER.version,
+    "makes Jaeger's templates, first indices and aliases in Elasticsearch",
+    Copied("github.com/jaegertracing/jaeger", "v1.76.0", "./cmd/es-rollover"),
+    variable="JAEGER_ES_ROLLOVER_BINARY",
+    on_path=("jaeger-es-rollover",),
+    effort="a minute after Jaeger itself",
+    elsewhere="take it from the image jaegertracing/jaeger-es-rollover",
+    on_demand=True,
+)
 COLLECTOR = Tool(
     "otelcol",
     "0.159.0",
@@ -200,6 +211,13 @@ PROMETHEUS = _of_a_node(
     ),
     "five minutes",
 )
+NATS_SERVER = _of_a_node(
+    "nats-server",
+    "2.15.2",
+    "is the broker of the manifests, whose settings Debian's older one does not know",
+    Copied("github.com/nats-io/nats-server/v2", "v2.15.2", ".", ldflags="-s -w", environ=(_STATIC,)),
+    "a minute",
+)
 
 _EXPORTER_VERSION = "-s -w -X github.com/prometheus/common/version.Version="
 
@@ -236,9 +254,10 @@ ELASTICSEARCH_EXPORTER = _exporter(
 TOOLS = {
     tool.name: tool
     for tool in (
-        *(JAEGER, COLLECTOR, COLLECTOR_AGENT, KUSTOMIZE, PODSECURITY, TELEMETRYGEN, OTEL_DESKTOP_VIEWER),
+        *(JAEGER, JAEGER_ROLLOVER, COLLECTOR, COLLECTOR_AGENT, KUSTOMIZE, PODSECURITY),
+        *(TELEMETRYGEN, OTEL_DESKTOP_VIEWER),
         *(ETCD, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL),
         *(KUBE_SCHEDULER, KUBE_PROXY, KUBELET, COREDNS, KUBE_ROUTER, METRICS_SERVER),
-        *(PROMETHEUS, NODE_EXPORTER, KUBE_STATE_METRICS, ELASTICSEARCH_EXPORTER),
+        *(PROMETHEUS, NATS_SERVER, NODE_EXPORTER, KUBE_STATE_METRICS, ELASTICSEARCH_EXPORTER),
     )
 }

@@ -7,18 +7,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from asking import SERVICES
-from exampleservices import QUOTE
 from polling import until
 
 from dashcam.cluster.kubectl import NAMESPACE, Kubectl
 
-IN_ORDER = tuple(reversed(QUOTE))
-"""Whom the others ask comes first."""
+SERVICE = "app.kubernetes.io/component=service"
 
 
 def pods(kubectl: Kubectl, name: str = "") -> list[dict[str, Any]]:
     """Those of a service, or of all."""
-    label = f"app.kubernetes.io/name={name}" if name else "app.kubernetes.io/component=service"
+    label = f"app.kubernetes.io/name={name}" if name else SERVICE
     found: list[dict[str, Any]] = kubectl.get("pods", "-n", NAMESPACE, "-l", label)["items"]
     return found
 
@@ -34,8 +32,7 @@ def ready(kubectl: Kubectl, name: str) -> int:
 
 def settled(kubectl: Kubectl) -> None:
     """Wait until every service has its newest pods, and no older one is left."""
-    for name in IN_ORDER:
-        kubectl.run("rollout", "status", f"deployment/{name}", "-n", NAMESPACE, "--timeout=5m")
+    kubectl.run("rollout", "status", "deployment", "-l", SERVICE, "-n", NAMESPACE, "--timeout=5m")
     until(
         lambda: all("deletionTimestamp" not in pod["metadata"] for pod in pods(kubectl)),
         "the old pods to be gone",
@@ -46,7 +43,7 @@ def settled(kubectl: Kubectl) -> None:
 
 @contextmanager
 def two_of_each(kubectl: Kubectl) -> Iterator[None]:
-    """Every service has two pods for the block, as its autoscaler is told; then what the load asks for."""
+    """Two pods of each service of a quote for the block, by its autoscaler; then what the load wants."""
     try:
         for name in SERVICES:
             _at_least(kubectl, name, 2)

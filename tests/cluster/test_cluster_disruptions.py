@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from asking import SERVICES, quote
+from asking import confirmed, place, quote, state
 from exampleservices import LAST
 from load import Load
-from pods import IN_ORDER, pods, ready, settled, two_of_each
+from pods import SERVICE, pods, settled
 from polling import until
 from switches import fault
 
@@ -33,55 +31,14 @@ def load(cluster: Cluster) -> Iterator[Load]:
 
 
 @pytest.mark.verifies(
-    component=KUBERNETES, claim="rolls all three services out again under load without losing a request"
+    component=KUBERNETES, claim="rolls all services out again under load without losing a request"
 )
 def test_a_rolling_restart_under_load_loses_no_request(cluster: Cluster, load: Load) -> None:
     before = {pod["metadata"]["name"] for pod in pods(cluster.kubectl)}
-    for name in IN_ORDER:
-        cluster.kubectl.run("rollout", "restart", f"deployment/{name}", "-n", NAMESPACE)
+    cluster.kubectl.run("rollout", "restart", "deployment", "-l", SERVICE, "-n", NAMESPACE)
     settled(cluster.kubectl)
     load.lost_nothing()
     assert not before & {pod["metadata"]["name"] for pod in pods(cluster.kubectl)}
-
-
-@pytest.mark.verifies(
-    component=KUBERNETES,
-    claim="is drained one pod of a service at a time, as the budgets say; no request is lost",
-)
-def test_a_drain_evicts_one_pod_of_a_service_at_a_time_and_loses_no_request(cluster: Cluster) -> None:
-    kubectl = cluster.kubectl
-    with two_of_each(kubectl), Load(kubectl) as load:
-        before = {pod["metadata"]["name"] for pod in pods(kubectl)}
-        fewest = _drain(kubectl)
-        settled(kubectl)
-        load.lost_nothing()
-        assert not before & {pod["metadata"]["name"] for pod in pods(kubectl)}, "every pod was evicted"
-        assert fewest == dict.fromkeys(SERVICES, 1), "never less than the budgets allow, and they were used"
-
-
-def _drain(kubectl: Kubectl) -> dict[str, int]:
-    """Drain the node of the services; what each had ready at the least meanwhile."""
-    (node,) = {pod["spec"]["nodeName"] for pod in pods(kubectl)}
-    selector = "--pod-selector=app.kubernetes.io/component=service"
-    command = kubectl.command("drain", node, selector, "--delete-emptydir-data", "--timeout=300s")
-    fewest = dict.fromkeys(SERVICES, 2)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as drain:
-        try:
-            until(
-                lambda: kubectl.get("node", node)["spec"].get("unschedulable"),
-                "the drain to begin",
-                every=0.2,
-            )
-            # There is no other node for the pods that take over: the same one, as if it were new.
-            kubectl.run("uncordon", node)
-            while drain.poll() is None:
-                fewest = {name: min(fewest[name], ready(kubectl, name)) for name in SERVICES}
-                time.sleep(0.5)
-            assert drain.returncode == 0, drain.stdout and drain.stdout.read()
-        finally:
-            drain.kill()
-            kubectl.run("uncordon", node)
-    return fewest
 
 
 @pytest.mark.verifies(
@@ -131,3 +88,22 @@ def killed(kubectl: Kubectl, name: str, cluster: Cluster) -> bool:
     label = f"app.kubernetes.io/name={name}"
     said = kubectl.run("logs", "-n", NAMESPACE, "-l", label, "--tail=-1", "--since=2m")
     return any(each.get("reason") == "OOMKilled" for each in ended) or "Unexpected exit from worker" in said
+
+
+@pytest.mark.verifies(
+    component=KUBERNETES,
+    claim="an order that is placed while the broker is away is confirmed when it is back",
+)
+def test_an_order_that_is_placed_while_the_broker_is_away_is_confirmed_when_it_is_back(
+    cluster: Cluster,
+) -> None:
+    kubectl = cluster.kubectl
+    scale = ("scale", "statefulset/nats", "-n", NAMESPACE)
+    try:
+        kubectl.run(*scale, "--replicas=0")
+        until(lambda: not pods(kubectl, "nats"), "the broker to be gone", within=90, every=0.5)
+        placed = place(cluster)
+        assert state(cluster, placed) not in ("confirmed", "cancelled")
+    finally:
+        kubectl.run(*scale, "--replicas=1")
+    confirmed(cluster, placed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from asking import FOUND, SERVICES, down, quote
+from asking import FOUND, ORDERED, SERVICES, down, order, quote
 from polling import until
 
 from dashcam.cluster.kubectl import NAMESPACE
@@ -16,24 +16,33 @@ if TYPE_CHECKING:
     from conftest import Cluster
 
 
-@pytest.fixture(scope="module")
-def trace_id(cluster: Cluster) -> str:
-    return quote(cluster)
-
-
 @pytest.mark.verifies(
     component="Kubernetes node", claim="has one request's trace in Jaeger, of every service with its pod"
 )
-def test_the_trace_is_in_jaeger_with_all_services_and_their_pods(cluster: Cluster, trace_id: str) -> None:
+def test_the_trace_of_a_page_is_in_jaeger_with_all_services_and_their_pods(cluster: Cluster) -> None:
+    assert_found_with_pods(cluster, quote(cluster), SERVICES)
+
+
+@pytest.mark.verifies(
+    component="Kubernetes node",
+    claim="has a confirmed order's trace in Jaeger, of the services on both sides of the broker",
+)
+def test_the_trace_of_an_order_is_in_jaeger_with_all_services_and_their_pods(cluster: Cluster) -> None:
+    assert_found_with_pods(cluster, order(cluster), ORDERED)
+
+
+def assert_found_with_pods(cluster: Cluster, trace_id: str, services: set[str]) -> None:
+    """The trace comes to Jaeger with spans of `services`, each of which names its pod and node."""
+
     def found() -> dict[str, Any] | None:
         answer = httpx.get(f"{cluster.jaeger}/api/traces/{trace_id}", timeout=10)
         if answer.status_code == 404:
             return None
         trace: dict[str, Any] = answer.raise_for_status().json()["data"][0]
         names = {process["serviceName"] for process in trace["processes"].values()}
-        return trace if names >= SERVICES else None
+        return trace if names >= services else None
 
-    trace = until(found, f"the trace {trace_id} with {SERVICES}", within=FOUND, every=1)
+    trace = until(found, f"the trace {trace_id} with {services}", within=FOUND, every=1)
     for process in trace["processes"].values():
         tags = {tag["key"]: tag["value"] for tag in process["tags"]}
         assert tags["k8s.namespace.name"] == NAMESPACE
@@ -45,13 +54,13 @@ def test_the_trace_is_in_jaeger_with_all_services_and_their_pods(cluster: Cluste
     component="Kubernetes node",
     claim="has every service's metrics in Prometheus, with exemplars of requests of the tests",
 )
-@pytest.mark.parametrize("service", sorted(SERVICES))
+@pytest.mark.parametrize("service", [*sorted(SERVICES), "orders"])
 def test_prometheus_has_its_metrics_and_an_exemplar_of_a_trace(cluster: Cluster, service: str) -> None:
     sent: set[str] = set()
     began = time.time()
 
     def ours() -> str | None:
-        sent.add(quote(cluster))
+        sent.add((quote if service in SERVICES else order)(cluster))
         answer = httpx.get(
             f"{cluster.prometheus}/api/v1/query_exemplars",
             params={

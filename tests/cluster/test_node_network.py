@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import pytest
 from conftest import OVERLAY, PARTS
 from manifests import NAME, Manifests, ports
 from network import Flow, Network
+from polling import until
 
 from dashcam.cluster.deployment import render
 from dashcam.cluster.kubectl import Kubectl
@@ -91,6 +93,23 @@ def manifests(cluster: Cluster) -> Manifests:
 
 @pytest.fixture(scope="module")
 def tried(cluster: Cluster, manifests: Manifests) -> list[Tried]:
+    """What each pod can reach, once all is reached that has to be, or after a minute.
+
+    A policy engine takes a moment to know a new pod, and other tests have just made some.
+    """
+    needed = Network(manifests).flows()
+    last: list[Tried] = []
+
+    def settled() -> bool:
+        last[:] = _all_attempts(cluster, manifests)
+        return all(each.worked for each in last if each.flow in needed)
+
+    with suppress(AssertionError):
+        until(settled, "every needed flow to work", within=60, every=2)
+    return last
+
+
+def _all_attempts(cluster: Cluster, manifests: Manifests) -> list[Tried]:
     """Each pod's attempt at each port that another listens on, as the node itself can tell."""
     pods = running(cluster.kubectl)
     opened = {
@@ -138,3 +157,15 @@ def test_the_dns_of_the_cluster_cannot_ask_any_part(tried: list[Tried]) -> None:
     asked = [each for each in tried if each.flow.client == "kube-dns"]
     assert asked
     assert not [str(each.flow) for each in asked if each.worked]
+
+
+@pytest.mark.verifies(
+    component="Kubernetes node",
+    claim="lets `orders` and `dealer` alone reach the broker, and nobody its figures",
+)
+def test_orders_and_dealer_alone_reach_the_broker(tried: list[Tried]) -> None:
+    asked = [each for each in tried if each.flow.server == "nats"]
+    assert {each.flow.port for each in asked} == {4222, 8222}
+    assert {each.flow.client for each in asked} > {"orders", "dealer", "web", "car", "postgres", "kube-dns"}
+    worked = {(each.flow.client, each.flow.port) for each in asked if each.worked}
+    assert worked == {("orders", 4222), ("dealer", 4222)}

@@ -14,7 +14,7 @@ from watchdog import Watchdog
 
 from onenode import obstacles
 from onenode.namespaces import OF_ITS_OWN, ControlGroup, entering
-from onenode.unchanged import unchanged
+from onenode.unchanged import MARK, unchanged
 
 TESTS = Path(__file__).parents[1]
 MODULES = (TESTS.parent, TESTS, TESTS / "apiserver", TESTS / "k8s")
@@ -24,10 +24,10 @@ def main(command: Sequence[str]) -> int:
     """The exit status of the command; 1, with the reasons, where no cluster can be made on this machine."""
     if said := obstacles.main():
         return said
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, MODULES))}
     name = f"dashcam-{os.getpid()}"
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, MODULES)), MARK: name}
     clear_up = [sys.executable, "-m", "onenode.leftovers", name]
-    with unchanged(), tempfile.TemporaryDirectory(prefix="dashcam-node-", dir="/tmp") as folder:
+    with unchanged(name), tempfile.TemporaryDirectory(prefix="dashcam-node-", dir="/tmp") as folder:
         watchdog = Watchdog(folder=folder, command=clear_up, environ=environ)
         try:
             with ControlGroup(name):

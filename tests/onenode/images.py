@@ -33,8 +33,10 @@ from dashcam.stack.tools import (
     COREDNS,
     ELASTICSEARCH_EXPORTER,
     JAEGER,
+    JAEGER_ROLLOVER,
     KUBE_STATE_METRICS,
     KUSTOMIZE,
+    NATS_SERVER,
     NODE_EXPORTER,
     PROMETHEUS,
 )
@@ -49,7 +51,11 @@ PACKAGES = "localhost/dashcam-packages:1"
 SERVICE = "dashcam/"
 """What the images of services begin with."""
 
+BUILDING = ("--isolation", "chroot", "--network", "host")
+"""How podman builds where it may do little."""
+
 TELL_SECONDS = 5.0
+KEPT = "168h"
 LOG_AGENT = "localhost/otelcol-agent:1"
 """The published image of the Collector has its components and the gateway's; here each is built by itself."""
 
@@ -69,8 +75,10 @@ class Program:
 PROGRAMS = (
     Program("jaegertracing/jaeger", JAEGER, "/cmd/jaeger/jaeger-linux"),
     Program("otel/opentelemetry-collector-contrib", COLLECTOR, "/otelcol-contrib"),
+    Program("jaegertracing/jaeger-es-rollover", JAEGER_ROLLOVER, "/go/bin/es-rollover"),
     Program(LOG_AGENT, COLLECTOR_AGENT, "/otelcol-contrib"),
     Program("prom/prometheus", PROMETHEUS, "/bin/prometheus"),
+    Program("nats", NATS_SERVER, "/nats-server"),
     Program("quay.io/prometheus/node-exporter", NODE_EXPORTER, "/bin/node_exporter"),
     Program(
         "quay.io/prometheuscommunity/elasticsearch-exporter",
@@ -106,6 +114,8 @@ def provide(folder: Path) -> None:
     ]
     names.append(podman.named(docker(DEBUG_IMAGE), BASE))
     podman.save(names, folder / "images.tar")
+    # What builds of other days left, which no image of today is made of: each change of a source leaves some.
+    podman.run("image", "prune", "--force", "--filter", f"until={KEPT}")
 
 
 def wanted() -> dict[str, str]:
@@ -131,7 +141,7 @@ def _services(podman: Podman, manifests: dict[str, str]) -> Iterable[str]:
             # Neither revision nor times of the commit, so that layers stay where the sources do.
             *("make", "--no-print-directory", f"image-{service}", f"BASE={BASE}", f"TAG={tag}"),
             *("REVISION=tests", "REPRODUCIBLE=", f"ENGINE={shlex.join(podman.command)}"),
-            f"ENGINE_FLAGS={' '.join(['--isolation chroot --network host --quiet', *told])}",
+            f"ENGINE_FLAGS={' '.join([*BUILDING, '--quiet', *told])}",
         ]
         with telling(name):
             _run(make, cwd=ROOT)
@@ -198,7 +208,7 @@ class Podman:
             if program:
                 shutil.copy2(program, Path(made) / "program")
             file = ("--file", str(Path(made) / "Containerfile"))
-            flags = ("--isolation", "chroot", "--network", "host", "--quiet", "--layers")
+            flags = (*BUILDING, "--quiet", "--layers")
             name = docker(name)
             with telling(name):
                 self.run("build", *flags, *file, "--tag", name, context or made)

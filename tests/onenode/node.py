@@ -107,6 +107,7 @@ def start(folder: Path, api: ControlPlane, cgroup: str) -> None:
         *(f"--config={folder / 'kubelet.yaml'}", f"--kubeconfig={api.kubeconfig}"),
         *(f"--hostname-override={NAME}", f"--node-ip={ADDRESS}", f"--root-dir={folder / 'kubelet'}"),
         f"--cert-dir={folder / 'kubelet-certificates'}",
+        "--node-labels=topology.kubernetes.io/zone=here",  # production lets no pod on a node of no zone
     )
     api.start(KUBE_PROXY, f"--config={folder / 'proxy.yaml'}")
 

@@ -87,7 +87,7 @@ def volumes(folder: Path) -> list[dict[str, Any]]:
         place.mkdir(parents=True)
         spec = {
             "accessModes": ["ReadWriteOnce"],
-            "capacity": {"storage": "100Gi"},
+            "capacity": {"storage": "1Ti"},
             "persistentVolumeReclaimPolicy": "Retain",
             "local": {"path": str(place)},
             "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},

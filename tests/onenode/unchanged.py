@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from onenode.namespaces import CGROUPS, KERNEL
@@ -17,12 +17,26 @@ SETTINGS = (
 )
 
 
+GROUPS = ("kubepods", "libpod")
+"""What the control groups of containers are called."""
+
+IMAGES = (
+    "/var/lib/containers/storage/overlay-images/*",
+    "/var/lib/containerd/io.containerd.content.v1.content/blobs/*/*",
+    "/var/lib/docker/image/*/imagedb/content/*/*",
+)
+"""Where the engines of the machine keep what they know of images."""
+
+MARK = "DASHCAM_NODE"
+"""The variable by which the processes of a run are known; what is in pods is in its control group."""
+
+
 class Changed(AssertionError):
     """Something of the machine is not as it was; the message says what."""
 
 
 def seen() -> dict[str, set[str]]:
-    """Kernel settings, mounts, packet filters, sets of addresses, network devices, and groups of pods."""
+    """Kernel settings, mounts, packet filters, network devices, images, and groups of containers."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     filters = _said("iptables-save").splitlines()
     return {
@@ -31,16 +45,17 @@ def seen() -> dict[str, set[str]]:
         "packet filters": {re.sub(r"\[\d+:\d+\]", "", line) for line in filters if line[:1] != "#"},
         "sets of addresses": set(_said("ipset", "list", "-name").split()),
         "network devices": {line.split(":")[1] for line in _said("ip", "-oneline", "link").splitlines()},
-        "control groups": {str(path) for path in CGROUPS.glob("**/kubepods*")},
+        "images": {str(path) for pattern in IMAGES for path in Path("/").glob(pattern[1:])},
+        "control groups": {str(path) for name in GROUPS for path in CGROUPS.glob(f"**/{name}*")},
     }
 
 
 @contextmanager
-def unchanged() -> Iterator[None]:
-    """Raises Changed after the block where it left or took anything."""
-    before = seen()
+def unchanged(run: str) -> Iterator[None]:
+    """Raises Changed after the block where it left or took anything, or left a process of the `run`."""
+    before = {**seen(), "processes": set[str]()}
     yield
-    after = seen()
+    after = {**seen(), "processes": marked(run)}
     found = [
         f"{what}: {sign} {each}"
         for what in before
@@ -49,6 +64,16 @@ def unchanged() -> Iterator[None]:
     ]
     if found:
         raise Changed("the machine is not as it was:\n  " + "\n  ".join(found))
+
+
+def marked(run: str) -> set[str]:
+    """The processes that were started for a run, by its name in their variables."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"{MARK}={run}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.add((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
 
 
 def _said(*command: str) -> str:

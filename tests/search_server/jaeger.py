@@ -14,22 +14,8 @@ from polling import until
 from watchdog import Watchdog
 
 from dashcam.stack.ports import free_port
-from dashcam.stack.tool_recipes import Copied, Tool
-from dashcam.stack.tools import JAEGER
 
 FOLDER = Path(__file__).parents[2] / "k8s" / "base" / "jaeger-elasticsearch"
-
-ROLLOVER = Tool(
-    "jaeger-es-rollover",
-    JAEGER.version,
-    "makes Jaeger's templates, first indices and aliases",
-    Copied("github.com/jaegertracing/jaeger", "v1.76.0", "./cmd/es-rollover"),
-    variable="JAEGER_ES_ROLLOVER_BINARY",
-    on_path=("jaeger-es-rollover",),
-    effort="a minute after Jaeger itself",
-    elsewhere="take it from the image jaegertracing/jaeger-es-rollover",
-    on_demand=True,
-)
 
 
 def make_indices(program: str, url: str, password: str) -> str:

@@ -13,9 +13,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode, format_trace_id
 from polling import until
 from realprograms import record_jaeger
-from search_server.jaeger import ROLLOVER, JaegerOnElasticsearch, make_indices
+from search_server.jaeger import JaegerOnElasticsearch, make_indices
 
 from dashcam.stack.build_tools import provide
+from dashcam.stack.tools import JAEGER_ROLLOVER
 
 OURS = {"jaeger-span": "jaeger-span-000001", "jaeger-service": "jaeger-service-000001"}
 
@@ -23,7 +24,7 @@ OURS = {"jaeger-span": "jaeger-span-000001", "jaeger-service": "jaeger-service-0
 @pytest.fixture(scope="module")
 def indices(ready) -> str:
     """The Job that makes templates, first indices and aliases has run, twice."""
-    rollover = provide(ROLLOVER)
+    rollover = provide(JAEGER_ROLLOVER)
     make_indices(rollover, ready.url, password("jaeger"))
     return make_indices(rollover, ready.url, password("jaeger"))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from onenode import obstacles, unchanged
+from polling import until
 
 
 @pytest.fixture(autouse=True)
@@ -73,13 +75,27 @@ def test_what_is_left_behind_or_taken_away_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(unchanged, "_said", machine)
 
     def change() -> None:
-        with unchanged.unchanged():
+        with unchanged.unchanged("run-1"):
             setting["net.ipv4.ip_forward"] = "1"
             rules.clear()
 
-    with unchanged.unchanged():
+    with unchanged.unchanged("run-1"):
         pass
     with pytest.raises(unchanged.Changed) as changed:
         change()
     assert "kernel settings: now net.ipv4.ip_forward = 1" in str(changed.value)
     assert "packet filters: gone -A FORWARD -j ACCEPT" in str(changed.value)
+
+
+def test_a_process_of_the_run_that_is_left_is_named_and_no_other() -> None:
+    def left(by: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(["sleep", f"60.{by}"], env={**os.environ, unchanged.MARK: f"run-{by}"})
+
+    with left("1") as ours, left("2") as another:
+        try:
+            until(lambda: unchanged.marked("run-2"), "the other process to run")
+            found = until(lambda: unchanged.marked("run-1"), "ours")
+        finally:
+            ours.kill()
+            another.kill()
+    assert found == {"sleep 60.1 "}
