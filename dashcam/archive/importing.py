@@ -36,6 +36,8 @@ from dashcam.store.writer import Writer
 YEAR_HOURS = 24.0 * 366
 BATCH = 2_000_000
 """Bytes of lines that are stored at once."""
+METRICS_BYTES = 2 * 2**30
+"""What the metrics of a file may be unpacked, on the disk, until they are blocks."""
 LINE_BYTES = 64 * 2**20
 """What one line may take: a few kilobytes can be packed of gigabytes."""
 
@@ -155,6 +157,10 @@ def _joined(key: str, messages: list[bytes]) -> bytes:
 def _blocks(archive: zipfile.ZipFile, folder: Path) -> None:
     """Make Prometheus' blocks of the samples, by Prometheus' own tool."""
     text = folder / METRICS
+    unpacked = archive.getinfo(METRICS).file_size  # which zipfile reads no byte beyond
+    if unpacked > METRICS_BYTES:
+        most = f"at most {METRICS_BYTES // 2**20} MiB are taken: export a shorter time"
+        raise BadArchive(f"the metrics are {unpacked // 2**20} MiB unpacked; {most}")
     with archive.open(METRICS) as packed, text.open("wb") as file:
         shutil.copyfileobj(packed, file)
     wrong = promtool.make_blocks(text, blocks(folder))

@@ -181,7 +181,13 @@ class Server(TcpWSGIServer):
             ident="",
             clear_untrusted_proxy_headers=True,
         )
-        super().__init__(application, dispatcher=_Dispatcher(threads), adj=adjustments)
+        dispatcher = _Dispatcher(threads)
+        try:
+            super().__init__(application, dispatcher=dispatcher, adj=adjustments)
+        except OSError:  # the port is taken: nothing of it stays behind
+            dispatcher.shutdown(timeout=0)
+            self.close()
+            raise
 
     @property
     def held(self) -> int:

@@ -1,22 +1,35 @@
-"""The page of the pushed metrics, as OpenMetrics: with exemplars, types, help and units."""
+"""The page of the pushed metrics: OpenMetrics with exemplars, types, help and units, or the text format."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from dashcam.store.metric_points import EXPONENTIAL_BOUNDS
 from dashcam.store.metric_series import COUNT, SUM, VALUE, Exemplar, Series
 from dashcam.store.prometheus_names import unit_suffix
 from dashcam.store.pushed_metrics import Family, Labels
 
-CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+Marked = Callable[[Exemplar | None], str]
+"""What stands behind a sample that has an exemplar."""
+
+_TEXT_KINDS = {"unknown": "untyped", "info": "gauge"}
+"""What the text format calls the kinds that it does not know."""
 
 
-def page(families: Iterable[Family]) -> bytes:
-    """The whole page."""
-    lines = [line for family in families if family.series for line in _family(family)]
-    return "\n".join([*lines, "# EOF\n"]).encode()
+def page(families: Iterable[Family], openmetrics: bool) -> bytes:
+    """The whole page; the text format has no exemplars and no units."""
+    write = _family if openmetrics else _text_family
+    lines = [line for family in families if family.series for line in write(family)]
+    return "\n".join([*lines, "# EOF\n" if openmetrics else ""]).encode()
+
+
+def _text_family(family: Family) -> Iterator[str]:
+    yield f"# TYPE {family.name} {_TEXT_KINDS.get(family.kind, family.kind)}"
+    if family.help:
+        help_shown = family.help.replace("\\", "\\\\").replace("\n", "\\n")
+        yield f"# HELP {family.name} {help_shown}"
+    yield from _samples(family, lambda exemplar: "")
 
 
 def _family(family: Family) -> Iterator[str]:
@@ -28,18 +41,22 @@ def _family(family: Family) -> Iterator[str]:
         yield f"# UNIT {name} {suffix}"
     if family.help:
         yield f"# HELP {name} {_escaped(family.help)}"
+    yield from _samples(family, _exemplar)
+
+
+def _samples(family: Family, marked: Marked) -> Iterator[str]:
     write = {"histogram": _histogram, "summary": _summary}.get(family.kind, _single)
     for labels, series in family.series.items():
-        yield from write(family, labels, series)
+        yield from write(family, labels, series, marked)
 
 
-def _single(family: Family, labels: Labels, series: Series) -> Iterator[str]:
+def _single(family: Family, labels: Labels, series: Series, marked: Marked) -> Iterator[str]:
     exemplar = series.exemplars.get(0) if family.kind == "counter" else None
     value = series.scraped().get(VALUE, 0.0)
-    yield f"{family.name}{_labels(labels)} {_number(value)}{_exemplar(exemplar)}"
+    yield f"{family.name}{_labels(labels)} {_number(value)}{marked(exemplar)}"
 
 
-def _summary(family: Family, labels: Labels, series: Series) -> Iterator[str]:
+def _summary(family: Family, labels: Labels, series: Series, marked: Marked) -> Iterator[str]:
     total = series.total()
     for key, value in total.items():
         if isinstance(key, tuple):
@@ -48,7 +65,7 @@ def _summary(family: Family, labels: Labels, series: Series) -> Iterator[str]:
     yield f"{family.name}_count{_labels(labels)} {_number(total[COUNT])}"
 
 
-def _histogram(family: Family, labels: Labels, series: Series) -> Iterator[str]:
+def _histogram(family: Family, labels: Labels, series: Series, marked: Marked) -> Iterator[str]:
     total = series.scraped()
     below = 0.0
     used = [key for key in total if isinstance(key, int)]
@@ -59,9 +76,9 @@ def _histogram(family: Family, labels: Labels, series: Series) -> Iterator[str]:
         below += total.get(place, 0.0)
         if first - 1 <= place <= last:
             line = f"{family.name}_bucket{_labels((*labels, ('le', _number(bound))))} {_number(below)}"
-            yield line + _exemplar(series.exemplars.get(place))
+            yield line + marked(series.exemplars.get(place))
     everything = f"{family.name}_bucket{_labels((*labels, ('le', '+Inf')))} {_number(total.get(COUNT, 0.0))}"
-    yield everything + _exemplar(series.exemplars.get(len(series.bounds)))
+    yield everything + marked(series.exemplars.get(len(series.bounds)))
     if SUM in total:
         yield f"{family.name}_sum{_labels(labels)} {_number(total[SUM])}"
     yield f"{family.name}_count{_labels(labels)} {_number(total.get(COUNT, 0.0))}"

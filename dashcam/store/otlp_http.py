@@ -24,6 +24,7 @@ from dashcam.store.otlp import Malformed, TooLarge
 from dashcam.store.own_metrics import ReceiverMetrics
 from dashcam.store.own_page import own_page
 from dashcam.store.pushed_metrics import PushedMetrics
+from observability.metrics.negotiation import content_type
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -89,9 +90,10 @@ class OtlpHttp:
         return own_page(self._metrics.registry, request)
 
     def _pushed_page(self, request: Request) -> Response:
-        body = metrics_page.page(self._pushed.families())
+        kind, openmetrics = content_type(*request.headers.getlist("Accept"))
+        body = metrics_page.page(self._pushed.families(), openmetrics)
         self._metrics.series.set(self._pushed.held)
-        return Response(body, content_type=metrics_page.CONTENT_TYPE)
+        return Response(body, content_type=kind, headers={"Vary": "Accept"})
 
     def _export(self, request: Request) -> Response:
         is_json = request.mimetype == JSON

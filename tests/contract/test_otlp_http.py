@@ -21,6 +21,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from prometheus_client.parser import text_string_to_metric_families
 
 from dashcam.store import sqlite_file
 from dashcam.store.receiver import Receiver
@@ -401,9 +402,17 @@ def test_metrics_are_on_the_page_that_prometheus_scrapes(running, encoding):
         content, headers = MessageToJson(request).encode(), JSON
     answer = running.http.post("/v1/metrics", content=content, headers=headers)
     assert (answer.status_code, answer.content) == (200, b"" if encoding == "protobuf" else b"{}")
-    page = running.http.get("/metrics/otlp")
+    page = running.http.get("/metrics/otlp", headers={"Accept": "application/openmetrics-text"})
     assert page.headers["content-type"].startswith("application/openmetrics-text")
     assert 'orders_placed_total{job="orders"} 3.0\n' in page.text
+    assert "# TYPE orders_placed counter\n" in page.text
+    assert page.text.endswith("# EOF\n")
+    text = running.http.get("/metrics/otlp")
+    assert text.headers["content-type"].startswith("text/plain; version=0.0.4")
+    families = {family.name: family for family in text_string_to_metric_families(text.text)}
+    assert families["orders_placed"].type == "counter"
+    assert families["orders_placed"].samples[0].value == 3.0
+    assert "# EOF" not in text.text
     assert "dashcam_receiver_pushed_series 1.0\n" in running.http.get("/metrics").text
 
 

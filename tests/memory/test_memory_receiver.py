@@ -20,6 +20,7 @@ from receiving import JSON, PROTOBUF
 
 from dashcam.stack.ports import free_port
 
+OPENMETRICS = {"Accept": "application/openmetrics-text"}
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
@@ -92,7 +93,7 @@ def test_metrics_of_long_labels_many_processes_and_ever_other_names(sending: Sen
     bodies = [hostile.series(seed) for seed in range(8)] + [hostile.families(seed) for seed in range(4)]
     for body in bodies:
         sending.http("metrics", body)
-    page = httpx.get(f"{sending.program.address}/metrics/otlp", timeout=60)
+    page = httpx.get(f"{sending.program.address}/metrics/otlp", headers=OPENMETRICS, timeout=60)
     assert page.text.endswith("# EOF\n")
     sending.program.check()
 

@@ -303,6 +303,16 @@ def test_metrics_that_promtool_cannot_read_are_told_with_the_file(tmp_path: Path
     assert not (tmp_path / "into").exists()
 
 
+def test_metrics_that_unpack_to_more_than_the_disk_may_give_are_refused_before_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "METRICS_BYTES", 2**20)
+    path = made(tmp_path / "bomb.zip", GOOD, metrics=b"# HELP a " + b"x" * 3 * 2**20, samples=1)
+    with pytest.raises(BadArchive, match=r"bomb\.zip.*3 MiB unpacked; at most 1 MiB .* a shorter time"):
+        importing.unpack(path, tmp_path / "into")
+    assert not (tmp_path / "into").exists()
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -182,3 +182,14 @@ sys.exit(receiver.main())
     )
     assert ended.returncode == 1
     assert "thread has ended" in ended.stdout
+
+
+def test_a_port_that_is_taken_leaves_no_socket_and_no_thread() -> None:
+    def open_ones() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        before = open_ones()
+        with pytest.raises(OSError, match="in use"):
+            HttpServer(lambda *_: [], host="127.0.0.1", port=other.getsockname()[1], threads=3)
+        until(lambda: open_ones() == before, lambda: f"{before} to be as before: {open_ones()}")

@@ -46,7 +46,7 @@ class Pushed:
         return self.scrape()
 
     def scrape(self) -> str:
-        return page(self.store.families()).decode()
+        return page(self.store.families(), openmetrics=True).decode()
 
     def families(self) -> dict[str, Any]:
         """The page as the strict parser of the format reads it."""
