@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,18 +21,9 @@ class Versions:
     """The migrations in a folder."""
 
     def __init__(self, migrations: Path) -> None:
-        # Alembic tells of every plug-in it loads, from its import on: what matters is told below.
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        import alembic.command  # half a second, of every process that never looks at its tables
-        import alembic.config
-        from alembic.script import ScriptDirectory
-
-        self._config = alembic.config.Config()
-        self._config.set_main_option("script_location", str(migrations).replace("%", "%%"))
-        scripts = ScriptDirectory.from_config(self._config)
-        self._last = scripts.get_current_head()
-        # From the newest to the first.
-        self._known = {each.revision: each.module for each in scripts.walk_revisions()}
+        self._migrations = migrations
+        self._known = history(migrations)
+        self._last = next(iter(self._known), None)
 
     def are_at_the_last(self, connection: sa.Connection) -> bool:
         """Whether nothing is missing."""
@@ -42,13 +35,17 @@ class Versions:
         A newer version may have run more of them. Raises RuntimeError where those leave this one nothing to
         work with: what a migration's `works_with` says is kept in the database, see :data:`_oldest`.
         """
-        import alembic.command
+        # Alembic tells of every plug-in it loads, from its import on: what matters is told below.
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        import alembic.command  # half a second and 10 MiB: only where there is something to do
+        import alembic.config
         import alembic.util
 
         before = self._present(connection)
-        self._config.attributes["connection"] = connection
+        config = alembic.config.Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(self._migrations).replace("%", "%%"))
         try:
-            alembic.command.upgrade(self._config, "head")
+            alembic.command.upgrade(config, "head")
         except alembic.util.CommandError as error:
             if self._oldest_version(connection) in self._known:
                 logger.info("the database's schema is newer, and this version works with it")
@@ -70,12 +67,43 @@ class Versions:
     def _keep_oldest_version(self, connection: sa.Connection) -> None:
         """Keep the newest of what all migrations say is the oldest that works with what they leave."""
         order = list(self._known)
-        said = [getattr(module, "works_with", revision) for revision, module in self._known.items()]
+        said = [says.get("works_with", revision) for revision, says in self._known.items()]
         _oldest.create(connection, checkfirst=True)
         connection.execute(sa.delete(_oldest))
         connection.execute(sa.insert(_oldest).values(revision=min(said, key=order.index)))
 
     def _present(self, connection: sa.Connection) -> str | None:
-        from alembic.runtime.migration import MigrationContext
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
-        return MigrationContext.configure(connection).get_current_revision()
+
+def history(migrations: Path) -> dict[str, dict[str, Any]]:
+    """What each migration says of itself, from the newest to the first, by its revision.
+
+    It is read from the files as text: to run them would be to load Alembic.
+    """
+    said = [_assigned(path) for path in (migrations / "versions").glob("*.py")]
+    by_former = {each["down_revision"]: each for each in said}
+    found: dict[str, dict[str, Any]] = {}
+    former = None
+    while following := by_former.get(former):
+        former = following["revision"]
+        found[former] = following
+    return dict(reversed(found.items()))
+
+
+def _assigned(path: Path) -> dict[str, Any]:
+    """The constants that a module assigns, by name, one or several in a line."""
+    found: dict[str, Any] = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if not isinstance(node, ast.Assign):
+            continue
+        target, value = node.targets[0], node.value
+        pairs = [(target, value)]
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+            pairs = list(zip(target.elts, value.elts, strict=True))
+        for name, each in pairs:
+            if isinstance(name, ast.Name) and isinstance(each, ast.Constant):
+                found[name.id] = each.value
+    return found

@@ -13,11 +13,13 @@ import carapps
 import psycopg
 import pytest
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 
 from observability.testing import capture
 from services.car.catalogue import Unavailable
 from services.car.database import SCHEMA, Database
 from services.car.store import _metadata
+from services.storage.versions import history
 
 START = """
 import sys
@@ -58,6 +60,31 @@ def test_processes_that_start_at_once_make_one_database(database_url: str) -> No
     assert [process.returncode for process in started] == [0] * 4, ended
     with carapps.car_app(database_url) as app:
         assert app.test_client().get("/cars").json["total"] == 32
+
+
+AGAIN = """
+import sys
+from services.car.database import SCHEMA, Database
+from services.car.settings import database_url
+
+database = Database(database_url(sys.argv[1]), SCHEMA, pool_size=1, timeout=30)
+database.check()
+database.close()
+print([name for name in sys.modules if name.startswith(("alembic", "mako"))])
+"""
+
+
+def test_a_start_with_nothing_to_migrate_loads_no_migrations(database_url: str) -> None:
+    first = open_database(database_url)
+    first.prepare()
+    first.close()
+    command = [sys.executable, "-c", AGAIN, database_url]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("folder", sorted(Path("services").glob("*/migrations")), ids=str)
+def test_the_history_of_a_schema_is_the_one_that_alembic_sees(folder: Path) -> None:
+    assert list(history(folder)) == [each.revision for each in ScriptDirectory(str(folder)).walk_revisions()]
 
 
 def test_threads_that_start_at_once_make_one_database(database_url: str) -> None:
