@@ -20,6 +20,7 @@ from services.messages.envelope import Delivery
 from services.messages.reading import read
 from services.orders import catalogue as orders
 from services.orders.clients import CarClient as OrdersCar
+from services.web import asking
 from services.web import clients as web
 
 FOLDER = Path(__file__).parents[2] / "services" / "contracts"
@@ -109,10 +110,10 @@ def test_web_reads_and_changes_cars(contract: Callable[[Pact], None]) -> None:
         client = web.CarClient(str(server.url))
         assert client.cars({"limit": "1"}).cars[0].maker == "bentz"
         assert client.car("bentz", "e-class").etag == '"abc"'
-        with pytest.raises(web.NotFound, match="why"):
+        with pytest.raises(asking.NotFound, match="why"):
             client.car("bentz", "none")
         assert client.quote("bentz", "e-class", 500).total == 61500
-        with pytest.raises(web.Changed):
+        with pytest.raises(asking.Changed):
             client.replace("bentz", "e-class", SENT, '"old"')
         assert client.create({**SENT, "maker": "acme", "model": "one"}).maker == "acme"
     contract(pact)
