@@ -130,6 +130,15 @@ def test_a_message_that_fails_each_time_is_poison_and_its_exception_the_headline
     assert cause.details["step"] == "process paid"
 
 
+def test_what_waits_behind_poison_follows_from_it() -> None:
+    bad: dict[str, Any] = {"errors": ("no such currency",), "took": (0.02,) * 6}
+    others = [one for one in steady(118, 80, wait=3.0) if one.at % 6]
+    poison = [Message(float(at), **bad) for at in range(84, 112, 6)]
+    found = verdict.judge(observed(traces([*steady(80), *others, *poison])))
+    assert [cause.kind for cause in found.causes] == ["poison"]
+    assert "slow consumer" in {cause.kind for cause, _ in found.effects}
+
+
 def test_a_consumer_that_fails_at_all_messages_is_what_fails_and_not_the_messages() -> None:
     bad: dict[str, Any] = {"errors": ("no such table",), "took": (0.02,) * 6}
     cause = first(observed(traces([*steady(80), *steady(110, 80, **bad)]), onset=80.0))
@@ -138,7 +147,8 @@ def test_a_consumer_that_fails_at_all_messages_is_what_fails_and_not_the_message
 
 def batch(every: float) -> list[Message]:
     """A message each second, and a job that takes all that is there once in a while."""
-    return [Message(float(at), wait=every - at % every) for at in range(1, int(END - 1))]
+    taken = [(float(at), every - at % every) for at in range(1, int(END - 1))]
+    return [Message(at, wait=wait if at + wait < END else None) for at, wait in taken]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +192,7 @@ def test_a_step_that_nobody_goes_on_with_is_named() -> None:
     "values",
     [
         pytest.param([5.0 * (index % 12) for index in range(25)], id="taken up once a minute"),
-        pytest.param([200.0 + 5 * index for index in range(25)], id="old from the first reading on"),
+        pytest.param([5.0 * index for index in range(25)], id="growing from the first reading on"),
         pytest.param([*growing(5, 20), 0.0, 0.0, 0.0], id="taken up again"),
         pytest.param([2.0, 3.0, 1.0] * 8, id="quick"),
         pytest.param(growing(23), id="for a moment"),
