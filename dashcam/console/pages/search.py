@@ -35,6 +35,9 @@ WHOLE = 100
 EVERY = 12
 """The most services that are searched where none is chosen: Jaeger is asked for each of them."""
 
+CHOSEN_FROM = 500
+"""Characters of a name that one may choose from a list; a longer one would make the page as long as it is."""
+
 
 def routes(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/search", view_func=search)
@@ -181,4 +184,5 @@ def _of_every_service(query: TraceQuery, services: Sequence[str]) -> list[Outcom
 def operations() -> dict[str, list[str]]:
     """The operations of a service, for the form."""
     service = request.args.get("service", "").strip()
-    return {"operations": console().sources.traces.operations(service) if service else []}
+    found = console().sources.traces.operations(service) if service else []
+    return {"operations": [name for name in found if len(name) <= CHOSEN_FROM]}

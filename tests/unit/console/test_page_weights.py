@@ -109,6 +109,16 @@ def test_results_that_pass_through_many_services_stay_within_a_page(open_console
     assert "27 more services" in answer.text
 
 
+def test_a_name_as_long_as_a_page_is_not_offered_to_choose_from(open_console: Any) -> None:
+    long = "GET /" + "x" * 2**20
+    answers = recorded.jaeger_answers() | {"/api/services/car/operations": {"data": [long, "GET /cars"]}}
+    console = open_console(jaeger=Recorded(answers))
+    page = console.get("/search?service=car")
+    assert len(page.data) < 300_000
+    assert "GET /cars</option>" in page.text
+    assert console.get("/search/operations?service=car").json == {"operations": ["GET /cars"]}
+
+
 def test_more_alerts_than_anybody_reads_are_counted(open_console: Any) -> None:
     rows = [recorded.alert(f"ServiceDown{n}", service=f"service-{n}", pod=f"pod-{n}") for n in range(300)]
     source = Recorded({"/api/v1/alerts": recorded.alerts(*rows)})
