@@ -139,9 +139,14 @@ def _programs() -> Path:
 def _run(command: Sequence[str | Path]) -> None:
     if os.getuid() == 0:
         command = ["setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", "--init-groups", *command]
+    # Under `make test-shifted-clock` the server keeps the machine's clock: below libfaketime its timers, so
+    # `lock_timeout` too, never go off.
+    environ = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     # To a file, not a pipe: the server inherits it, and a pipe would keep this waiting for its end.
     with tempfile.TemporaryFile() as output:
-        done = subprocess.run(command, stdout=output, stderr=output, cwd="/", timeout=60, check=False)
+        done = subprocess.run(
+            command, stdout=output, stderr=output, cwd="/", env=environ, timeout=60, check=False
+        )
         output.seek(0)
         said = output.read().decode(errors="replace")
     if done.returncode:

@@ -86,7 +86,7 @@ class Database:
             sa.event.listen(self.engine, "begin", _on_sqlite_begin)
         else:
             postgres.listen(self.engine)
-        patience = timeout / 10
+        patience = timeout / 5
         self._all = Turns(pool_size, patience=patience, limit=timeout)
         self._writers = Turns(max(1, pool_size // 2), patience=patience, limit=timeout)
         snapshot = {} if self._sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
