@@ -63,8 +63,8 @@ def main() -> None:
 def measured(program: Program, spans: int, lines: int) -> Figures:
     """All figures of one program."""
     load, sample = Load(1), list[str]()
-    program.start()
     try:
+        program.start()
         figures: Figures = {"memory, idle, MiB": program.memory()}
 
         def traces(moment: float) -> bytes:
