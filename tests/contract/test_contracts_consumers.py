@@ -22,6 +22,7 @@ from services.orders import catalogue as orders
 from services.orders.clients import CarClient as OrdersCar
 from services.web import asking
 from services.web import clients as web
+from services.web.orders import OrdersClient
 
 FOLDER = Path(__file__).parents[2] / "services" / "contracts"
 LIMITS = Limits(timeout=5, deadline=5, attempts=1, failures=5, recovery=10)
@@ -116,6 +117,47 @@ def test_web_reads_and_changes_cars(contract: Callable[[Pact], None]) -> None:
         with pytest.raises(asking.Changed):
             client.replace("bentz", "e-class", SENT, '"old"')
         assert client.create({**SENT, "maker": "acme", "model": "one"}).maker == "acme"
+    contract(pact)
+
+
+def test_web_places_and_shows_orders(contract: Callable[[Pact], None]) -> None:
+    pact = Pact("web", "orders")
+    at = "2026-01-02T03:04:05.000Z"
+    order = {"maker": "bentz", "model": "e-class", "discount": 500, "price": 61500, "currency": "EUR"}
+    order |= {"id": "order-1", "state": "confirming", "placed": at, "decided": None, "reason": None}
+    order |= {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}
+    steps = match.each_like({"state": match.str("pricing"), "at": match.str(at)})
+    shown = {name: value if value is None else match.like(value) for name, value in order.items()}
+    shown |= {"steps": steps}
+    (
+        pact.upon_receiving("an order")
+        .given(THERE)
+        .with_request("POST", "/orders")
+        .with_header("Idempotency-Key", "a-click")
+        .with_body({"maker": "bentz", "model": "e-class", "discount": 500}, "application/json")
+        .will_respond_with(202)
+        .with_body(shown)
+    )
+    (
+        pact.upon_receiving("the order order-1")
+        .given("order-1 is there")
+        .with_request("GET", "/orders/order-1")
+        .will_respond_with(200)
+        .with_body(shown)
+    )
+    (
+        pact.upon_receiving("an order that is not there")
+        .given("order-none is not there")
+        .with_request("GET", "/orders/order-none")
+        .will_respond_with(404)
+        .with_body(PROBLEM, "application/problem+json")
+    )
+    with pact.serve() as server:
+        client = OrdersClient(str(server.url))
+        assert client.place("bentz", "e-class", 500, "a-click").price == 61500
+        assert client.order("order-1").history[-1].text == "Asking for its price"
+        with pytest.raises(asking.NotFound, match="why"):
+            client.order("order-none")
     contract(pact)
 
 

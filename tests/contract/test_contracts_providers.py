@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 
 import carapps
 import pytest
+from fakebroker import FakeBroker
 from flask import Flask
+from orderapps import FakeCar, orders_app
 from pact import Verifier
 from serviceapps import service_app
 from werkzeug.serving import make_server
@@ -26,6 +29,7 @@ from services.orders.messages import message_of
 FOLDER = Path(__file__).parents[2] / "services" / "contracts"
 CONTRACTS = sorted(FOLDER.glob("*.json"))
 LOOPBACK = "127.0.0.1"
+TRACE = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
 RULES = orders.Rules()
 
 
@@ -34,7 +38,7 @@ def _pair(path: Path) -> tuple[str, str]:
     return consumer, provider
 
 
-HTTP = {("web", "car"), ("orders", "car"), ("car", "minus")}
+HTTP = {("web", "car"), ("web", "orders"), ("orders", "car"), ("car", "minus")}
 OVER_HTTP = [path for path in CONTRACTS if _pair(path) in HTTP]
 BY_MESSAGE = [path for path in CONTRACTS if path not in OVER_HTTP]
 
@@ -54,6 +58,13 @@ def served(app: Flask) -> Iterator[str]:
 
 @contextmanager
 def provider_app(name: str, tmp_path: Path) -> Iterator[Flask]:
+    if name == "orders":
+        with orders_app(f"sqlite:///{tmp_path}/orders.sqlite3", FakeCar(), FakeBroker()) as app:
+            sagas = app.extensions["orders"].sagas
+            sagas.store.place(orders.placed("order-1", "bentz", "e-class", 500, time.time()), None, TRACE)
+            sagas.advance("order-1")
+            yield app
+        return
     if name != "car":
         with service_app(name) as app:
             yield app
