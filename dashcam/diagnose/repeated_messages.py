@@ -9,7 +9,7 @@ from dashcam.diagnose.findings import HARM, WASTE, Cause
 from dashcam.diagnose.message_spans import Processed, Queue
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.ongoing import over
-from dashcam.diagnose.significance import LIKELY, more, rise
+from dashcam.diagnose.significance import LIKELY, rise
 from dashcam.diagnose.steps import ratio, step
 from dashcam.diagnose.symptoms import total
 
@@ -45,7 +45,6 @@ def _poison(seen: Observed, queue: Queue, every: Sequence[Sequence[Processed]]) 
     # One that nothing comes after holds up its queue; where all fail, it is no matter of the messages.
     if len(was) < FEW or (len(subjects) >= FEW and others < SOME * (others + len(subjects))):
         return None
-    chance = more(0, len(was), len(failing), len(now))  # of what never was before: told, if not surely
     bad = [one for each in failing for one in each]
     bad.sort(key=lambda one: one.span.start)
     times = max(len(each) for each in failing)
@@ -74,8 +73,8 @@ def _poison(seen: Observed, queue: Queue, every: Sequence[Sequence[Processed]]) 
             "message id": bad[-1].message,
         },
         evidence=(evidence.trace(seen, bad[-1].trace, result),),
-        chance=chance,
-        traces=frozenset(one.trace.trace_id for one in bad),
+        # Those too that have failed less often by now.
+        traces=frozenset(one.trace.trace_id for each in now for one in each if one.span.failed),
     )
 
 
