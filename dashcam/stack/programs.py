@@ -13,7 +13,6 @@ from dashcam.registry import catalogue
 from dashcam.registry.catalogue import Service
 from dashcam.stack import generated_file, jaeger, own_file, scrape_targets, stand_ins, tools
 from dashcam.stack.needs import ALERTMANAGER, NATS, PROMETHEUS, Need
-from dashcam.stack.own_file import OwnService
 from dashcam.stack.page_origins import page_origins
 from dashcam.stack.settings import JAEGER, ROOT, Settings
 from observability.server.options import ServerSettings
@@ -67,7 +66,7 @@ def common_environ(settings: Settings) -> dict[str, str]:
         "HOST": LOOPBACK,
         "OTEL_EXPORTER_PROMETHEUS_HOST": LOOPBACK,
         "OTEL_EXPORTER_OTLP_ENDPOINT": url(settings.otlp_http_port),
-        **{f"{name.upper()}_URL": url(port) for name, port in _service_ports(settings).items()},
+        **{f"{name.upper()}_URL": url(port) for name, port in stand_ins.ports(settings).items()},
         "NATS_URL": f"nats://{LOOPBACK}:{settings.nats_port}",
         "CONSOLE_URL": url(settings.console_port),
         "BROWSER_OTLP_URL": url(settings.otlp_http_port),
@@ -118,16 +117,11 @@ def write_configurations(settings: Settings) -> list[str]:
     return told
 
 
-def _service_ports(settings: Settings) -> dict[str, int]:
-    replaced = stand_ins.stand_ins(settings)
-    return {name: settings.port(stand_ins.at(name, replaced)) for name in catalogue.load().names}
-
-
 def _services(settings: Settings) -> list[Program]:
     replaced = stand_ins.stand_ins(settings)
     services = [_service(settings, each) for each in catalogue.load().services]
     own = [
-        replace(each, name=replaced[each.name].name, command=_own_command(settings, replaced[each.name]))
+        replace(each, name=replaced[each.name].name, command=stand_ins.command(settings, replaced[each.name]))
         for each in services
         if each.name in replaced and each.name == replaced[each.name].replaces[0]
     ]
@@ -184,17 +178,13 @@ def _own(settings: Settings, taken: set[str]) -> list[Program]:
         Program(
             program.name,
             SERVICES,
-            _own_command(settings, program),
+            stand_ins.command(settings, program),
             listens=(program.port,) if program.port else (),
             address=url(program.port) if program.port else "",
             about=f"of {settings.own_file.name}",
         )
         for program in free
     ]
-
-
-def _own_command(settings: Settings, program: OwnService) -> tuple[str, ...]:
-    return (sys.executable, "-m", "dashcam.stack.own_service", str(settings.own_file), program.name)
 
 
 def _backend(settings: Settings) -> list[Program]:

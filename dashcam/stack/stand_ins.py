@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 
 from dashcam.registry import catalogue
@@ -39,6 +40,17 @@ def stand_ins(settings: Settings) -> Mapping[str, OwnService]:
 def at(name: str, replaced: Mapping[str, OwnService]) -> str:
     """The service whose ports a service is reached by: its own, unless it lives in a process with others."""
     return replaced[name].replaces[0] if name in replaced else name
+
+
+def ports(settings: Settings) -> dict[str, int]:
+    """Where each service of the catalogue is reached."""
+    replaced = stand_ins(settings)
+    return {name: settings.port(at(name, replaced)) for name in catalogue.load().names}
+
+
+def command(settings: Settings, program: OwnService) -> tuple[str, ...]:
+    """What starts a program of the dashcam.toml."""
+    return (sys.executable, "-m", "dashcam.stack.own_service", str(settings.own_file), program.name)
 
 
 def scrape_configs(settings: Settings) -> str:

@@ -182,7 +182,7 @@ def test_what_was_changed_is_not_deleted_by_mistake(checkout: Checkout) -> None:
 def test_what_others_depend_on_is_not_deleted_at_all(checkout: Checkout) -> None:
     page = checkout.root / "services/catalogue.yaml"
     text = page.read_text()
-    page.write_text(text.replace("depends_on: [car]", f"depends_on: [car, {NAME}]"))
+    page.write_text(text.replace("depends_on: [orders, car]", f"depends_on: [orders, car, {NAME}]"))
     done = checkout.scaffold("remove", NAME, "--force")
     page.write_text(text)
     assert done.returncode == 1
