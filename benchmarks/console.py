@@ -16,7 +16,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from benchmarks.backend.embedded import Backend, bench_lines, bench_queries, fill
+from benchmarks.backend.embedded import bench_lines, bench_queries, fill
+from benchmarks.backend.processes import Backend
 
 ROUNDS = 20
 

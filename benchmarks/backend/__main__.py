@@ -24,8 +24,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.backend.embedded import post_all
 from benchmarks.backend.load import BATCH, Load
+from benchmarks.backend.processes import post_all
 from benchmarks.backend.programs import PROGRAMS, Program
 from benchmarks.backend.questions import Question, questions
 

@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 import yaml
 
-from benchmarks.backend.embedded import PARTS, get, until_ready
 from benchmarks.backend.load import SPANS_A_TRACE
+from benchmarks.backend.processes import PARTS, get, until_ready
 from benchmarks.backend.questions import Question, of_dashcam, of_jaeger, of_viewer
 from dashcam.stack.ports import free_ports
 from dashcam.stack.tools import JAEGER, OTEL_DESKTOP_VIEWER
