@@ -8,7 +8,7 @@ from dashcam.mcp.answers import Diagnosis, FoundCause, FoundEvidence, Question, 
 
 CAUSES, EVIDENCE, TRACES, EFFECTS = 5, 4, 3, 5
 """How many of each are answered."""
-SAID = ("error", "message", "statement", "host", "caller", "metric")
+SAID = ("error", "message", "statement", "host", "caller", "metric", "unfinished")
 """Details of a cause that are told beside its summary."""
 
 

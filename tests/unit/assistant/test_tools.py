@@ -205,8 +205,8 @@ def test_a_source_that_is_away_is_told_and_not_taken_for_an_empty_answer() -> No
 
 # -- each scenario by a fixed script ---------------------------------------------------------------
 
-STEPS, SIZE = 5, 24_000
-"""Calls that an answer may take, and bytes of all their answers."""
+STEPS, SIZE = 5, 34_000
+"""Calls that an answer may take, and bytes of all their answers: the trace of an order has forty spans."""
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import socket
 import subprocess
@@ -152,12 +153,13 @@ def test_a_full_broker_is_told_from_one_that_is_away(
 ) -> None:
     small = tuple(each.evolve(max_bytes=4_000) for each in streams.STREAMS)
     monkeypatch.setattr(nats_broker, "STREAMS", small)
-    other = Nats(url, "other")
+    other, numbers = Nats(url, "other"), itertools.count()
     try:
 
         def refused() -> bool:
             try:
-                other.publish(message("filling"), b"x" * 5_000)
+                # Another id each time: what the stream took before it was made small, it takes again.
+                other.publish(message(f"filling-{next(numbers)}"), b"x" * 5_000)
             except BrokerFull:
                 return True
             except BrokerAway:
