@@ -172,7 +172,7 @@ class FoundEvidence:
 
 @dataclass(frozen=True)
 class FoundCause:
-    """One thing that is wrong at one place. `said` is its error, statement or line, and what is unfinished by it."""
+    """One thing that is wrong at one place. `said` is its error, statement or line, and what is unfinished."""
 
     kind: str
     service: str
