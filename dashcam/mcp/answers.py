@@ -172,7 +172,7 @@ class FoundEvidence:
 
 @dataclass(frozen=True)
 class FoundCause:
-    """One thing that is wrong at one place. `said` is its error, statement or line, and what is unfinished."""
+    """One thing that is wrong at one place. `said` is its error, statement or line, and what is undone."""
 
     kind: str
     service: str

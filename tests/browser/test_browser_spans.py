@@ -16,6 +16,7 @@ NewPage = Callable[..., Page]
 Trace = dict[str, Any]
 SERVICES = {"browser", "web", "car"}
 SEEN_SECONDS = 30.0
+SERVED = "GET /cars/<maker>/<model>"
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +74,13 @@ def test_a_click_on_a_link_is_the_root_of_the_page_that_it_opens(
     trace = trace_of(
         stack,
         "click",
-        lambda trace: services(trace) >= SERVICES and "documentLoad" in names(trace, "browser"),
+        lambda trace: services(trace) >= SERVICES
+        and "documentLoad" in names(trace, "browser")
+        and SERVED in names(trace, "web"),
     )
     assert root(trace)["service"] == "browser"
     assert tags(root(trace))["url.full"].endswith("/cars/bentz/e-class")
-    (served,) = (span for span in trace["spans"] if span["operationName"] == "GET /cars/<maker>/<model>")
+    (served,) = (span for span in trace["spans"] if span["operationName"] == SERVED)
     assert served["references"][0]["spanID"] == root(trace)["spanID"]
 
 

@@ -92,7 +92,7 @@ CLUSTER = [asked for asked in asked_of(scrape=RARELY) if promql.needs_cluster(as
 
 
 class Traffic(threading.Thread):
-    """What people do, until stopped: pages, quotes, reads by ETag, a write, and some mistakes."""
+    """What people do, until stopped: pages, quotes, reads by ETag, a write, an order, and some mistakes."""
 
     def __init__(self, stack: RunningStack) -> None:
         super().__init__(daemon=True)
@@ -117,6 +117,8 @@ class Traffic(threading.Thread):
         client.get(f"{car}/cars/bentz/e-class", headers={"if-none-match": tag})
         description = {"description": f"Seen in round {number}."}
         client.put(f"{car}/cars/bentz/e-class/description", json=description)
+        order = {"maker": "bentz", "model": "e-class", "discount": 500}
+        client.post(f"{self._stack.service('orders')}/orders", json=order)
 
     def stop(self) -> None:
         self._ended.set()

@@ -35,7 +35,7 @@ def test_the_dashboards_of_both_show_the_monolith(start_stack: Callable[..., Run
         assert httpx.get(f"{stack.car}/minus?x=5&y=3", timeout=30).json() == {"result": 2}
         return all(query(each.query) for group in asked.values() for each in group)
 
-    until(answered, "data in the panels of both", within=60, every=1)
+    until(answered, "data in the panels of both", within=120, every=1)
     routes = {
         job: {
             row["metric"]["http_route"]

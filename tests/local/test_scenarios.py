@@ -94,8 +94,8 @@ def _from_a_file(bench: Bench) -> Mapping[str, Any]:
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     with opened(path) as file:
-        # What came last may have come later to the one than to the other.
-        start, end = file.contents.start + 20, file.contents.end - 20
+        # What came last may have come later to the one than to the other, and a search has a limit in bytes.
+        start, end = file.contents.end - 65, file.contents.end - 20
         return {
             "contents": json.loads(done.stdout),
             "first": diagnose(file.sources, file.contents.start, file.contents.end).causes[0],
