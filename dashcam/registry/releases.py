@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from dashcam.registry.catalogue import ROOT, Catalogue
 FOLDER = "services/contracts"
 Contracts = Mapping[tuple[str, str], Mapping[str, Any]]
 """By consumer and provider: each interaction by what it is called."""
+Running = Mapping[str, Sequence[str]]
+"""The versions of each service that run: several while one replaces the other."""
 
 
 class UnknownVersion(LookupError):
@@ -39,27 +41,35 @@ class Misfit:
 
 def misfits(
     service: str,
-    running: Mapping[str, str],
+    running: Running,
     catalogue: Catalogue,
     contracts: Callable[[str | None], Contracts],
 ) -> Iterator[Misfit]:
-    """Those between the checkout's version of `service` and what runs, which is `running`: versions by name.
+    """Those between the checkout's version of `service` and what runs, which is `running`.
 
-    `contracts` gives those of a version, of the checkout for None. Raises UnknownVersion.
+    `contracts` gives those of a version, of the checkout for None. Raises UnknownVersion, also for a name
+    that neither the catalogue nor a contract of its version has: one that is misspelt would fit anything.
     """
     ours = contracts(None)
     for needed in catalogue.called_by(service):
         if needed.name not in running:
             yield Misfit(service, needed.name, f"{needed.name} does not run, and {service} depends on it")
     for (consumer, provider), interactions in sorted(ours.items()):
-        if consumer == service and provider in running:
-            tested = contracts(running[provider]).get((consumer, provider), {})
-            yield from _unmet(consumer, provider, interactions, tested, f"{provider} {running[provider]}")
-    for consumer, version in sorted(running.items()):
-        theirs = contracts(version).get((consumer, service)) if consumer != service else None
-        if theirs is not None:
-            held = ours.get((consumer, service), {})
-            yield from _unmet(consumer, service, theirs, held, f"this version of {service}")
+        for version in running.get(provider, ()) if consumer == service else ():
+            tested = contracts(version).get((consumer, provider), {})
+            yield from _unmet(consumer, provider, interactions, tested, f"{provider} {version}")
+    for consumer, version in [(name, each) for name in sorted(running) for each in running[name]]:
+        if consumer == service:
+            continue
+        theirs = contracts(version)
+        if consumer not in catalogue.names and not any(consumer in pair for pair in theirs):
+            there = ", ".join(catalogue.names)
+            raise UnknownVersion(
+                f"there is no service {consumer!r}, and no contract of it; there are {there}"
+            )
+        held = ours.get((consumer, service), {})
+        asked = theirs.get((consumer, service), {})
+        yield from _unmet(consumer, service, asked, held, f"this version of {service}")
 
 
 def _unmet(
@@ -91,6 +101,8 @@ def read_contracts(version: str | None, current: str, root: Path = ROOT) -> Cont
     if version is not None and (commit := _commit(version, root)):
         listed = _git(root, "ls-tree", "--name-only", commit, f"{FOLDER}/").splitlines()
         texts = {Path(path).stem: _git(root, "show", f"{commit}:{path}") for path in listed}
+        if not texts:
+            raise UnknownVersion(f"{version} has nothing in {FOLDER}: what it expects is not known")
     elif version in (None, current):
         texts = {path.stem: path.read_text(encoding="utf-8") for path in (root / FOLDER).glob("*.json")}
     else:

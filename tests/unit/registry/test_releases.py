@@ -8,32 +8,32 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from dashcam.cli.main import main
+from dashcam.cli.releases import _of_prometheus as of_prometheus
 from dashcam.registry import releases
 from dashcam.registry.catalogue import ROOT, load
 from dashcam.version import VERSION
 
 CATALOGUE = load()
-RUNNING = dict.fromkeys(CATALOGUE.names, "1")
+RUNNING = dict.fromkeys(CATALOGUE.names, ("1",))
 HERE = releases.read_contracts(None, VERSION)
 
 
-def found(service: str, changed: Callable[[Any], None] = lambda contracts: None, **running: str) -> list[str]:
+def found(
+    service: str,
+    changed: Callable[[Any], None] = lambda contracts: None,
+) -> list[str]:
     """The misfits of `service` where all that runs has the checkout's contracts, but for what is changed."""
     theirs = copy.deepcopy({pair: dict(each) for pair, each in HERE.items()})
     changed(theirs)
-    versions = {**RUNNING, **running}
-    return [
-        str(each)
-        for each in releases.misfits(
-            service, versions, CATALOGUE, lambda version: theirs if version else HERE
-        )
-    ]
+    read = {None: HERE, "1": theirs}.__getitem__
+    return [str(each) for each in releases.misfits(service, RUNNING, CATALOGUE, read)]
 
 
 @pytest.mark.parametrize("service", CATALOGUE.names)
@@ -69,9 +69,28 @@ def test_what_a_message_holds_counts_for_who_hears_it() -> None:
 
 
 def test_a_service_that_is_needed_and_does_not_run_is_a_misfit() -> None:
-    running = {name: "1" for name in CATALOGUE.names if name != "minus"}
+    running = {name: ["1"] for name in CATALOGUE.names if name != "minus"}
     (why,) = releases.misfits("car", running, CATALOGUE, lambda version: HERE)
     assert str(why) == "car -> minus: minus does not run, and car depends on it"
+
+
+def test_each_of_two_versions_that_run_side_by_side_is_asked() -> None:
+    other = copy.deepcopy({pair: dict(each) for pair, each in HERE.items()})
+    other["web", "car"]["a quote"]["response"]["status"] = 201
+    del other["car", "minus"]["a difference"]
+    read = {None: HERE, "1": HERE, "0": other}.__getitem__
+    for versions in (["0", "1"], ["1", "0"]):
+        running = RUNNING | {"web": versions, "minus": versions}
+        found = releases.misfits("car", running, CATALOGUE, read)
+        assert [(each.consumer, each.provider) for each in found] == [("car", "minus"), ("web", "car")]
+
+
+def test_prometheus_tells_of_all_versions_of_a_service_that_runs() -> None:
+    rows = [("car", "0.1"), ("car", "0.2"), ("web", "0.2"), ("prometheus", "3.0")]
+    samples = [SimpleNamespace(labels={"job": job, "service_version": version}) for job, version in rows]
+    sources = SimpleNamespace(metrics=SimpleNamespace(instant=lambda query: samples))
+    session: Any = SimpleNamespace(sources=sources)
+    assert of_prometheus(session, CATALOGUE.names) == {"car": ["0.1", "0.2"], "web": ["0.2"]}
 
 
 @pytest.fixture
@@ -79,7 +98,8 @@ def repository(tmp_path: Path) -> Path:
     """A checkout whose tag v1.0 has the contracts of this one, and whose files have less of car and minus."""
     shutil.copytree(ROOT / releases.FOLDER, tmp_path / releases.FOLDER)
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.com"]
-    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"], ["tag", "v1.0"]):
+    before = (["init", "-q"], ["commit", "-qm", "none", "--allow-empty"], ["tag", "v0.9"])
+    for words in (*before, ["add", "."], ["commit", "-qm", "one"], ["tag", "v1.0"]):
         subprocess.run([*git, *words], check=True)
     path = tmp_path / releases.FOLDER / "car-minus.json"
     document = json.loads(path.read_text())
@@ -95,6 +115,8 @@ def test_the_contracts_of_a_version_are_those_of_its_tag(repository: Path) -> No
     assert len(present["car", "minus"]) == 1 < len(tagged["car", "minus"])
     with pytest.raises(releases.UnknownVersion, match=r"no tag v3\.0"):
         releases.read_contracts("3.0", "2.0", repository)
+    with pytest.raises(releases.UnknownVersion, match=r"0\.9 has nothing in services/contracts"):
+        releases.read_contracts("0.9", "2.0", repository)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +126,13 @@ def test_the_contracts_of_a_version_are_those_of_its_tag(repository: Path) -> No
         ("car", {"web": VERSION}, 1, "minus does not run"),
         ("car", {"web": "999.0", "minus": VERSION}, 2, "there is no tag v999.0"),
         ("nothing", {"web": VERSION}, 2, "there is no service 'nothing'"),
+        ("car", {"wbe": VERSION, "minus": VERSION}, 2, "there is no service 'wbe'"),
+        ("minus", {"car": [VERSION, "999.0"]}, 2, "there is no tag v999.0"),
         ("car", ["web"], 2, "give an object of versions by service"),
+        ("minus", {}, 2, "give an object of versions by service"),
+        ("minus", {"car": ""}, 2, "give an object of versions by service"),
+        ("minus", {"car": []}, 2, "give an object of versions by service"),
+        ("minus", {"car": [VERSION, 2]}, 2, "give an object of versions by service"),
     ],
 )
 def test_the_command_answers_by_its_status(
