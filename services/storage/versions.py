@@ -35,29 +35,30 @@ class Versions:
         A newer version may have run more of them. Raises RuntimeError where those leave this one nothing to
         work with: what a migration's `works_with` says is kept in the database, see :data:`_oldest`.
         """
+        before = self._present(connection)
+        if before is not None and before not in self._known:
+            self._work_with_newer(connection, service, before)
+            return False
         # Alembic tells of every plug-in it loads, from its import on: what matters is told below.
         logging.getLogger("alembic").setLevel(logging.WARNING)
         import alembic.command  # half a second and 10 MiB: only where there is something to do
         import alembic.config
-        import alembic.util
 
-        before = self._present(connection)
         config = alembic.config.Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(self._migrations).replace("%", "%%"))
-        try:
-            alembic.command.upgrade(config, "head")
-        except alembic.util.CommandError as error:
-            if self._oldest_version(connection) in self._known:
-                logger.info("the database's schema is newer, and this version works with it")
-                return False
-            raise RuntimeError(
-                f"the database's schema is newer than this version of {service} ({error}): "
-                "deploy the version that wrote it, or restore an older database"
-            ) from error
+        alembic.command.upgrade(config, "head")
         if before != self._last:
             self._keep_oldest_version(connection)
             logger.info("the database's schema went from %s to %s", before or "nothing", self._last)
         return before is None
+
+    def _work_with_newer(self, connection: sa.Connection, service: str, present: str) -> None:
+        if self._oldest_version(connection) not in self._known:
+            raise RuntimeError(
+                f"the database's schema ({present}) is newer than this version of {service} ({self._last}): "
+                "deploy the version that wrote it, or restore an older database"
+            )
+        logger.info("the database's schema (%s) is newer, and this version works with it", present)
 
     def _oldest_version(self, connection: sa.Connection) -> str | None:
         if not sa.inspect(connection).has_table(_oldest.name):
@@ -97,9 +98,12 @@ def _assigned(path: Path) -> dict[str, Any]:
     """The constants that a module assigns, by name, one or several in a line."""
     found: dict[str, Any] = {}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if not isinstance(node, ast.Assign):
+        if isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+        elif isinstance(node, ast.AnnAssign) and node.value:
+            target, value = node.target, node.value
+        else:
             continue
-        target, value = node.targets[0], node.value
         pairs = [(target, value)]
         if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
             pairs = list(zip(target.elts, value.elts, strict=True))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from observability.testing import capture
 from services.car.catalogue import Unavailable
 from services.car.database import SCHEMA, Database
 from services.car.store import _metadata
-from services.storage.versions import history
+from services.storage.versions import Versions, history
 
 START = """
 import sys
@@ -85,6 +87,31 @@ def test_a_start_with_nothing_to_migrate_loads_no_migrations(database_url: str) 
 @pytest.mark.parametrize("folder", sorted(Path("services").glob("*/migrations")), ids=str)
 def test_the_history_of_a_schema_is_the_one_that_alembic_sees(folder: Path) -> None:
     assert list(history(folder)) == [each.revision for each in ScriptDirectory(str(folder)).walk_revisions()]
+
+
+@pytest.mark.parametrize("folder", sorted(Path("services").glob("*/migrations")), ids=str)
+def test_a_migration_that_only_adds_leaves_the_versions_before_at_work(folder: Path) -> None:
+    adds = re.compile(r"op\.(create_table|create_index|add_column)\(")
+    for path in sorted((folder / "versions").glob("*.py"))[1:]:
+        upgrade = path.read_text().partition("def upgrade")[2].partition("\ndef ")[0]
+        if len(adds.findall(upgrade)) == upgrade.count("op."):
+            assert "\nworks_with = " in path.read_text(), f"{path}: an old pod that starts again would end"
+
+
+def test_two_migrations_after_the_same_one_are_not_taken_for_those_of_a_newer_version(
+    database_url: str, tmp_path: Path
+) -> None:
+    database = open_database(database_url)
+    database.prepare()
+    folder = tmp_path / "migrations"
+    shutil.copytree(SCHEMA.migrations, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    last = next(iter(history(folder)))
+    for name in ("9001", "9002"):
+        text = f'revision: str = "{name}"\ndown_revision: str = "{last}"\n'
+        (folder / "versions" / f"{name}.py").write_text(text + "\ndef upgrade():\n    pass\n")
+    with database.engine.begin() as connection, pytest.raises(Exception, match="Multiple head revisions"):
+        Versions(folder).upgrade(connection, "car")
+    database.close()
 
 
 def test_threads_that_start_at_once_make_one_database(database_url: str) -> None:
