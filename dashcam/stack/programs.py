@@ -53,7 +53,7 @@ class Program:
 def programs(settings: Settings) -> list[Program]:
     """Everything that `make up` starts under `settings`, in the order it is shown."""
     parts = [*_services(settings), *_backend(settings), *_metrics(settings), *_broker(settings)]
-    parts += _own(settings, {part.name for part in parts})
+    parts += _own(settings, [part.name for part in parts])
     return [*parts, _traffic(settings, parts)] if settings.traffic else parts
 
 
@@ -164,16 +164,13 @@ def _broker(settings: Settings) -> list[Program]:
     ]
 
 
-def _own(settings: Settings, taken: set[str]) -> list[Program]:
+def _own(settings: Settings, parts: list[str]) -> list[Program]:
     """The programs of a person's dashcam.toml. Raises BadFile."""
     if settings.own_file is None:
         return []
     found = own_file.read_file(settings.own_file).programs
     free = [program for program in found if not program.replaces]
-    if clash := sorted(program.name for program in free if program.name in taken):
-        raise own_file.BadFile(
-            f"{settings.own_file}: {clash[0]!r} is a part of the stack: rename the program"
-        )
+    stand_ins.check_names(settings.own_file, found, [*parts, TRAFFIC])
     return [
         Program(
             program.name,

@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from dashcam.registry import catalogue
 from dashcam.stack import own_file
@@ -35,6 +36,17 @@ def stand_ins(settings: Settings) -> Mapping[str, OwnService]:
                 raise BadFile(f"{settings.own_file}: {name!r} is replaced twice: take one away")
             found[name] = program
     return found
+
+
+def check_names(file: Path, programs: Sequence[OwnService], parts: Sequence[str]) -> None:
+    """Raise BadFile where a program has the name of a part of the stack, or of a service it does not replace.
+
+    Programs in the place of services are among the `parts` already, and may be called as one of these.
+    """
+    for program in programs:
+        again = program.name in catalogue.load().names and program.name not in program.replaces
+        if again or parts.count(program.name) > (1 if program.replaces else 0):
+            raise BadFile(f"{file}: {program.name!r} is a part of the stack: rename the program")
 
 
 def at(name: str, replaced: Mapping[str, OwnService]) -> str:

@@ -117,9 +117,20 @@ def test_its_programs_are_parts_of_the_stack_and_its_targets_are_scraped(file: P
     assert read(settings.as_environ()) == settings
 
 
-def test_a_program_of_the_name_of_a_part_is_refused(file: Path) -> None:
-    file.write_text(GOOD.replace('"shop"', '"car"', 1))
-    with pytest.raises(BadFile, match="'car' is a part of the stack: rename"):
+@pytest.mark.parametrize(
+    ("name", "replaces"),
+    [("car", ""), ("traffic", ""), ("minus", 'replaces = ["car"]'), ("console", 'replaces = ["car"]')],
+)
+def test_a_program_of_the_name_of_a_part_is_refused(file: Path, name: str, replaces: str) -> None:
+    file.write_text(GOOD.replace('"shop"', f'"{name}"', 1).replace("port = 5055", replaces))
+    with pytest.raises(BadFile, match=f"'{name}' is a part of the stack: rename"):
+        programs.programs(read({"DASHCAM_FILE": str(file)}))
+
+
+def test_a_program_may_not_have_the_name_of_a_service_that_another_replaces(file: Path) -> None:
+    both = GOOD.replace("port = 5055", f"replaces = {json.dumps(EXAMPLE)}")
+    file.write_text(both.replace('"jobs"', f'"{EXAMPLE[1]}"', 1))
+    with pytest.raises(BadFile, match=f"'{EXAMPLE[1]}' is a part of the stack: rename"):
         programs.programs(read({"DASHCAM_FILE": str(file)}))
 
 
