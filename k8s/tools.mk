@@ -22,7 +22,9 @@ IMAGE_LISTS ?= k8s/overlays
 .PHONY: promote
 # An image by its digest into the list of an overlay
 promote: $(VENV)/.run
-	@test -n "$(SERVICE)" && [[ "$(IMAGE)" =~ ^[a-z0-9./:_-]+@sha256:[0-9a-f]{64}$$ ]] && test -d $(IMAGE_LISTS)/$(OVERLAY)/images || \
+	@test -d "$(IMAGE_LISTS)/$(OVERLAY)/images" || { echo "make: there is no overlay $(OVERLAY) with images: use one of" \
+		$(notdir $(patsubst %/images,%,$(wildcard $(IMAGE_LISTS)/*/images))) >&2; exit 2; }
+	@test -n "$(SERVICE)" && [[ "$(IMAGE)" =~ ^[a-z0-9./:_-]+@sha256:[0-9a-f]{64}$$ ]] || \
 		{ echo "make: give an image by its digest: make promote OVERLAY=production SERVICE=car IMAGE=registry/car@sha256:…" >&2; exit 2; }
 	@[[ " $(SERVICES) " == *" $(SERVICE) "* ]] || { echo "make: there is no service $(SERVICE): use one of $(SERVICES)" >&2; exit 2; }
 	@$(BUILD_TOOLS) kustomize

@@ -62,17 +62,18 @@ def test_a_promoted_image_runs_by_its_digest_and_the_others_stay(checkout: Path,
 
 
 @pytest.mark.parametrize(
-    ("service", "image", "says"),
+    ("overlay", "service", "image", "says"),
     [
-        ("car", "registry.example.com/shop/car:1.2", "give an image by its digest"),
-        ("car", "registry.example.com/shop/car@sha256:abc", "give an image by its digest"),
-        ("nothing", IMAGE, "there is no service nothing"),
+        ("production", "car", "registry.example.com/shop/car:1.2", "give an image by its digest"),
+        ("production", "car", "registry.example.com/shop/car@sha256:abc", "give an image by its digest"),
+        ("production", "nothing", IMAGE, "there is no service nothing"),
+        ("prod", "car", IMAGE, "there is no overlay prod with images: use one of local production"),
     ],
 )
-def test_an_image_by_tag_and_an_unknown_service_are_refused(
-    checkout: Path, service: str, image: str, says: str
+def test_an_image_by_tag_and_an_unknown_service_or_overlay_are_refused(
+    checkout: Path, overlay: str, service: str, image: str, says: str
 ) -> None:
-    done = promote(checkout, "production", service, image)
+    done = promote(checkout, overlay, service, image)
     assert done.returncode == 2
     assert says in done.stderr
 
