@@ -50,6 +50,24 @@ def contract(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[Pact],
     return kept
 
 
+class Used:
+    """A client: at the end of the block each of its calls has been made, none is without a contract."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._left = {name for name, each in vars(type(client)).items() if name[0] != "_" and callable(each)}
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        assert kind or not self._left, f"the contract says nothing of {sorted(self._left)}"
+
+    def __getattr__(self, name: str) -> Any:
+        self._left.discard(name)
+        return getattr(self._client, name)
+
+
 def test_web_reads_and_changes_cars(contract: Callable[[Pact], None]) -> None:
     pact = Pact("web", "car")
     car = match.like(DOCUMENT)
@@ -100,6 +118,22 @@ def test_web_reads_and_changes_cars(contract: Callable[[Pact], None]) -> None:
         .with_body(PROBLEM, "application/problem+json")
     )
     (
+        pact.upon_receiving("a car of another version deleted")
+        .given(THERE)
+        .with_request("DELETE", CAR)
+        .with_header("If-Match", '"old"')
+        .will_respond_with(412)
+        .with_body(PROBLEM, "application/problem+json")
+    )
+    (
+        pact.upon_receiving("a new car that is there already")
+        .given(THERE)
+        .with_request("POST", "/cars")
+        .with_body(SENT, "application/json")
+        .will_respond_with(409)
+        .with_body(PROBLEM, "application/problem+json")
+    )
+    (
         pact.upon_receiving("a new car")
         .given("acme one is not in the catalogue")
         .with_request("POST", "/cars")
@@ -107,8 +141,7 @@ def test_web_reads_and_changes_cars(contract: Callable[[Pact], None]) -> None:
         .will_respond_with(201)
         .with_body(match.like({**SENT, "maker": "acme", "model": "one"}))
     )
-    with pact.serve() as server:
-        client = web.CarClient(str(server.url))
+    with pact.serve() as server, Used(web.CarClient(str(server.url))) as client:
         assert client.cars({"limit": "1"}).cars[0].maker == "bentz"
         assert client.car("bentz", "e-class").etag == '"abc"'
         with pytest.raises(asking.NotFound, match="why"):
@@ -116,6 +149,10 @@ def test_web_reads_and_changes_cars(contract: Callable[[Pact], None]) -> None:
         assert client.quote("bentz", "e-class", 500).total == 61500
         with pytest.raises(asking.Changed):
             client.replace("bentz", "e-class", SENT, '"old"')
+        with pytest.raises(asking.Changed):
+            client.delete("bentz", "e-class", '"old"')
+        with pytest.raises(asking.Exists, match="why"):
+            client.create(SENT)
         assert client.create({**SENT, "maker": "acme", "model": "one"}).maker == "acme"
     contract(pact)
 
@@ -152,8 +189,7 @@ def test_web_places_and_shows_orders(contract: Callable[[Pact], None]) -> None:
         .will_respond_with(404)
         .with_body(PROBLEM, "application/problem+json")
     )
-    with pact.serve() as server:
-        client = OrdersClient(str(server.url))
+    with pact.serve() as server, Used(OrdersClient(str(server.url))) as client:
         assert client.place("bentz", "e-class", 500, "a-click").price == 61500
         assert client.order("order-1").history[-1].text == "Asking for its price"
         with pytest.raises(asking.NotFound, match="why"):
@@ -193,8 +229,7 @@ def test_orders_reserves_prices_and_cancels(contract: Callable[[Pact], None]) ->
         .with_request("DELETE", f"{address}/order-1")
         .will_respond_with(204)
     )
-    with pact.serve() as server:
-        client = OrdersCar(str(server.url), timeout=5)
+    with pact.serve() as server, Used(OrdersCar(str(server.url), timeout=5)) as client:
         client.reserve("bentz", "e-class", "order-1")
         with pytest.raises(orders.Refused, match="why"):
             client.reserve("bentz", "none", "order-2")
@@ -216,11 +251,10 @@ def test_car_subtracts(contract: Callable[[Pact], None]) -> None:
             .will_respond_with(status)
             .with_body(body, "application/json" if status == 200 else "application/problem+json")
         )
-    with pact.serve() as server:
-        client = Minus(str(server.url), LIMITS)
+    with pact.serve() as server, Used(Minus(str(server.url), LIMITS)) as client:
         assert client.difference(62000, 500) == 61500
         with pytest.raises(Wrong, match="400"):
-            client.difference("five", 500)  # type: ignore[arg-type]
+            client.difference("five", 500)
         client.close()
     contract(pact)
 
