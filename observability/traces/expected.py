@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import format_span_id
+from opentelemetry.trace import SpanKind, format_span_id
 
 PAUSE = 0.1
 """Seconds between two looks at a trace that is still coming in."""
@@ -61,11 +61,16 @@ def of_captured(spans: Iterable[ReadableSpan]) -> list[Seen]:
             format_span_id(span.context.span_id),
             format_span_id(span.parent.span_id) if span.parent else None,
             span.start_time or 0,
-            dict(span.attributes or {}),
+            {**_kind(span), **(span.attributes or {})},
         )
         for span in spans
         if span.context is not None
     ]
+
+
+def _kind(span: ReadableSpan) -> dict[str, str]:
+    """As Jaeger has it, so that the same expectation holds for both: a tag, unless it is internal."""
+    return {} if span.kind is SpanKind.INTERNAL else {"span.kind": span.kind.name.lower()}
 
 
 def of_jaeger(trace: Mapping[str, Any]) -> list[Seen]:

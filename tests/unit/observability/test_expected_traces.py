@@ -44,6 +44,8 @@ RIGHT = expected("GET /buy", expected("reserve"), expected("pay", expected("book
         (RIGHT, None),
         (expected("GET /buy", expected("pay", attributes={"amount": 5})), None),
         (expected("pay", expected("book")), None),
+        (expected("GET /buy", attributes={"span.kind": "server"}), None),
+        (expected("pay", attributes={"span.kind": "client"}), "span.kind is None, not 'client'"),
         (
             expected("GET /buy", expected("pay"), expected("reserve")),
             "'reserve' is not below 'GET /buy' in this place",
