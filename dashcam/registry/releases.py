@@ -129,5 +129,8 @@ def _commit(version: str, root: Path) -> str:
 
 def _git(root: Path, *words: str) -> str:
     command = ["git", "-C", str(root), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+    except FileNotFoundError:  # no git here: nothing is known but the files
+        return ""
     return done.stdout if done.returncode == 0 else ""

@@ -119,6 +119,15 @@ def test_the_contracts_of_a_version_are_those_of_its_tag(repository: Path) -> No
         releases.read_contracts("0.9", "2.0", repository)
 
 
+def test_without_git_the_files_stand_for_their_own_version_alone(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(repository))
+    assert len(releases.read_contracts("1.0", "1.0", repository)["car", "minus"]) == 1
+    with pytest.raises(releases.UnknownVersion, match=r"no tag v1\.0"):
+        releases.read_contracts("1.0", "2.0", repository)
+
+
 @pytest.mark.parametrize(
     ("service", "versions", "status", "says"),
     [
