@@ -13,6 +13,8 @@ Signal = Literal["metrics", "traces", "logs"]
 HARM, WASTE = 1, 2
 """Ranks of causes: users notice it; it only costs, for now. 0 is a process that does not run or answer."""
 STOPPED = 0
+SHED = "refused"
+"""The detail that says of failures that they were refused at once: others keep the service from them."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dashcam.diagnose import processes
-from dashcam.diagnose.findings import HARM, Cause
+from dashcam.diagnose.findings import HARM, SHED, Cause
 from dashcam.diagnose.observe import Observed
 
 DEPENDENT = frozenset(
@@ -77,6 +77,8 @@ def follows(cause: Cause, root: Cause, below: Mapping[str, set[str]], seen: Obse
         return f"{cause.service} asks again what is not answered: {root.summary}"
     if root.kind in OF_MESSAGES.get(cause.kind, ()) and _same_queue(root, cause):
         return f"it is of the same queue as: {root.summary}"
+    if root.service == cause.service and _sheds(cause) and root.kind == "failing" and not _sheds(root):
+        return f"{cause.service} refuses at once while others wait: {root.summary}"
     if not _covers(root, cause):
         return None
     if root.service == cause.service and (root.kind, cause.kind) == ("poison", "failing"):
@@ -125,6 +127,10 @@ def _follows_from_below(cause: Cause, root: Cause) -> str | None:
     if root.kind in ("down", "restarting", "unanswered") and cause.kind in ("failing", "unanswered"):
         return f"{cause.service} calls {root.service}, which does not answer"
     return None
+
+
+def _sheds(cause: Cause) -> bool:
+    return SHED in cause.details
 
 
 def _covers(root: Cause, cause: Cause) -> bool:

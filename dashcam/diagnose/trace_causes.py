@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 
 from dashcam.diagnose import evidence, silence
 from dashcam.diagnose.contrast import scope_of
-from dashcam.diagnose.findings import HARM, STOPPED, Cause
+from dashcam.diagnose.findings import HARM, SHED, STOPPED, Cause
 from dashcam.diagnose.log_patterns import pattern
 from dashcam.diagnose.message_spans import SEND, role
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.ongoing import over
 from dashcam.diagnose.places import Place, Visit, title
 from dashcam.diagnose.processes import refusing
-from dashcam.diagnose.significance import LIKELY, more
+from dashcam.diagnose.significance import LIKELY, WHOLLY, more
 from dashcam.diagnose.slowness import slow
 from dashcam.diagnose.traced import Traced, names, rest
 from dashcam.sources import LogLine, Span
@@ -26,6 +27,9 @@ FEW = 3
 """Failures of which it is said where they begin."""
 MATTERS = 0.15
 """The share of all failures that an error must account for."""
+AT_ONCE = 0.1
+"""Seconds within which a service refuses a request that it does not begin with."""
+REFUSALS = frozenset({"429", "503"})
 
 
 def causes(seen: Observed, found: Traced) -> list[Cause]:
@@ -54,7 +58,9 @@ def failing(seen: Observed, found: Traced) -> list[Cause]:
     for origin, visit in origins(found.during, found.known):
         now.setdefault(origin.error_of, []).append((origin, visit))
     before, during = max(1, len(found.usual)), max(1, len(found.during))
-    total = sum(len(each) for each in now.values() if not _refused(seen, each[0][0])) or 1
+    shed = {error for error, each in now.items() if _shed([visit for _, visit in each])}
+    counted = (each for error, each in now.items() if error not in shed and not _refused(seen, each[0][0]))
+    total = sum(map(len, counted)) or 1
     causes = []
     for error, each in now.items():
         chance = more(usual[error], before, len(each), during) * len(now)
@@ -62,8 +68,23 @@ def failing(seen: Observed, found: Traced) -> list[Cause]:
         if len(each) >= FEW and rare and len(each) >= min(MATTERS * total, 10):
             origin = Counter(origin for origin, _ in each).most_common(1)[0][0]
             bad = [visit for _, visit in each]
-            causes.append(_failing_cause(seen, found, origin, bad, min(1.0, len(bad) / total), chance))
+            cause = _failing_cause(seen, found, origin, bad, min(1.0, len(bad) / total), chance)
+            causes.append(
+                replace(cause, details={**cause.details, SHED: "at once"}) if error in shed else cause
+            )
     return causes
+
+
+def _shed(bad: Sequence[Visit]) -> bool:
+    """Whether failures are requests that a service refused at once: as a rule because others wait already."""
+    quick = median(visit.span.duration for visit in bad) <= AT_ONCE * 1e6
+    refused = sum(
+        str(visit.span.attributes.get("http.response.status_code", "")) in REFUSALS
+        and visit.span.kind == "server"
+        and not visit.tree.children(visit.span)
+        for visit in bad
+    )
+    return quick and refused >= WHOLLY * len(bad)
 
 
 def _refused(seen: Observed, origin: Origin) -> bool:

@@ -25,7 +25,7 @@ from dashcam.diagnose import (
     volumes,
 )
 from dashcam.diagnose.brokers import with_brokers
-from dashcam.diagnose.findings import HARM, WASTE, Cause, Diagnosis
+from dashcam.diagnose.findings import HARM, SHED, WASTE, Cause, Diagnosis
 from dashcam.diagnose.follows import SAID, follows, slow_statements, weighed
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.ongoing import of_now
@@ -135,7 +135,9 @@ def judge(seen: Observed) -> Diagnosis:
     effects: list[tuple[Cause, str]] = []
     of: dict[int, list[Cause]] = {}
     for cause in ordered:
-        reasons = ((why, root) for root in roots if (why := follows(cause, root, below, seen)))
+        # Of those that were refused at once, more can follow than of those who kept them out.
+        known = [*roots, *(effect for effect, _ in effects if SHED in effect.details)]
+        reasons = ((why, root) for root in known if (why := follows(cause, root, below, seen)))
         reason, root = next(reasons, ("", cause))
         if reason:
             effects.append((cause, reason))
@@ -167,8 +169,10 @@ def _firing(alert: Alert) -> bool:
     return alert.state == "firing" and alert.labels.get("severity") != "none"
 
 
-def _order(cause: Cause, below: Mapping[str, set[str]], late: frozenset[str]) -> tuple[int, int, int, float]:
-    """Worst first; then the most telling; then who is furthest down; then the most frequent.
+def _order(
+    cause: Cause, below: Mapping[str, set[str]], late: frozenset[str]
+) -> tuple[int, int, int, bool, float]:
+    """Worst first; then the most telling; then who is furthest down, refusals last; then the most frequent.
 
     Who does not answer for what it waits for itself, a service `late` by a statement, comes after that.
     """
@@ -176,7 +180,7 @@ def _order(cause: Cause, below: Mapping[str, set[str]], late: frozenset[str]) ->
     rank = cause.rank
     if cause.kind == "unanswered" and cause.service in late:
         rank, telling = max(rank, HARM), len(TELLING)
-    return rank, telling, len(below.get(cause.service, ())), -cause.impact
+    return rank, telling, len(below.get(cause.service, ())), SHED in cause.details, -cause.impact
 
 
 def _suffering(every: Sequence[Cause]) -> frozenset[str]:

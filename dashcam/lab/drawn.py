@@ -149,9 +149,10 @@ def _both(one: Scenario, other: Scenario) -> Scenario:
 
 def _decoy(random: Random, service: str, storm: bool) -> Scenario:
     """Return what is new and does no harm: a release, or lines, of a service that the fault is not in."""
-    if service != "web" and (storm or random.random() < 0.5):
-        twin = Twin("web", version=f"2.{random.randint(0, 9)}.0")
-        return Scenario("decoy", f"web of version {twin.version} joins, and is well", "", (), twin=twin)
+    if storm or random.random() < 0.5:
+        twin = Twin("car" if service == "web" else "web", version=f"2.{random.randint(0, 9)}.0")
+        title = f"{twin.service} of version {twin.version} joins, and is well"
+        return Scenario("decoy", title, "", (), twin=twin)
     place = random.choice([place for place in PLACES if place.service != service])
     title = f"{place.service} {STORM.title} and is well"
     return Scenario(

@@ -254,3 +254,31 @@ def test_an_error_whose_name_says_nothing_is_told_by_its_message() -> None:
 
     (cause,) = found(USUAL, [refused(100 + n) for n in range(10)])
     assert "ends in «no space left»" in cause.summary
+
+
+def test_who_is_refused_at_once_follows_from_what_keeps_the_service_from_it() -> None:
+    """Four wait for a lock and fail; the forty that come meanwhile are turned away at the door."""
+
+    def stuck(at: float) -> Trace:
+        lock = span("shop", "BEGIN", at, 5.0, kind="client", error="OperationalError", db_query_text="BEGIN")
+        return trace(span("shop", "PUT /items", at, 5.0, *lock, error="Problem"))
+
+    def refused(at: float, took: float = 0.002) -> Trace:
+        (door,) = span("shop", "PUT /items", at, took, error="503")
+        door.attributes["http.response.status_code"] = 503  # type: ignore[index]
+        return trace([door])
+
+    def well(at: float) -> Trace:
+        return trace(span("shop", "PUT /items", at, 0.005, *span("shop", "BEGIN", at, 0.001, kind="client")))
+
+    before = [well(number) for number in range(40)]
+    waiting = [stuck(100 + 2 * number) for number in range(4)]
+    answer = verdict.judge(seen(before, [*waiting, *(refused(101 + number) for number in range(40))]))
+    assert [cause.details.get("statement") for cause in answer.causes if cause.kind == "failing"] == ["BEGIN"]
+    assert "refuses at once while others wait" in " ".join(why for _, why in answer.effects)
+    alone = verdict.judge(seen(before, [refused(101 + number) for number in range(40)]))
+    assert [cause.kind for cause in alone.causes] == ["failing"]
+    slowly = [refused(101 + number, took=0.5) for number in range(40)]
+    assert (
+        len([c for c in verdict.judge(seen(before, [*waiting, *slowly])).causes if c.kind == "failing"]) == 1
+    )
