@@ -3,12 +3,14 @@
 They are the extra `clients`. Ours covers urllib3 and what is built on it. httpx, aiohttp and the standard
 library's urllib leave spans and carry the trace on by the official packages; by the one for threads, a
 thread, a timer or a task of a pool goes on in the trace that it was started in. A client's package is loaded
-when the client is: who has it installed and does not use it pays nothing.
+when the client is: who has it installed and does not use it pays nothing. One that does not work, for its
+release or that of its client, is a log line; the client works without it.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -16,6 +18,10 @@ from typing import Any
 
 from opentelemetry import metrics, trace
 from wrapt import register_post_import_hook
+
+from observability import redaction
+
+_logger = logging.getLogger(__name__)
 
 KNOWN = {
     "threading": "opentelemetry.instrumentation.threading:ThreadingInstrumentor",
@@ -39,19 +45,44 @@ class _Wired:
     """The instrumentations that are in force; more come as their libraries are loaded, until it is closed."""
 
     def __init__(self, tracers: trace.TracerProvider, meters: metrics.MeterProvider) -> None:
-        self._providers = {"tracer_provider": tracers, "meter_provider": meters}
+        self._given: dict[str, Any] = {
+            "tracer_provider": tracers,
+            "meter_provider": meters,
+            "request_hook": _hide_secrets,
+            "async_request_hook": _hide_secrets_of_async,
+        }
         self._undo: ExitStack | None = ExitStack()
 
     def loaded(self, library: Any) -> None:
         if self._undo is None:
             return
         module, _, name = KNOWN[library.__name__].partition(":")
-        instrumentor = getattr(importlib.import_module(module), name)()
-        if not instrumentor.is_instrumented_by_opentelemetry:  # else somebody has done it by himself
-            instrumentor.instrument(**self._providers)
+        try:
+            instrumentor = getattr(importlib.import_module(module), name)()
+            if instrumentor.is_instrumented_by_opentelemetry:
+                return  # somebody has done it by himself
+            instrumentor.instrument(**self._given)
+        except Exception:  # raised here, it would be the library that cannot be imported
+            _logger.warning("%s is not instrumented: %s failed", library.__name__, module, exc_info=True)
+            return
+        if instrumentor.is_instrumented_by_opentelemetry:  # it refuses releases that it does not know
             self._undo.callback(instrumentor.uninstrument)
 
     def close(self) -> None:
         undo, self._undo = self._undo, None
+        self._given = {}  # what waits for a library that is never loaded keeps this object for ever
         if undo is not None:
             undo.close()
+
+
+def _hide_secrets(span: trace.Span, request: Any) -> None:
+    """Hide credentials of a URL, of which they know some. Our own spans have done so by themselves."""
+    recorded = getattr(span, "attributes", None) or {}
+    for name in ("url.full", "http.url"):
+        given = recorded.get(name)
+        if isinstance(given, str) and (clean := redaction.text(given)) != given:
+            span.set_attribute(name, clean)
+
+
+async def _hide_secrets_of_async(span: trace.Span, request: Any) -> None:
+    _hide_secrets(span, request)

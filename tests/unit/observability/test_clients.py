@@ -125,12 +125,23 @@ def by_aiohttp(url: str) -> None:
     asyncio.run(get())
 
 
-@pytest.mark.parametrize("call", [by_urllib, by_httpx, by_aiohttp], ids=lambda call: call.__name__)
+def by_httpx_async(url: str) -> None:
+    async def get() -> None:
+        async with httpx.AsyncClient() as client:
+            await client.get(url)
+
+    asyncio.run(get())
+
+
+@pytest.mark.parametrize("by", ["dashcam", "official"])
+@pytest.mark.parametrize(
+    "call", [by_urllib, by_httpx, by_httpx_async, by_aiohttp], ids=lambda call: call.__name__
+)
 def test_other_clients_leave_spans_and_pass_the_trace_on(
-    app: Flask, instrumented: Any, server: Any, call: Callable[[str], None]
+    app: Flask, instrumented: Any, server: Any, call: Callable[[str], None], by: str
 ) -> None:
     url, seen = server
-    with capture(instrumented(app)) as got:
+    with capture(instrumented(app, instrumentation=by)) as got:
         call(f"{url}/cars?token=hunter22")
     (span,) = got.spans
     assert span.kind is SpanKind.CLIENT
@@ -139,6 +150,30 @@ def test_other_clients_leave_spans_and_pass_the_trace_on(
     passed = {name.lower(): value for name, value in seen[0].items()}["traceparent"]
     assert passed.split("-")[1:3] == [f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}"]
     assert got.sample(COUNT, http_response_status_code="200") == 1
+
+
+def test_an_instrumentation_that_does_not_work_leaves_its_client_alone(
+    app: Flask, instrumented: Any, server: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    url, _ = server
+    monkeypatch.setattr("opentelemetry.instrumentation.httpx.HTTPXClientInstrumentor", None)
+    telemetry = instrumented(app)
+    with capture(telemetry) as got:
+        by_httpx(url)
+        by_urllib(url)
+    assert "httpx is not instrumented" in caplog.text
+    assert len(got.spans) == 1
+    telemetry.shutdown()
+
+
+def test_an_instrumentation_that_refuses_a_release_is_not_taken_out_at_the_end(
+    app: Flask, instrumented: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr(
+        HTTPXClientInstrumentor, "instrumentation_dependencies", lambda self: ("httpx >= 1000",)
+    )
+    instrumented(app).shutdown()
+    assert "while already uninstrumented" not in caplog.text
 
 
 def test_an_instrumentation_that_somebody_installed_by_himself_is_left_to_him(
