@@ -63,7 +63,7 @@ class FlagFile(AbstractProvider):
         self._state = state
         try:
             self._core, self._flags = self._read()
-        except (OSError, ValueError) as error:
+        except Exception as error:  # it is raised in a request, to which the file is no concern
             logger.error("the flags of %s stay as they were: %s", self.path, error)
 
     def _read(self) -> tuple[FlagdCore, Mapping[str, Flag]]:

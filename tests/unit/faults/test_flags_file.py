@@ -58,6 +58,20 @@ def test_a_file_that_is_not_one_of_flags_says_so(
 
 
 @pytest.mark.parametrize(
+    "content",
+    ['{"flags": {}, "metadata": 3}', '{"flags": {}, "$evaluators": 3}', "[" * 100_000],
+    ids=["metadata", "evaluators", "deep"],
+)
+def test_a_file_that_the_evaluator_stumbles_over_is_no_error_of_a_request(
+    content: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "flags.json"
+    path.write_text(content)
+    assert FlagFile(path).flags() == {}
+    assert "stay as they were" in caplog.text
+
+
+@pytest.mark.parametrize(
     ("broken", "told"),
     [
         ({"state": "on"}, "state"),
