@@ -99,6 +99,7 @@ def post(app: Flask, path: str = "/length", data: bytes = b"abc", **environ: Any
         ({"CONTENT_LENGTH": "10"}, 400, "ended 7 bytes before"),
         ({"CONTENT_LENGTH": "-1"}, 400, "no number"),
         ({"CONTENT_LENGTH": "٣"}, 400, "no number"),
+        ({"CONTENT_LENGTH": "9" * 5000}, 400, "no number"),
         ({"CONTENT_LENGTH": None, **CHUNKED}, 200, "3"),
         ({"CONTENT_LENGTH": None, **CHUNKED, "wsgi.input": BreaksOff(b"abc")}, 400, "the last chunk is"),
         ({"CONTENT_LENGTH": None, **CHUNKED, "SERVER_SOFTWARE": "Granian"}, 411, "a Content-Length"),
