@@ -19,7 +19,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def lacking(folder: Path) -> str | None:
     """None where `folder` takes what a start writes, else what is full and what to do."""
     found = os.statvfs(folder)
-    if (free := found.f_bavail * found.f_frsize) < LEAST:
+    free = found.f_bavail * found.f_frsize
+    if found.f_blocks and free < LEAST:  # some disks of other machines have no size at all
         return _told(folder, f"has {free / 2**20:.0f} MiB left of the {LEAST / 2**20:.0f} that a start needs")
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:

@@ -384,6 +384,13 @@ def test_a_full_disk_is_named_before_anything_is_started(
     assert not (trial.state_dir / "supervisor").exists()
 
 
+def test_a_disk_that_does_not_say_how_large_it_is_is_not_taken_for_a_full_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.statvfs", lambda folder: os.statvfs_result((4096, 4096, *[0] * 8)))
+    assert room.lacking(tmp_path) is None
+
+
 def test_a_disk_that_takes_no_more_is_named_whatever_it_says_of_its_room(tmp_path: Path) -> None:
     limited = (
         "import resource, sys; from pathlib import Path; from dashcam.stack import room;"
