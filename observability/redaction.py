@@ -25,7 +25,10 @@ _WORDS = (
 )
 _KEY = re.compile(_WORDS, re.IGNORECASE)
 _SCHEME = re.compile(r"\b(Bearer|Basic|Digest|Token)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
-_USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@\"'<>]{1,512}@", re.IGNORECASE)
+_USERINFO = re.compile(
+    r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@\"'<>]{1,512}@(?:[^\s/?#@\"'<>]{0,512}@)*", re.IGNORECASE
+)
+"""Up to the last `@` before the host: a password may hold one, as SQLAlchemy and requests take it."""
 _PAIR = re.compile(
     rf"""((?:{_WORDS})[\w.-]{{0,40}}["']?\s{{0,4}}[=:]\s{{0,4}})"""
     rf"""(?:"[^"]{{0,2000}}"|'[^']{{0,2000}}'|[^\s&;,"'}}\])]+)""",

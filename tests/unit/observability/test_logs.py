@@ -168,6 +168,7 @@ def test_what_raised_is_kept_when_a_stack_trace_is_cut() -> None:
         ("GET /x?token=tok_1&y=2", "tok_1"),
         ("GET /x?api_key=tok_1", "tok_1"),
         ("postgresql://ada:hunter22@db:5432/cars", "hunter22"),
+        ("postgresql://ada:p@hunter22@db:5432/cars", "hunter22"),
         ("connect to amqp://guest:p%40ss@mq/ failed", "p%40ss"),
         ("{'password': 'hunter22', 'a': 1}", "hunter22"),
         ('{"client_secret": "hunter22"}', "hunter22"),
