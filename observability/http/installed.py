@@ -10,14 +10,21 @@ release or that of its client, is a log line; the client works without it.
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
+import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import Any
 
-from opentelemetry import metrics, trace
-from wrapt import register_post_import_hook
+import wrapt
+from opentelemetry import metrics, propagate, trace
+from opentelemetry.instrumentation.utils import (
+    is_http_instrumentation_enabled,
+    suppress_http_instrumentation,
+    unwrap,
+)
 
 from observability import redaction
 
@@ -37,7 +44,7 @@ def install(tracers: trace.TracerProvider, meters: metrics.MeterProvider) -> Cal
     wired = _Wired(tracers, meters)
     for library, instrumentor in KNOWN.items():
         if find_spec(instrumentor.partition(":")[0]) is not None:
-            register_post_import_hook(wired.loaded, library)
+            wrapt.register_post_import_hook(wired.loaded, library)
     return wired.close
 
 
@@ -67,12 +74,35 @@ class _Wired:
             return
         if instrumentor.is_instrumented_by_opentelemetry:  # it refuses releases that it does not know
             self._undo.callback(instrumentor.uninstrument)
+            if library.__name__ == "urllib.request":
+                wrapt.wrap_function_wrapper(library.OpenerDirector, "open", _as_it_is)
+                self._undo.callback(unwrap, library.OpenerDirector, "open")
 
     def close(self) -> None:
         undo, self._undo = self._undo, None
         self._given = {}  # what waits for a library that is never loaded keeps this object for ever
         if undo is not None:
             undo.close()
+
+
+def _as_it_is(wrapped: Callable[..., Any], opener: Any, args: Any, kwargs: Any) -> Any:
+    """`OpenerDirector.open`, with the two calls mended that work without the instrumentation only.
+
+    It asks each body for its length, which raises for a file's: such a call has no span, but carries the
+    trace on. And it takes no time limit for none at all, where urllib takes socket.setdefaulttimeout's.
+    """
+    call = inspect.signature(wrapped).bind(*args, **kwargs)
+    call.apply_defaults()
+    asked = call.arguments
+    request, data = asked["fullurl"], asked["data"]
+    body = getattr(request, "data", None) if data is None else data
+    if body is None or hasattr(body, "__len__") or not is_http_instrumentation_enabled():
+        return wrapped(**asked)
+    if isinstance(request, str):
+        request = asked["fullurl"] = urllib.request.Request(request, data)  # noqa: S310 - as urllib does
+    propagate.inject(request.headers)
+    with suppress_http_instrumentation():
+        return wrapped(**asked)
 
 
 def _hide_secrets(span: trace.Span, request: Any) -> None:

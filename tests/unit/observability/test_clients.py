@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import http.server
+import io
+import socket
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -30,6 +32,14 @@ def server() -> Iterator[tuple[str, list[dict[str, str]]]]:
     seen: list[dict[str, str]] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(dict(self.headers))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
         def do_GET(self) -> None:
             seen.append(dict(self.headers))
             flaky = self.path.startswith("/flaky") and len(seen) < 3
@@ -150,6 +160,38 @@ def test_other_clients_leave_spans_and_pass_the_trace_on(
     passed = {name.lower(): value for name, value in seen[0].items()}["traceparent"]
     assert passed.split("-")[1:3] == [f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}"]
     assert got.sample(COUNT, http_response_status_code="200") == 1
+
+
+@pytest.mark.parametrize("made", [str, urllib.request.Request])
+def test_a_file_that_urllib_sends_is_sent_and_the_trace_goes_on(
+    app: Flask, instrumented: Any, server: Any, made: Callable[[str], Any]
+) -> None:
+    url, seen = server
+    opener = urllib.request.build_opener()
+    opener.addheaders.append(("Content-Length", "3"))
+    with capture(instrumented(app)) as got, trace.get_tracer("test").start_as_current_span("sends"):
+        assert opener.open(made(url), io.BytesIO(b"abc"), timeout=10).read() == b"abc"
+        assert opener.open(made(url), b"xyz", timeout=10).read() == b"xyz"
+    of_the_file, of_bytes = ({k.lower(): v for k, v in one.items()}["traceparent"] for one in seen)
+    called, sends = got.spans
+    assert of_the_file[3:52] == f"{sends.context.trace_id:032x}-{sends.context.span_id:016x}"
+    assert of_bytes[3:52] == f"{sends.context.trace_id:032x}-{called.context.span_id:016x}"
+
+
+def test_the_time_limit_of_sockets_holds_for_urllib_too(app: Flask, instrumented: Any) -> None:
+    before = socket.getdefaulttimeout()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        instrumented(app)
+        hangs_up = threading.Timer(10, silent.close)  # else a call without a limit would wait for ever
+        hangs_up.start()
+        socket.setdefaulttimeout(0.1)
+        try:
+            with pytest.raises(TimeoutError):
+                urllib.request.build_opener().open(url)
+        finally:
+            socket.setdefaulttimeout(before)
+            hangs_up.cancel()
 
 
 def test_an_instrumentation_that_does_not_work_leaves_its_client_alone(
