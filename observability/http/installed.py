@@ -27,6 +27,8 @@ from opentelemetry.instrumentation.utils import (
 )
 
 from observability import redaction
+from observability.traces.local_trace import kept_downstream
+from observability.traces.propagation import TRACE_RESPONSE
 
 _logger = logging.getLogger(__name__)
 
@@ -57,6 +59,8 @@ class _Wired:
             "meter_provider": meters,
             "request_hook": _hide_secrets,
             "async_request_hook": _hide_secrets_of_async,
+            "response_hook": _answered,
+            "async_response_hook": _answered_async,
         }
         self._undo: ExitStack | None = ExitStack()
 
@@ -116,3 +120,15 @@ def _hide_secrets(span: trace.Span, request: Any) -> None:
 
 async def _hide_secrets_of_async(span: trace.Span, request: Any) -> None:
     _hide_secrets(span, request)
+
+
+def _answered(span: trace.Span, *told: Any) -> None:
+    """A service that was called may say that it keeps its part of an unsampled trace."""
+    response = getattr(told[-1], "response", told[-1])  # aiohttp gives it within what it tells
+    get = getattr(getattr(response, "headers", None), "get", None)
+    if get is not None:
+        kept_downstream(span, get(TRACE_RESPONSE))
+
+
+async def _answered_async(span: trace.Span, *told: Any) -> None:
+    _answered(span, *told)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import aiohttp
+import httpx
 import pytest
 import urllib3
 from flask import Flask
@@ -379,8 +384,44 @@ def test_a_failing_request_of_a_service_is_found_and_a_good_one_leaves_metrics_a
     assert capsys.readouterr().out.count('"http.route":') == 2, "an access line for each"
 
 
+def by_urllib3(url: str) -> None:
+    urllib3.PoolManager().request("GET", url, retries=False)
+
+
+def by_urllib(url: str) -> None:
+    try:
+        urllib.request.urlopen(url).close()
+    except urllib.error.HTTPError as answer:
+        answer.close()
+
+
+def by_httpx(url: str) -> None:
+    with httpx.Client(verify=False) as client:  # to read certificates takes so long that it is a slow request
+        client.get(url)
+
+
+def by_httpx_async(url: str) -> None:
+    async def get() -> None:
+        async with httpx.AsyncClient(verify=False) as client:
+            await client.get(url)
+
+    asyncio.run(get())
+
+
+def by_aiohttp(url: str) -> None:
+    async def get() -> None:
+        async with aiohttp.ClientSession() as session, session.get(url):
+            pass
+
+    asyncio.run(get())
+
+
+CLIENTS = (by_urllib3, by_urllib, by_httpx, by_httpx_async, by_aiohttp)
+
+
+@pytest.mark.parametrize("call", CLIENTS, ids=lambda call: call.__name__)
 def test_an_error_two_services_down_is_kept_up_to_the_first(
-    instrumented: Any, exporters: list[Exporter]
+    instrumented: Any, exporters: list[Exporter], call: Callable[[str], None]
 ) -> None:
     inner, outer = Flask("inner"), Flask("outer")
 
@@ -395,7 +436,7 @@ def test_an_error_two_services_down_is_kept_up_to_the_first(
 
     @outer.get("/<what>")
     def ask(what: str) -> str:
-        urllib3.PoolManager().request("GET", f"http://127.0.0.1:{server.server_port}/{what}", retries=False)
+        call(f"http://127.0.0.1:{server.server_port}/{what}")
         return "answered all the same"
 
     try:
