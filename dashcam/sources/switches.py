@@ -50,14 +50,14 @@ class UnknownFault(ValueError):
     """There is no fault of this name."""
 
 
-def parse(text: str) -> dict[str, Flag]:
+def parse(text: str | bytes) -> dict[str, Flag]:
     """Return the flags of a file by key. Raises BadFlags. Their targeting is for the services to read."""
     try:
         flags = json.loads(text)["flags"]
         return {str(key): _flag(str(key), value) for key, value in flags.items()}
     except BadFlags:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadFlags(
             f'not a file of flags ({error}): give {{"flags": {{...}}}}, as flagd reads it'
         ) from None
@@ -71,6 +71,8 @@ def _flag(key: str, value: Any) -> Flag:
     default = value.get("defaultVariant")
     if default is not None and default not in value["variants"]:
         raise BadFlags(f"the flag {key} has the default variant {default!r}: give one of its variants")
+    if not isinstance(value.get("metadata") or {}, dict):
+        raise BadFlags(f"the flag {key} has the metadata {value['metadata']!r}: give values by name")
     return Flag(key, value["state"] == "ENABLED", value["variants"], default, value.get("metadata") or {})
 
 
@@ -124,7 +126,7 @@ class Switches:
     def _document(self) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self._catalogue.read_text(encoding="utf-8"))
         try:
-            text = self.path.read_text(encoding="utf-8")
+            text = self.path.read_bytes()
         except FileNotFoundError:
             return document
         parse(text)  # says what is wrong with it, if anything

@@ -57,12 +57,20 @@ def test_an_unknown_name_is_told_with_the_known_ones(path: Path) -> None:
         Switches(path).set("x", True)
 
 
-def test_a_broken_file_is_told_and_not_overwritten(path: Path) -> None:
-    path.write_text("{")
-    status, said = run("on", "car-memory-leak")
-    assert status == 1
-    assert "not a file of flags" in said
-    assert path.read_text() == "{"
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000], ids=["cut", "no text", "deep"])
+def test_a_broken_file_is_told_and_not_overwritten(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    for arguments in (("on", "car-memory-leak"), ("list",)):
+        status, said = run(*arguments)
+        assert status == 1
+        assert "not a file of flags" in said
+    assert path.read_bytes() == content
+
+
+def test_a_flag_whose_metadata_cannot_be_used_is_told(path: Path) -> None:
+    flag = {"state": "ENABLED", "variants": {"on": {}}, "defaultVariant": "on", "metadata": "car.request"}
+    path.write_text(json.dumps({"flags": {"mine": flag}}))
+    assert "the flag mine has the metadata 'car.request'" in run("list")[1]
 
 
 def test_off_asks_for_a_name_or_all(path: Path) -> None:
