@@ -74,7 +74,7 @@ python:
 	@# An environment whose Python is gone, or that was made in another folder, does not work: make it anew.
 	@if test -e $(VENV) && ! { $(BIN)/python -c '' && grep -qF " $$(pwd -P)/$(VENV)" $(VENV)/pyvenv.cfg; } 2>/dev/null; then \
 		pid=$$(cat "$${DASHCAM_STATE_DIR:-.dashcam}/supervisor/supervisord.pid" 2>/dev/null); \
-		if test -n "$$pid" && kill -0 "$$pid" 2>/dev/null; then \
+		if test -n "$$pid" && kill -0 "$$pid" 2>/dev/null && ! { ps -p "$$pid" -o args= 2>/dev/null | grep -qv supervisord; }; then \
 			echo "make: $(VENV) does not work any more (was the checkout moved?), and a stack runs from it: nothing was changed." \
 				"End it with: kill $$pid" >&2; exit 1; fi; \
 		echo "$(VENV) is not usable any more and is made anew"; rm -rf $(VENV); fi

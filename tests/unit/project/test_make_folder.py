@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +57,7 @@ def test_an_environment_of_another_folder_is_taken_away_unless_a_stack_runs_from
     folder = checkout(tmp_path / "before")
     make_environment(folder)
     folder = folder.rename(tmp_path / "after")
-    running = subprocess.Popen(["sleep", "60"])
+    running = subprocess.Popen(["supervisord", "60"], executable=shutil.which("sleep"))
     try:
         pid = folder / ".dashcam/supervisor/supervisord.pid"
         pid.parent.mkdir(parents=True)
@@ -69,3 +71,13 @@ def test_an_environment_of_another_folder_is_taken_away_unless_a_stack_runs_from
         running.wait()
     assert "made anew" in make_python(folder).stdout
     assert not (folder / ".venv").exists()
+
+
+def test_nobody_is_told_to_end_a_program_that_got_the_number_of_a_stack_that_is_gone(tmp_path: Path) -> None:
+    folder = checkout(tmp_path / "before")
+    make_environment(folder)
+    folder = folder.rename(tmp_path / "after")
+    pid = folder / ".dashcam/supervisor/supervisord.pid"
+    pid.parent.mkdir(parents=True)
+    pid.write_text(f"{os.getpid()}\n")
+    assert "made anew" in make_python(folder).stdout
