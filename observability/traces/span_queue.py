@@ -186,10 +186,14 @@ class SpanQueue(SpanProcessor):
         return not self._queue and not self._in_flight
 
     def _start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="span-export", daemon=True)
-        # In a context of its own: the request that it starts in would else be that of its lines for ever,
-        # where threads carry the context on.
-        contextvars.Context().run(self._thread.start)
+        thread = threading.Thread(target=self._run, name="span-export", daemon=True)
+        try:
+            # In a context of its own: the request that it starts in would else be that of its lines for ever,
+            # where threads carry the context on.
+            contextvars.Context().run(thread.start)
+        except RuntimeError:  # no more threads, or the interpreter is ending: the next span tries again
+            return
+        self._thread = thread
 
     def _run(self) -> None:
         while batch := self._next_batch():

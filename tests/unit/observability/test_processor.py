@@ -317,6 +317,22 @@ def test_an_export_without_an_answer_may_have_arrived_and_is_not_said_to_be_lost
     assert said == "2 spans of this process may be lost: no answer came in time"
 
 
+def test_where_no_thread_can_be_started_the_span_waits_for_one(
+    exporter: Exporter, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    setup = make()
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        setup.end("a")
+        assert not setup.queue.force_flush(10)
+    setup.end("b")
+    assert setup.queue.force_flush(5000)
+    assert exporter.names == ["a", "b"]
+
+
 def test_a_process_that_lost_nothing_says_nothing_as_it_ends(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
