@@ -119,8 +119,12 @@ class LineWriter:
         self._waiting.append((line, severity))
         self._size += len(line)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="log-backlog", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="log-backlog", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads, or the interpreter is ending: the next line tries again
+                return None
+            self._thread = thread
         return None
 
     def _run(self) -> None:

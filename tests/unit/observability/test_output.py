@@ -93,6 +93,23 @@ def test_lines_wait_in_order_for_a_slow_reader_and_none_is_lost(pipe: Pipe) -> N
     assert pipe.read().endswith(numbered(2000)), "nothing waits: the next line goes out at once"
 
 
+def test_where_no_thread_can_be_started_lines_wait_for_one(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    writer = pipe.writer()
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        for number in range(1999):
+            writer.write(numbered(number), "INFO")
+    assert pipe.count() < 1999, "the pipe took all: the test proves nothing"
+    writer.write(numbered(1999), "INFO")
+    until(lambda: pipe.read().count(b"\n") == 2000, "all lines to come out")
+    assert [int(line.split()[0]) for line in pipe.got.splitlines()] == list(range(2000))
+
+
 def test_a_reader_that_stands_still_holds_up_nobody(pipe: Pipe) -> None:
     def slowest() -> float:
         writer, taken = pipe.writer(capacity=100_000), []
