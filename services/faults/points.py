@@ -68,7 +68,7 @@ class FaultSettings:
 class Faults(Protocol):
     """What a service's points speak to."""
 
-    def at(self, point: str, **attributes: Any) -> Effects:
+    def at(self, point: str, /, **attributes: Any) -> Effects:
         """Do what the flags of this point ask for; `attributes` are what their targeting can look at.
 
         Answers the effects, so that a point can have some of its own; empty when all is off.
@@ -78,7 +78,7 @@ class Faults(Protocol):
 class NoFaults:
     """Nothing ever happens."""
 
-    def at(self, point: str, **attributes: Any) -> Effects:
+    def at(self, point: str, /, **attributes: Any) -> Effects:
         return _NONE
 
 
@@ -133,7 +133,7 @@ class FlaggedFaults:
         """Bytes that the effect `memory` holds."""
         return sum(len(one) for one in self._kept)
 
-    def at(self, point: str, **attributes: Any) -> Effects:
+    def at(self, point: str, /, **attributes: Any) -> Effects:
         flags = self._provider.flags()
         if flags is not self._known:
             self._index(flags)

@@ -104,6 +104,17 @@ def test_targeting_sees_the_query_and_the_parts_of_the_path(tmp_path: Path) -> N
     assert client.get("/price/volts?y=1000").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "name", ["point", "self", "route", "targetingKey", "targeting_key", "$flagd", "a.b", ""]
+)
+def test_a_query_may_have_any_name(tmp_path: Path, name: str) -> None:
+    only_others = {"if": [{"==": [{"var": "maker"}, "volts"]}, "on", "off"]}
+    write(tmp_path / "f.json", "price.request", {"status": 503}, targeting=only_others)
+    client = application(tmp_path / "f.json").test_client()
+    assert client.get("/price/bentz", query_string={name: "x"}).status_code == 200
+    assert client.get("/price/volts", query_string={name: "x"}).status_code == 503
+
+
 def test_memory_is_kept_while_the_flag_is_on_and_given_back_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "f.json"
     write(path, "price.request", {"memory": 100_000})
