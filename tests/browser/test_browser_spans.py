@@ -74,9 +74,11 @@ def test_a_click_on_a_link_is_the_root_of_the_page_that_it_opens(
     trace = trace_of(
         stack,
         "click",
-        lambda trace: services(trace) >= SERVICES
-        and "documentLoad" in names(trace, "browser")
-        and SERVED in names(trace, "web"),
+        lambda trace: (
+            services(trace) >= SERVICES
+            and "documentLoad" in names(trace, "browser")
+            and SERVED in names(trace, "web")
+        ),
     )
     assert root(trace)["service"] == "browser"
     assert tags(root(trace))["url.full"].endswith("/cars/bentz/e-class")
