@@ -36,7 +36,9 @@ FULL = frozenset({"timestamp", "message", "severity", "trace_id"})
 
 _IDENTIFIER = re.compile(r"(?:.*/traces/)?(?:0x)?([0-9a-fA-F]{32}|[0-9a-fA-F]{16})")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}.*")
-_HOLE = re.compile(r"\{[@$]?(\w+)(?:,-?\d+)?(?::[^}]*)?\}")
+_HOLE = re.compile(r"\{[@$]?(\w+)(?:,-?\d+)?(?::[^{}]*)?\}")
+_FILLED = 64 * 1024
+"""Characters that are put into the holes of a template: a value may be long, and asked for many times."""
 _DEEPEST, _MOST = 4, 200
 """How far into nested values ids are looked for."""
 
@@ -118,7 +120,17 @@ def _filled(named: Named) -> str:
     values = dict(named.values())
     if isinstance(properties, dict):
         values |= properties
-    return _HOLE.sub(lambda hole: str(values.get(hole[1], hole[0])), template)
+    left = _FILLED
+
+    def filled(hole: re.Match[str]) -> str:
+        nonlocal left
+        if left <= 0:
+            return hole[0]
+        text = str(values.get(hole[1], hole[0]))
+        left -= len(text)
+        return text if left >= 0 else hole[0]
+
+    return _HOLE.sub(filled, template)
 
 
 def _nested_message(wrapped: list[Named]) -> str:

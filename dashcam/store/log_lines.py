@@ -36,22 +36,26 @@ NAMES = {1: "TRACE", 5: "DEBUG", 9: "INFO", 13: "WARN", 17: "ERROR", 21: "FATAL"
 UTC = datetime.UTC
 _CRI = re.compile(rb"(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)) std(?:out|err) [FP] ")
 """What a container engine writes before each line."""
+_WRAPS = 4
+"""Engines that may have wrapped a line, one around the other; what more of it looks so is the line's own."""
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 
 
-def parse_line(raw: bytes, service: str, now: int) -> LogRow:
+def parse_line(raw: bytes, service: str, now: int, wraps: int = _WRAPS) -> LogRow:
     """The record of one line, which has no newline. `now` is in microseconds since the epoch."""
     if raw[:1] == b"{":
         try:
             fields = orjson.loads(raw)
-            if (inner := _of_container(fields)) is not None:
-                return parse_line(inner.encode(), service, to_microseconds(fields.get("time")) or now)
+            if wraps and (inner := _of_container(fields)) is not None:
+                written = to_microseconds(fields.get("time")) or now
+                return parse_line(inner.encode(), service, written, wraps - 1)
             return record(fields, service, now, raw)
         except (orjson.JSONDecodeError, orjson.JSONEncodeError):
             pass
-    if cri := _CRI.match(raw):
-        return parse_line(raw[cri.end() :], service, to_microseconds(cri[1].decode()) or now)
+    if wraps and (cri := _CRI.match(raw)):
+        written = to_microseconds(cri[1].decode()) or now
+        return parse_line(raw[cri.end() :], service, written, wraps - 1)
     return record(plain_lines.fields_of(raw.decode(errors="replace"), now), service, now)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import time
 
 import pytest
 
@@ -369,3 +370,16 @@ def test_indented_lines_that_are_no_trace_stay_apart_and_json_is_never_joined():
 
 def test_a_bare_traceback_is_an_error():
     assert read(PYTHON)["severity"] == "ERROR"
+
+
+def test_a_line_that_looks_wrapped_a_thousand_times_is_one_line():
+    row = parse_line(b"2026-11-22T15:06:39.5Z stdout F " * 4000, "orders", NOW)
+    assert json.loads(row.line)["message"].startswith("2026-11-22T15:06:39.5Z stdout F ")
+
+
+@pytest.mark.parametrize("template", ["{a:" * 40_000, "{a" * 40_000, "{a}" * 40_000], ids=len)
+def test_a_template_full_of_holes_takes_no_more_time_and_room_than_a_line(template):
+    before = time.process_time()
+    fields = read({"@mt": template, "a": "x" * 40_000})
+    assert len(fields["message"]) < 300_000
+    assert time.process_time() - before < 2
