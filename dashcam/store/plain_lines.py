@@ -13,6 +13,7 @@ from dashcam.store.severities import LETTERS, SYSLOG, WORDS, of_status, severity
 
 _PAIR = re.compile(r"""([A-Za-z_@][\w.@/-]*)=("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"]*)(?:\s+|$)""")
 _LOGFMT = frozenset({"msg", "message", "event", "level", "lvl", "severity"})
+_MESSAGES = ("msg", "message", "event")
 _MANY = 4
 """Pairs that make a line logfmt by themselves."""
 _SURE = "TRACE|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|SEVERE|FATAL|PANIC|LOG(?=:)"
@@ -53,15 +54,16 @@ def fields_of(text: str, now: int) -> dict[str, Any]:
 def _logfmt(text: str) -> dict[str, Any] | None:
     """The pairs of a line that is nothing else: many, or some with a message or a level among them."""
     found: dict[str, Any] = {}
-    position = 0
+    position = pairs = 0
     while match := _PAIR.match(text, position):
         value = match[2]
         found[match[1]] = _unquoted(value) if value[:1] in ("'", '"') else value
-        position = match.end()
-    if position != len(text) or len(found) < 2:
+        position, pairs = match.end(), pairs + 1
+    if position != len(text) or len(found) < 2 or (not _LOGFMT & found.keys() and len(found) < _MANY):
         return None
-    if not _LOGFMT & found.keys():
-        return {**found, "message": text} if len(found) >= _MANY else None
+    # One without a message is shown as it stands, and so is one that gives a name twice.
+    if pairs > len(found) or not any(found.get(name) for name in _MESSAGES):
+        found["message"] = text
     return found
 
 
@@ -83,7 +85,7 @@ def _plain(text: str, now: int) -> dict[str, Any]:
         found["severity"] = "ERROR"
     elif request := _REQUEST.search(text):
         found["severity"] = of_status(request[1])
-    if parent := _TRACEPARENT.search(text):
+    if (parent := _TRACEPARENT.search(text)) and parent[1].strip("0"):
         found |= {"trace_id": parent[1], "span_id": parent[2]}
     for name, pattern in (("trace_id", _TRACE), ("span_id", _SPAN)):
         if (match := pattern.search(text)) and match[1].strip("0"):

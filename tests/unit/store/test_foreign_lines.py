@@ -383,3 +383,20 @@ def test_a_template_full_of_holes_takes_no_more_time_and_room_than_a_line(templa
     fields = read({"@mt": template, "a": "x" * 40_000})
     assert len(fields["message"]) < 300_000
     assert time.process_time() - before < 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'level=error err="connection refused" peer=a',
+        "severity=high user=bob",
+        "level=info msg= user=bob",
+        "level=info tag=a tag=b msg=stored",
+    ],
+)
+def test_a_logfmt_line_without_a_message_or_with_a_name_twice_is_shown_as_it_stands(line):
+    assert read(line)["message"] == line
+
+
+def test_the_zeros_of_no_traceparent_are_no_trace():
+    assert "trace_id" not in read(f"traceparent: 00-{'0' * 32}-{'0' * 16}-00")
