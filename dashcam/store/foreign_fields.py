@@ -23,6 +23,7 @@ from dashcam.store.foreign_names import (
     SPANS,
     STACKS,
     STATUSES,
+    SUBJECTS,
     TEMPLATES,
     TIMES,
     TRACES,
@@ -49,12 +50,17 @@ Named = dict[str, tuple[str, Any]]
 def complete(fields: dict[str, Any]) -> None:
     """Fill our names from those of other loggers, in place."""
     named = _named(fields)
-    wrapped = [
-        _named(named[name][1]) for name in WRAPPERS if name in named and isinstance(named[name][1], dict)
-    ]
-    _timestamp(fields, named, wrapped)
+    by_name = {
+        name: _named(named[name][1])
+        for name in WRAPPERS
+        if name in named and isinstance(named[name][1], dict)
+    }
+    wrapped = list(by_name.values())
+    told = any(isinstance(named.get(name, ("", None))[1], str) for name in MESSAGES)
+    own = [inner for name, inner in by_name.items() if not (told and name in SUBJECTS)]
+    _timestamp(fields, named, own)
     _stack(fields, named, wrapped)
-    _severity(fields, named, wrapped)
+    _severity(fields, named, own)
     _message(fields, named, wrapped)
     for ours, names, at in (("trace_id", TRACES, 1), ("span_id", SPANS, 2)):
         _identifier(fields, ours, names, at, named)

@@ -38,3 +38,5 @@ STATUSES = _names("status statuscode responsecode downstreamstatus httpresponses
 TEMPLATES = ("@mt", "messagetemplate")
 WRAPPERS = _names("record fields nested log meta context data payload metadata attributes jsonpayload")
 """Where loggers nest what is the line's own."""
+SUBJECTS = frozenset(_names("fields data context payload attributes"))
+"""Those of them that hold what a line is about, where it has a message beside them."""

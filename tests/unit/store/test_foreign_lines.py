@@ -400,3 +400,12 @@ def test_a_logfmt_line_without_a_message_or_with_a_name_twice_is_shown_as_it_sta
 
 def test_the_zeros_of_no_traceparent_are_no_trace():
     assert "trace_id" not in read(f"traceparent: 00-{'0' * 32}-{'0' * 16}-00")
+
+
+@pytest.mark.parametrize("name", ["data", "payload", "context", "attributes", "fields"])
+def test_what_a_line_is_about_gives_it_neither_time_nor_severity(name):
+    fields = read({"msg": "user changed", name: {"date": "1990-05-01", "time": UTC, "level": "fatal"}})
+    assert fields["timestamp"].startswith("2026-11-22T15:06:40")
+    assert "severity" not in fields
+    fields = read({name: {"message": "m", "time": UTC, "level": "fatal"}})
+    assert (fields["message"], fields["severity"], fields["timestamp"][:19]) == ("m", "FATAL", UTC[:19])
