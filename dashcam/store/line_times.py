@@ -34,6 +34,11 @@ _FORMS = tuple(
 _ANY_CLOCK = re.compile(r"\d:\d\d:\d")
 _LATEST_START, _IN_BRACKETS = 40, 100
 """Characters before a line's time; an access line has an address and a user before its bracket."""
+_OF_ELSE = re.compile(
+    r"(?:\b(?i:at|of|on|until|till|since|from|to|before|after|by|for|is|was|due)[:=]?[\s\"']*|[\w/.?&+-]"
+    r"|(?<![\w?&.-])(?!(?i:\w*time\w*|\w*date|ts|t)=)[\w.-]+=[\"']?|[?&][\w.-]*=[\"']?)$"
+)
+"""What stands before a time that a line tells of, and not before its own: `next run at`, `?from=`."""
 _UNITS = ((1e17, 1e3), (1e14, 1.0), (1e11, 1e-3), (1e8, 1e-6))
 """What a number of time may be: above the first, nanoseconds; then micro-, milli- and seconds."""
 
@@ -63,6 +68,8 @@ def find(text: str, now: int) -> tuple[str, int, int] | None:
             continue
         bracketed = text[match.start() - 1 : match.start()] == "["
         if match.start() > (_IN_BRACKETS if bracketed else _LATEST_START):
+            continue
+        if _OF_ELSE.search(text[: match.start()][-_LATEST_START:]):
             continue
         try:
             return _rfc3339(_moment(match.groupdict(), now)), match.start(), match.end()

@@ -409,3 +409,34 @@ def test_what_a_line_is_about_gives_it_neither_time_nor_severity(name):
     assert "severity" not in fields
     fields = read({name: {"message": "m", "time": UTC, "level": "fatal"}})
     assert (fields["message"], fields["severity"], fields["timestamp"][:19]) == ("m", "FATAL", UTC[:19])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Next wakeup is due at 2027-05-05 10:00:00+00:00 (in 9 seconds)",
+        "Backup of 2020-01-01 00:00:00 begun",
+        "certificate expires on: Jan  1 00:00:00 2020 GMT",
+        'INFO: 10.0.0.1:5 - "GET /a?from=2025-01-01T00:00:00Z HTTP/1.1" 200',
+        "GET /a?b=1&until=2025-01-01T00:00:00Z 200",
+        "delivery=2025-01-01T00:00:00Z stored",
+        "wrote backup-2020-01-01T00:00:00 and left",
+    ],
+)
+def test_a_time_that_a_line_tells_of_is_not_its_own(line):
+    assert read(line)["timestamp"].startswith("2026-11-22T15:06:40")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "INFO:root:2026-11-22T15:06:39Z: x",
+        "web_1  | 2026-11-22T15:06:39Z x",
+        "time=2026-11-22T15:06:39Z some words",
+        'time="2026-11-22T15:06:39Z" some words',
+        "[error]2026-11-22T15:06:39Z x",
+        "app info 2026-11-22T15:06:39Z x",
+    ],
+)
+def test_a_time_after_a_few_words_is_the_lines_own(line):
+    assert read(line)["timestamp"].startswith("2026-11-22T15:06:39")
