@@ -35,7 +35,7 @@ def _client() -> OrdersClient:
 @pages.route("/cars/<maker>/<model>/order", methods=["GET", "POST"])
 def ordering(maker: str, model: str) -> AnyResponse:
     """The form to order a car, empty or as it was sent. Its key makes one order of two clicks."""
-    if request.method == "GET":
+    if request.method != "POST":
         found = car_client().car(maker, model).car
         begun = MultiDict({"discount": request.args.get("discount", "0")})
         form = OrderForm(begun, key=secrets.token_hex(16))

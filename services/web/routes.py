@@ -117,7 +117,7 @@ def car(maker: str, model: str) -> Response:
 @pages.route("/new-car", methods=["GET", "POST"])
 def new_car() -> AnyResponse:
     """The form for a new car, empty or as it was sent."""
-    if request.method == "GET":
+    if request.method != "POST":
         return _new_car(CarForm())
     form = CarForm(request.form)
     if not form.validate():
@@ -138,7 +138,7 @@ def new_car() -> AnyResponse:
 @pages.route("/cars/<maker>/<model>/edition", methods=["GET", "POST"])
 def edition(maker: str, model: str) -> AnyResponse:
     """The form to change a car. A change of a version that is no longer the current one is never made."""
-    if request.method == "GET":
+    if request.method != "POST":
         found = car_client().car(maker, model)
         return _edition(CarForm.of(found.car), maker, model, found.etag)
     form, etag = _sent(maker, model), request.form.get("etag", "")
@@ -159,7 +159,7 @@ def edition(maker: str, model: str) -> AnyResponse:
 @pages.route("/cars/<maker>/<model>/deletion", methods=["GET", "POST"])
 def deletion(maker: str, model: str) -> AnyResponse:
     """Asks before a car is deleted; what was changed meanwhile is shown and asked about again."""
-    if request.method == "GET":
+    if request.method != "POST":
         return _deletion(car_client().car(maker, model))
     try:
         car_client().delete(maker, model, request.form.get("etag", ""))

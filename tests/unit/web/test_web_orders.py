@@ -103,6 +103,19 @@ def test_a_form_without_its_token_orders_nothing_and_comes_back(
 
 
 @pytest.mark.parametrize(
+    "page", [FORM, "/cars/bentz/e-class/edition", "/cars/bentz/e-class/deletion", "/new-car"]
+)
+def test_who_asks_for_the_head_of_a_form_gets_it_and_changes_nothing(
+    client: FlaskClient, fake: FakeCar, orders: FakeOrders, page: str
+) -> None:
+    etag = re.findall(r'name="etag" value="([^"]*)"', client.get("/cars/bentz/e-class/deletion").text)[0]
+    sent = {"key": "k" * 16, "discount": "1", "etag": etag.replace("&#34;", '"')}
+    before = dict(fake.shelf)
+    assert client.head(page, data=sent).status_code == 200
+    assert (orders.placed, fake.shelf) == ({}, before)
+
+
+@pytest.mark.parametrize(
     ("shown", "words", "looks_again"),
     [
         (order("reserving"), ["Reserving the car"], True),
