@@ -74,13 +74,13 @@ class Order:
             model=str(found["model"]),
             discount=int(found["discount"]),
             price=None if found["price"] is None else int(found["price"]),
-            currency=found["currency"],
+            currency=_text(found["currency"]),
             state=str(found["state"]),
-            reason=found["reason"],
+            reason=_text(found["reason"]),
             placed=_time(found["placed"]),
             decided=None if found["decided"] is None else _time(found["decided"]),
             steps=tuple((str(each["state"]), _time(each["at"])) for each in found["steps"]),
-            trace_id=found.get("trace_id"),
+            trace_id=_text(found.get("trace_id")),
         )
 
 
@@ -116,5 +116,10 @@ def _mark(state: str, last: bool) -> str:
     return "back" if state in ("withdrawing", "cancelling") else "done"
 
 
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
 def _time(text: str) -> datetime.datetime:
-    return datetime.datetime.fromisoformat(text)
+    moment = datetime.datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)

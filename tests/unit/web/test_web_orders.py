@@ -132,6 +132,7 @@ def test_who_asks_for_the_head_of_a_form_gets_it_and_changes_nothing(
             False,
         ),
         (order("confirmed", "a-new-state"), ["a-new-state"], False),
+        (order("cancelled", reason={"code": 7}, placed="2026-01-02T03:04:00"), ["code", "1.00 s"], False),  # type: ignore[arg-type]
     ],
 )
 def test_an_order_is_shown_with_its_steps_and_its_trace(
