@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request, send_file, url_for
 from werkzeug.exceptions import NotFound
@@ -58,7 +59,8 @@ def download() -> Response:
         wanted=wanted,
         bound=BOUND,
         name=_name(wanted),
-        here=url_for("console.write_download", **asked),
+        # Not as arguments of url_for, some of which mean something else to it.
+        here=f"{url_for('console.write_download')}?{urlencode(asked)}",
     )
 
 
@@ -112,7 +114,9 @@ def _of_trace(trace_id: str) -> _Wanted:
     if found is None or not found.spans:
         raise NotFound(f"Trace {trace_id} is not in the store.")
     only = Selection([trace_id], _lines_of([trace_id]))
-    return _Wanted("the trace with its log lines", found.start - AROUND, found.end + AROUND, only)
+    # A span of a clock that was never set is of 1970: the metrics since would be all that there are.
+    start = max(found.start - AROUND, found.end - int(LONGEST * 1e6))
+    return _Wanted("the trace with its log lines", start, found.end + AROUND, only)
 
 
 def _lines_of(trace_ids: Sequence[str]) -> list[LogQuery]:

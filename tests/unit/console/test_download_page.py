@@ -24,7 +24,7 @@ from dashcam.export.selection import Bound
 from dashcam.sources import connect
 from dashcam.sources.switches import SwitchSettings
 
-ONE, TWO = bytes(15) + b"\1", bytes(15) + b"\2"
+ONE, TWO, LONG = (bytes(15) + bytes([number]) for number in (1, 2, 3))
 TIME = f"lookback=custom&start={START // 1000 - 60_000_000}&end={START // 1000 + 60_000_000}"
 SAMPLES = [
     {"metric": {"__name__": "up", "job": "car"}, "values": [[START / 1e9, "1"], [START / 1e9 + 2, "0"]]}
@@ -33,11 +33,12 @@ SAMPLES = [
 
 @pytest.fixture
 def console(tmp_path: Path) -> Iterator[FlaskClient]:
-    """A console over a real store with two traces, each with a line, and one line of none."""
+    """A console over a real store with two traces, each with a line, one line of none, and a day's trace."""
     store = Store(tmp_path)
     request = Request()
     add_span(request.resource("car"), "GET /cars", trace=ONE)
     add_span(request.resource("web"), "GET /", trace=TWO, span=2, error=True)
+    add_span(request.resource("car"), "a day", trace=LONG, span=3, start=-86_400, duration=86_400)
     store.spans(request)
     for number, (service, trace) in enumerate((("car", ONE), ("web", TWO), ("car", b""))):
         store.lines(
@@ -145,6 +146,23 @@ def test_what_is_beyond_the_bound_is_left_out_and_named(console: FlaskClient, mo
     # All of the lines came in one answer of the source, which is written whole.
     assert cut == ["traces: more than go into 0 MB or 60 s"]
     assert len(ids(found[TRACES])) == 1
+
+
+@pytest.mark.parametrize("more", ["endpoint=x", "_method=PUT", "_external=1", "_anchor=x", "q=%26of=trace"])
+def test_whatever_else_the_address_says_the_form_leads_to_this_console(
+    console: FlaskClient, more: str
+) -> None:
+    page = console.get(f"/download?{TIME}&{more}")
+    assert page.status_code == 200
+    assert 'action="/download?' in page.text
+    assert parts(written(console, f"/download?{TIME}&{more}"))
+
+
+def test_a_trace_however_long_comes_with_the_metrics_of_its_last_hours(console: FlaskClient) -> None:
+    found = parts(written(console, f"/download?of=trace&trace={LONG.hex()}"))
+    contents = json.loads(found["manifest.json"])
+    assert ids(found[TRACES]) == {LONG.hex()}
+    assert contents["end"] - contents["start"] <= download.LONGEST + 60
 
 
 def test_nothing_is_written_for_another_page_and_one_file_at_a_time(console: FlaskClient) -> None:
