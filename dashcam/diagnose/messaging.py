@@ -20,6 +20,8 @@ from dashcam.model.tree import Tree, self_times
 
 PATIENCE, LONGER = 10.0, 3.0
 """Seconds, and times the longest usual wait, for which a message may wait before its consumer has stopped."""
+OTHERS = 0.2
+"""The share of what is sent that a consumer may leave to others, for the rest to be missed by it."""
 SLOWER, LEAST = 2.0, 0.1
 """Processing counts as slow from SLOWER times the usual plus LEAST seconds on."""
 LATER, LATE = 3.0, 1.0
@@ -55,10 +57,15 @@ def _stopped(seen: Observed, queue: Queue) -> Cause | None:
     if len(taken) < FEWEST:
         return None
     last = max(one.span.start for one in queue.processed)
-    missed = [one for one in _left(queue) if one.span.end > last]
+    left = _left(queue)
+    missed = [one for one in left if one.span.end > last]
     if len(missed) < FEWEST:
         return None
     waits = [one.waited or 0.0 for one in taken]
+    # What it left while it worked was for others, behind the same exchange or topic, or was not recorded.
+    due = last - max(waits) * 1e6
+    if sum(one.span.end < due for one in left) > OTHERS * sum(one.span.end < due for one in queue.sent):
+        return None
     oldest = seen.end - missed[0].span.end / 1e6
     if oldest < max(PATIENCE, LONGER * max(waits)):
         return None

@@ -237,3 +237,23 @@ def test_what_a_broker_says_is_quoted_from_the_lines_of_who_was_not_let_send() -
     cause = verdict.judge(dataclasses.replace(seen, lines_during=lines)).causes[0]
     (line,) = (one for one in cause.evidence if one.signal == "logs")
     assert "broker mq does not answer" in line.result
+
+
+def of_an_exchange(queue: str, at: float) -> Trace:
+    """A message of the exchange `events`, and its processing from the queue that is bound to its key."""
+    known = {"messaging_system": "rabbitmq", "server_address": "mq"}
+    taken = span(
+        queue, f"{queue} process", at + 0.01, 0.02, kind="consumer",
+        messaging_destination_name=queue, messaging_operation="process", **known,
+    )  # fmt: skip
+    sending = span(
+        "shop", "events publish", at, 0.005, *taken, kind="producer",
+        messaging_destination_name="events", messaging_operation="publish", **known,
+    )  # fmt: skip
+    return trace(span("shop", "POST /any", at - 0.002, 0.02, *sending))
+
+
+def test_a_queue_for_which_nothing_is_sent_has_no_consumer_that_stopped() -> None:
+    both = [of_an_exchange("invoices" if at % 2 else "letters", float(at)) for at in range(1, 80)]
+    one = [of_an_exchange("letters", float(at)) for at in range(80, 118)]
+    assert [cause.summary for cause in verdict.judge(observed([*both, *one])).causes] == []
