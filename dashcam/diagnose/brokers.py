@@ -17,6 +17,8 @@ from dashcam.sources import Series
 
 FEW = 3
 """Messages that must have been refused."""
+MOST = 0.5
+"""The share that must be refused, from the first to the last such, of a broker that is away."""
 _FULL = re.compile(
     r"(?:maximum|max)[ _]?(?:bytes|messages|msgs|size|length)\w*\b.*(?:exceed|reach)|limit exceeded|quota"
     r"|insufficient (?:resources|storage)|(?:queue|stream|topic|disk|log|broker) ?(?:is )?full|no space left"
@@ -91,21 +93,25 @@ def _refusing(seen: Observed, system: str, where: str, here: Sequence[Sent]) -> 
     text = (full if is_full else said)[-1][:200]
     queues = sorted({one.destination for one in bad})
     callers = sorted({one.span.service for one in bad})
+    kind = "queue full" if is_full else "broker away" if _most(here[change.index :]) else "refused messages"
+    does = {
+        "queue full": "is full: it takes no message for",
+        "broker away": "takes no message for",
+        "refused messages": "takes some messages and refuses others for",
+    }
     broker = f"the broker {system}" + (f" at {where}" if where else "")
-    what = f"takes no message for {', '.join(queues)}"
-    who = " and ".join(callers)
-    summary = f"{broker} is full: it {what} from {who}" if is_full else f"{broker} {what} from {who}"
+    summary = f"{broker} {does[kind]} {', '.join(queues)} from {' and '.join(callers)}"
     result = f"{change.now} of {change.after} messages were not taken, {change.was} of {change.before} before"
     shown = [evidence.trace(seen, bad[-1].trace, f"{result}: «{text}»")]
     if counted := _counted(seen):
         shown.append(evidence.metric(seen, "sent", counted))
     good = [one for one in here if not one.span.failed]
     return Cause(
-        "queue full" if is_full else "broker away",
+        kind,
         system,
         where,
         f"{summary} («{text[:100]}»)",
-        HARM if is_full else STOPPED,
+        STOPPED if kind == "broker away" else HARM,
         min(1.0, len(bad) / max(1, change.after)),
         since=bad[0].span.start / 1e6,
         until=over(bad, good, seen.end),
@@ -119,6 +125,13 @@ def _refusing(seen: Observed, system: str, where: str, here: Sequence[Sent]) -> 
         chance=change.chance,
         traces=frozenset(one.trace.trace_id for one in bad),
     )
+
+
+def _most(here: Sequence[Sent]) -> bool:
+    """Whether most messages failed while any did: a broker that is away takes none meanwhile."""
+    failed = [one.span.failed for one in here]
+    first, last = failed.index(True), len(failed) - failed[::-1].index(True)
+    return sum(failed) >= MOST * (last - first)
 
 
 def _counted(seen: Observed) -> str:

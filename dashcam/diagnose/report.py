@@ -69,6 +69,7 @@ ADVICE = {
     "uncached": "See whether validators (ETag, If-None-Match) still reach the service and still hold.",
     "broker away": "See whether it runs and answers at this address; what is not sent waits meanwhile.",
     "queue full": "See which consumer does not take from it, then give it room or let old messages expire.",
+    "refused messages": "Read what it says of them: their size, topic or sender may not be allowed.",
     "stopped consumer": "Look at its threads and last lines, and start it again: its messages wait.",
     "slow consumer": "Look at what the step named here waits for; or let several consumers work.",
     "poison": "Read the exception below; put the message aside, mend the consumer, then send it again.",

@@ -257,3 +257,11 @@ def test_a_queue_for_which_nothing_is_sent_has_no_consumer_that_stopped() -> Non
     both = [of_an_exchange("invoices" if at % 2 else "letters", float(at)) for at in range(1, 80)]
     one = [of_an_exchange("letters", float(at)) for at in range(80, 118)]
     assert [cause.summary for cause in verdict.judge(observed([*both, *one])).causes] == []
+
+
+@pytest.mark.parametrize(("every", "kind"), [(1, "broker away"), (3, "refused messages")])
+def test_a_broker_that_takes_other_messages_meanwhile_is_not_away(every: int, kind: str) -> None:
+    said = "larger than the maximum request"
+    messages = [Message(float(at), refused=said if at % every == 0 else "") for at in range(80, 118)]
+    cause = first(observed(traces([*steady(80), *messages], "kafka")))
+    assert (cause.kind, cause.service, "takes some messages" in cause.summary) == (kind, "kafka", every > 1)
