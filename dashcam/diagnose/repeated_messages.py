@@ -18,6 +18,9 @@ AGAIN = 3
 FEW, SOME = 3, 0.2
 """Messages that must have come several times; the share that must go well for the others to be poison."""
 
+AT_ONCE = 1.0
+"""Seconds within which a message that is for all of a service's processes comes to each of them."""
+_PROCESS = ("service.instance.id", "k8s.pod.name")
 MANY = 0.2
 """The share of messages that must come again: who delivers at least once repeats some now and then."""
 
@@ -90,11 +93,11 @@ def _error(one: Processed) -> tuple[str, str]:
 def _duplicates(seen: Observed, queue: Queue, every: Sequence[Sequence[Processed]]) -> Cause | None:
     """Messages are processed again though they did not fail."""
     fine = [each for each in every if not any(one.span.failed for one in each)]
-    change = rise([len(each) > 1 for each in fine])
+    change = rise([_again(each) for each in fine])
     if change is None or change.now < FEW or change.chance > LIKELY:
         return None
     was, now = fine[: change.index], fine[change.index :]
-    twice = [each for each in now if len(each) > 1]
+    twice = [each for each in now if _again(each)]
     if len(twice) < MANY * len(now):
         return None
     times = sum(len(each) for each in now) / len(now)
@@ -116,12 +119,25 @@ def _duplicates(seen: Observed, queue: Queue, every: Sequence[Sequence[Processed
         WASTE,
         len(twice) / len(now),
         since=bad[0].span.start / 1e6,
-        until=over(bad, [each[0] for each in now if len(each) == 1], seen.end),
+        until=over(bad, [each[0] for each in now if not _again(each)], seen.end),
         details={"queue": queue.destination, "consumer": queue.group, "step": bad[-1].span.operation},
         evidence=tuple(shown),
         chance=change.chance,
         traces=frozenset(one.trace.trace_id for one in bad),
     )
+
+
+def _again(each: Sequence[Processed]) -> bool:
+    """Whether a message came more than once, and not just to each of several processes at the same time."""
+    begun = [one.span.start for one in each]
+    if max(begun) - min(begun) > AT_ONCE * 1e6:
+        return True
+    where = {_process(one) for one in each} - {None}
+    return len(each) > max(1, len(where))
+
+
+def _process(one: Processed) -> object:
+    return next((found for name in _PROCESS if (found := one.span.resource.get(name))), None)
 
 
 def _counted(seen: Observed, queue: Queue) -> str:

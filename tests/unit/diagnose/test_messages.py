@@ -265,3 +265,30 @@ def test_a_broker_that_takes_other_messages_meanwhile_is_not_away(every: int, ki
     messages = [Message(float(at), refused=said if at % every == 0 else "") for at in range(80, 118)]
     cause = first(observed(traces([*steady(80), *messages], "kafka")))
     assert (cause.kind, cause.service, "takes some messages" in cause.summary) == (kind, "kafka", every > 1)
+
+
+@pytest.mark.parametrize(("apart", "kinds"), [(0.001, []), (2.0, ["duplicates"])])
+def test_what_is_for_all_processes_of_a_service_is_no_duplicate_when_there_are_more(
+    apart: float, kinds: list[str]
+) -> None:
+    def made(at: float, processes: int) -> Trace:
+        known = {
+            "messaging_system": "kafka",
+            "messaging_message_id": f"m{at}",
+            "messaging_operation": "process",
+        }
+        named = known | {"messaging_destination_name": "prices"}
+        (sending,) = span(
+            "shop", "prices publish", at, 0.005, kind="producer", **named | {"messaging_operation": "publish"}
+        )
+        taken = []
+        for number in range(processes):
+            (one,) = span(
+                "cache", "prices process", at + 0.01 + number * apart, 0.02, kind="consumer", **named
+            )
+            resource = {"service.name": "cache", "service.instance.id": f"cache-{number}"}
+            taken.append(dataclasses.replace(one, parent_id=sending.span_id, resource=resource))
+        return trace([sending, *taken])
+
+    seen = observed([made(float(at), 1 if at < 80 else 3) for at in range(1, 112)])
+    assert [cause.kind for cause in verdict.judge(seen).causes] == kinds
