@@ -164,6 +164,11 @@ def _severity(fields: dict[str, Any], named: Named, wrapped: list[Named]) -> Non
         if not known(given.upper()) and known(read := severity(given)):
             fields["severity"] = read
         return
+    verbosity = named.get("level", ("", None))[1]
+    # logr's in Go is no severity: its errors have none.
+    if {"logger", "msg"} <= named.keys() and type(verbosity) is int and 0 <= verbosity <= 7:
+        fields["severity"] = "DEBUG" if verbosity else "INFO"
+        return
     words = [(name, each[name][1]) for each in (named, *wrapped) for name in LEVELS if name in each]
     # A word says more than a number, and a word that is known more than one's own.
     found = [(severity(value, name), isinstance(value, str)) for name, value in words]

@@ -75,7 +75,7 @@ def of_status(status: Any) -> str:
 
 
 def _of_number(number: int, name: str) -> str:
-    if name == "severitynumber":
+    if name == "severitynumber" or (name == "severity" and number > 7 and number % 10):
         return _OPENTELEMETRY[(number - 1) // 4] if 1 <= number <= 24 else ""
     if 0 <= number <= 7:
         return SYSLOG[number]

@@ -148,6 +148,11 @@ def test_a_line_of_a_common_logger_comes_whole(name):
         ({"levelno": 30}, "WARN", 13),
         ({"level": 3}, "ERROR", 17),  # syslog's numbers, as GELF has them
         ({"level": "dpanic"}, "FATAL", 21),
+        ({"severity": 17}, "ERROR", 17),  # OpenTelemetry's
+        ({"severity": 4}, "WARN", 13),
+        ({"logger": "manager", "level": 0, "msg": "m"}, "INFO", 9),  # logr's
+        ({"logger": "manager", "level": 4, "msg": "m"}, "DEBUG", 5),
+        ({"logger": "manager", "level": 0, "short_message": "m"}, "FATAL", 21),
         ({"@l": "Warning"}, "WARNING", 13),
         ({"@t": "2026-11-22T15:06:39Z", "@mt": "x"}, "INFO", 9),
         ({"level": 5000}, None, 0),
