@@ -59,9 +59,8 @@ class Joiner:
             return False
         if self._headed(line):
             return True
-        if self._kind == "python":
-            return True  # up to and with the line that names the exception
-        if self._kind == "go":
+        if self._kind in ("python", "go"):
+            # Of Python up to and with the line that names the exception, which a group of them lacks.
             return not _STAMPED.match(line)
         if _BEGINS.match(line) or _THROWN.match(line):
             return bool(self._kind or _TROUBLE.search(self._lines[0]))

@@ -342,6 +342,21 @@ def test_the_lines_of_a_stack_trace_are_one(trace):
     ]
 
 
+def test_the_line_after_a_group_of_exceptions_is_a_record_of_its_own():
+    group = """\
+  + Exception Group Traceback (most recent call last):
+  |   File "a.py", line 3, in f
+  | ExceptionGroup: x (1 sub-exception)
+  +-+---------------- 1 ----------------
+    | ValueError: 1
+    +------------------------------------"""
+    assert records(f"{group}\n2026-11-22 15:06:40 INFO after\nnext") == [
+        group,
+        "2026-11-22 15:06:40 INFO after",
+        "next",
+    ]
+
+
 def test_a_trace_belongs_to_the_line_that_tells_of_the_error():
     assert records(f"ERROR:root:failed\n{PYTHON}\nINFO:root:next") == [
         f"ERROR:root:failed\n{PYTHON}",
