@@ -110,9 +110,11 @@ def _wanted() -> _Wanted:
 
 
 def _of_trace(trace_id: str) -> _Wanted:
-    found = console().trace(trace_id)
+    found = console().sources.traces.trace(trace_id)  # of which the file is written, and not of a pin's copy
     if found is None or not found.spans:
-        raise NotFound(f"Trace {trace_id} is not in the store.")
+        raise NotFound(
+            f"Trace {trace_id} is not in the store. One that is pinned has a copy as JSON on its page."
+        )
     only = Selection([trace_id], _lines_of([trace_id]))
     # A span of a clock that was never set is of 1970: the metrics since would be all that there are.
     start = max(found.start - AROUND, found.end - int(LONGEST * 1e6))

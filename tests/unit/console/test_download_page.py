@@ -18,6 +18,7 @@ from flask.testing import FlaskClient
 
 from dashcam.archive.importing import unpack
 from dashcam.console import ConsoleSettings, register
+from dashcam.console.kept import Kept, Pin
 from dashcam.console.pages import download
 from dashcam.export.contents import LOGS, METRICS, TRACES
 from dashcam.export.selection import Bound
@@ -163,6 +164,20 @@ def test_a_trace_however_long_comes_with_the_metrics_of_its_last_hours(console: 
     contents = json.loads(found["manifest.json"])
     assert ids(found[TRACES]) == {LONG.hex()}
     assert contents["end"] - contents["start"] <= download.LONGEST + 60
+
+
+def test_of_a_trace_that_is_only_pinned_no_empty_file_is_offered(
+    console: FlaskClient, tmp_path: Path
+) -> None:
+    app = console.application
+    kept = Kept(tmp_path / "kept")
+    body = console.get(f"/api/traces/{ONE.hex()}").data
+    gone = "e" * 32
+    kept.pin(Pin(gone, "a name", START // 1000), body.replace(ONE.hex().encode(), gone.encode()))
+    app.extensions["dashcam_console"] = replace(app.extensions["dashcam_console"], kept=kept)
+    assert console.get(f"/trace/{gone}").status_code == 200
+    answer = console.get(f"/download?of=trace&trace={gone}")
+    assert answer.status_code == 404
 
 
 def test_nothing_is_written_for_another_page_and_one_file_at_a_time(console: FlaskClient) -> None:
