@@ -47,8 +47,8 @@ Named = dict[str, tuple[str, Any]]
 """By the common spelling of its name: how a field is spelt, and its value."""
 
 
-def complete(fields: dict[str, Any]) -> None:
-    """Fill our names from those of other loggers, in place."""
+def complete(fields: dict[str, Any], now: int) -> None:
+    """Fill our names from those of other loggers, in place. `now` is in microseconds since the epoch."""
     named = _named(fields)
     by_name = {
         name: _named(named[name][1])
@@ -58,7 +58,7 @@ def complete(fields: dict[str, Any]) -> None:
     wrapped = list(by_name.values())
     told = any(isinstance(named.get(name, ("", None))[1], str) for name in MESSAGES)
     own = [inner for name, inner in by_name.items() if not (told and name in SUBJECTS)]
-    _timestamp(fields, named, own)
+    _timestamp(fields, named, own, now)
     _stack(fields, named, wrapped)
     _severity(fields, named, own)
     _message(fields, named, wrapped)
@@ -80,18 +80,18 @@ def _take(fields: dict[str, Any], ours: str, key: str, value: Any) -> None:
     fields[ours] = value
 
 
-def _timestamp(fields: dict[str, Any], named: Named, wrapped: list[Named]) -> None:
+def _timestamp(fields: dict[str, Any], named: Named, wrapped: list[Named], now: int) -> None:
     given = fields.get("timestamp")
     if isinstance(given, str) and line_times.is_rfc3339(given):
         return
     for name in TIMES:
         key, value = named.get(name, ("", None))
-        if (found := line_times.read(value, local=name == "asctime")) is not None:
+        if (found := line_times.read(value, now, local=name == "asctime")) is not None:
             _take(fields, "timestamp", key, found)
             return
     for inner in wrapped:
         for name in (*TIMES, "date"):
-            if (found := line_times.read(inner.get(name, ("", None))[1])) is not None:
+            if (found := line_times.read(inner.get(name, ("", None))[1], now)) is not None:
                 fields["timestamp"] = found
                 return
 

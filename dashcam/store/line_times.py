@@ -55,10 +55,10 @@ def of_number(number: float) -> str | None:
     return None
 
 
-def find(text: str, now: int) -> tuple[str, int, int] | None:
+def find(text: str, now: int, *, local: bool = True) -> tuple[str, int, int] | None:
     """The first time in the beginning of a line as RFC 3339, and where it begins and ends.
 
-    `now` is in microseconds since the epoch.
+    `now` is in microseconds since the epoch. A time without a zone is in UTC unless `local`.
     """
     if not _ANY_CLOCK.search(text):
         return None
@@ -72,16 +72,16 @@ def find(text: str, now: int) -> tuple[str, int, int] | None:
         if _OF_ELSE.search(text[: match.start()][-_LATEST_START:]):
             continue
         try:
-            return _rfc3339(_moment(match.groupdict(), now)), match.start(), match.end()
+            return _rfc3339(_moment(match.groupdict(), now, local)), match.start(), match.end()
         except (ValueError, OverflowError):
             continue
     return None
 
 
-def read(value: Any, *, local: bool = False) -> str | None:
-    """A field's value as RFC 3339; None for no time. A text without a zone is in UTC unless `local`."""
+def read(value: Any, now: int, *, local: bool = False) -> str | None:
+    """A field's value as RFC 3339; None for no time. `now` and `local` as for :func:`find`."""
     if isinstance(value, dict):
-        return _of_parts(value)
+        return _of_parts(value, now)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return of_number(value)
     if not isinstance(value, str):
@@ -92,7 +92,7 @@ def read(value: Any, *, local: bool = False) -> str | None:
     try:
         moment = datetime.datetime.fromisoformat(text.replace(",", ".", 1))
     except ValueError:
-        found = find(text, 0)
+        found = find(text, now, local=local)
         return found[0] if found and found[1] < 6 and " " in text[: found[2]] else None
     try:
         if moment.tzinfo is None:
@@ -102,11 +102,11 @@ def read(value: Any, *, local: bool = False) -> str | None:
         return None
 
 
-def _of_parts(value: Mapping[str, Any]) -> str | None:
+def _of_parts(value: Mapping[str, Any], now: int) -> str | None:
     """A time that a logger has taken apart: MongoDB's, Log4j's, loguru's, PHP's, protobuf's."""
     for key in ("$date", "timestamp", "date"):
         if key in value and not isinstance(value[key], dict):
-            return read(value[key])
+            return read(value[key], now)
     for seconds, nanos in (("epochSecond", "nanoOfSecond"), ("seconds", "nanos")):
         if isinstance(whole := value.get(seconds), int):
             part = value.get(nanos)
@@ -114,7 +114,7 @@ def _of_parts(value: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _moment(found: Mapping[str, str | None], now: int) -> datetime.datetime:
+def _moment(found: Mapping[str, str | None], now: int, local: bool) -> datetime.datetime:
     hour, minute, second = (int(part) for part in str(found["clock"]).split(":"))
     if half := found.get("half"):
         hour = hour % 12 + (12 if half == "PM" else 0)
@@ -125,8 +125,9 @@ def _moment(found: Mapping[str, str | None], now: int) -> datetime.datetime:
     year = int(given) if given else latest.year
     day = int(str(found["day"]))
     moment = datetime.datetime(year, month, day, hour, minute, second, fraction)  # noqa: DTZ001 - its zone comes next
-    zoned = _zoned(moment, found.get("zone"))
-    return zoned if given or zoned <= latest else _zoned(moment.replace(year=year - 1), found.get("zone"))
+    zone = found.get("zone") or (None if local else "Z")
+    zoned = _zoned(moment, zone)
+    return zoned if given or zoned <= latest else _zoned(moment.replace(year=year - 1), zone)
 
 
 def _zoned(moment: datetime.datetime, zone: str | None) -> datetime.datetime:

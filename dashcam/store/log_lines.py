@@ -84,7 +84,7 @@ def record(fields: dict[str, Any], service: str, now: int, raw: bytes = b"\\") -
     given = len(fields)
     if not fields.keys() >= foreign_fields.FULL:
         before = dict(fields)
-        foreign_fields.complete(fields)
+        foreign_fields.complete(fields, now)
         if fields != before:
             raw = b"\\"
     time = to_microseconds(fields.get("timestamp"))

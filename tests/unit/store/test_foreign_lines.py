@@ -460,3 +460,15 @@ def test_a_time_that_a_line_tells_of_is_not_its_own(line):
 )
 def test_a_time_after_a_few_words_is_the_lines_own(line):
     assert read(line)["timestamp"].startswith("2026-11-22T15:06:39")
+
+
+def test_a_field_without_a_year_is_of_this_one_and_without_a_zone_in_utc(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        given = ("Nov 22 15:06:39", "2026/11/22 15:06:39", "Sun Nov 22 15:06:39 2026", "2026-11-22 15:06:39")
+        found = [read({"timestamp": one, "message": "m"})["timestamp"] for one in given]
+    time.tzset()
+    assert found == ["2026-11-22T15:06:39.000000Z"] * 4
