@@ -26,6 +26,12 @@ _FULL = re.compile(
     re.IGNORECASE,
 )
 """What brokers say that have no room: NATS, Kafka, RabbitMQ, Redis and their like."""
+_DOES = {
+    "queue full": "is full: it takes no message for",
+    "broker away": "takes no message for",
+    "refused messages": "takes some messages and refuses others for",
+}
+"""What a broker does, by the kind of cause."""
 
 
 def refusing(seen: Observed) -> list[Cause]:
@@ -52,15 +58,16 @@ def _counted_only(seen: Observed, told: Set[str]) -> list[Cause]:
         callers = sorted({one.labels.get("job", "") for one in failed})
         errors = sorted({one.labels["error_type"] for one in failed})
         is_full = any(_FULL.search(error) for error in errors)
+        kind = "queue full" if is_full else "broker away" if _stopped(series, change) else "refused messages"
         result = f"{change.during:.2f} messages a second are not sent ({', '.join(errors)}), none before"
         found.append(
             Cause(
-                "queue full" if is_full else "broker away",
+                kind,
                 system,
                 ", ".join(queues),
-                f"the broker {system} {'is full: it ' if is_full else ''}takes no message for "
+                f"the broker {system} {_DOES[kind]} "
                 f"{', '.join(queues)} from {' and '.join(callers)} ({', '.join(errors)})",
-                HARM if is_full else STOPPED,
+                STOPPED if kind == "broker away" else HARM,
                 1.0,
                 since=change.start,
                 until=change.end,
@@ -81,6 +88,13 @@ def _unsent(series: Sequence[Series]) -> Step | None:
     return step([(time, failed.get(time, 0.0)) for time, _ in total(series)], least=0.02)
 
 
+def _stopped(series: Sequence[Series], change: Step) -> bool:
+    """Whether most messages failed at any time of a stretch."""
+    failed = dict(total(series, lambda labels: bool(labels.get("error_type"))))
+    every = {time: value for time, value in total(series) if change.start <= time <= (change.end or time)}
+    return any(value and failed.get(time, 0.0) >= MOST * value for time, value in every.items())
+
+
 def _refusing(seen: Observed, system: str, where: str, here: Sequence[Sent]) -> Cause | None:
     bad = [one for one in here if one.span.failed]
     change = rise([one.span.failed for one in here])
@@ -94,13 +108,8 @@ def _refusing(seen: Observed, system: str, where: str, here: Sequence[Sent]) -> 
     queues = sorted({one.destination for one in bad})
     callers = sorted({one.span.service for one in bad})
     kind = "queue full" if is_full else "broker away" if _most(here[change.index :]) else "refused messages"
-    does = {
-        "queue full": "is full: it takes no message for",
-        "broker away": "takes no message for",
-        "refused messages": "takes some messages and refuses others for",
-    }
     broker = f"the broker {system}" + (f" at {where}" if where else "")
-    summary = f"{broker} {does[kind]} {', '.join(queues)} from {' and '.join(callers)}"
+    summary = f"{broker} {_DOES[kind]} {', '.join(queues)} from {' and '.join(callers)}"
     result = f"{change.now} of {change.after} messages were not taken, {change.was} of {change.before} before"
     shown = [evidence.trace(seen, bad[-1].trace, f"{result}: «{text}»")]
     if counted := _counted(seen):

@@ -213,11 +213,19 @@ def test_what_waits_follows_from_a_consumer_that_stopped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"), [("BrokerFull", "queue full"), ("TimeoutError", "broker away"), ("", "")]
+    ("error", "taken", "kind"),
+    [
+        ("BrokerFull", 0.0, "queue full"),
+        ("TimeoutError", 0.0, "broker away"),
+        ("RecordTooLarge", 1.0, "refused messages"),
+        ("", 1.0, ""),
+    ],
 )
-def test_a_broker_is_named_by_metrics_where_no_trace_of_it_is_known(error: str, kind: str) -> None:
+def test_a_broker_is_named_by_metrics_where_no_trace_of_it_is_known(
+    error: str, taken: float, kind: str
+) -> None:
     labels = {"job": "shop", "messaging_system": "kafka", "messaging_destination_name": "paid"}
-    sent = [series([1.0] * 25, labels=labels)]
+    sent = [series([1.0] * 19 + [taken] * 6, labels=labels)]
     refused = Series({**labels, "error_type": error}, tuple((at * 5.0, 0.3) for at in range(19, 25)))
     found = verdict.judge(observed([], sent=[*sent, refused])).causes
     assert [(cause.kind, cause.service, cause.subject) for cause in found] == (
