@@ -267,7 +267,7 @@ SEEDS = 50
 SEED = $(shell expr $$(date +%s) / 86400 \* $(SEEDS))
 
 scenarios: $(VENV)/.dev prerequisites ## Try it: Break a stack of its own in every known way; the diagnosis must name each cause
-	$(BIN)/dashcam scenario verify --all --drawn 5 --stacks 3 --junit .dashcam/scenarios.xml --markdown .dashcam/scenarios.md
+	$(BIN)/dashcam scenario verify --all --drawn 5 --stacks 3 --again 3 --junit .dashcam/scenarios.xml --markdown .dashcam/scenarios.md
 
 scenarios-drawn: $(VENV)/.dev prerequisites ## Try it: The same with faults that seeds draw: make scenarios-drawn [SEED=1] [SEEDS=50]
 	$(BIN)/dashcam scenario verify --drawn $(SEEDS) --seed $(SEED) --stacks 3 --junit .dashcam/drawn.xml --markdown .dashcam/drawn.md

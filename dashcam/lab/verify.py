@@ -56,12 +56,16 @@ class Result:
     clean: float | None = None
     """The Unix time from which on nothing of the fault is seen any more; None when it was not waited for."""
 
+    tries: int = 1
+    """How often it was run; what is told is of the last time."""
+
     @property
     def word(self) -> str:
-        """The verdict in a word or two."""
+        """The verdict in a few words."""
         if self.silent:
             return f"named WITHOUT {' and '.join(self.silent)}"
-        return "named" if self.passed else "NOT NAMED"
+        named = "named" if self.passed else "NOT NAMED"
+        return f"{named} the second time" if self.tries > 1 else named
 
     @property
     def wrong(self) -> str:

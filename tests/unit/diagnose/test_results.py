@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from xml.etree import ElementTree as XML
 
 from dashcam.lab import results
@@ -28,6 +29,12 @@ def test_markdown_counts_and_has_a_row_for_each() -> None:
     assert rows[3][1] == "NOT NAMED"
     assert rows[3][-1] == "web is slow / at once"
     assert rows[4][1] == "named WITHOUT traces and logs"
+
+
+def test_what_was_named_at_the_second_try_says_so() -> None:
+    again = dataclasses.replace(GOOD, tries=2)
+    assert "| named the second time |" in results.markdown([again])
+    assert not again.wrong
 
 
 def test_junit_fails_what_was_missed_what_a_signal_is_silent_about_and_false_alarms() -> None:
