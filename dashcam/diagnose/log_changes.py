@@ -80,7 +80,12 @@ def causes(seen: Observed, requests: Sequence[Served]) -> list[Cause]:
 
 
 def _now(seen: Observed, found: _Changed) -> bool:
-    """Whether it is of the time that is diagnosed: what was before is only to know what is usual."""
+    """Whether it is of the time that is diagnosed: what was before is only to know what is usual.
+
+    What ceased before it was perhaps of a trouble that is over.
+    """
+    if not found.came and found.bad[0].start < seen.start * 1e6:
+        return False
     return sum(one.start >= seen.start * 1e6 for one in found.bad) >= FEWEST
 
 

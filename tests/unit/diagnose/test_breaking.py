@@ -174,10 +174,10 @@ def test_the_time_after_a_recovery_counts_for_the_next_baseline(monkeypatch: pyt
 
 
 def test_an_error_on_one_stack_ends_the_others_and_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    stacks = Stacks()
+    stacks, jobs = Stacks(), job_runner.jobs(list(load().values()), 0)
 
     def verify(bench: Bench, one: Any, baseline: float, since: float | None) -> Result:
-        if one.name == "bad-release":
+        if one.name == jobs[0].name:
             raise RuntimeError("the supervisor is gone")
         bench.sleep(60)
         return named(one.name)
@@ -185,7 +185,7 @@ def test_an_error_on_one_stack_ends_the_others_and_is_raised(monkeypatch: pytest
     monkeypatch.setattr(job_runner, "verify", verify)
     began = time.monotonic()
     with pytest.raises(RuntimeError, match="the supervisor is gone"):
-        list(job_runner.run(job_runner.jobs(list(load().values()), 0), stacks.make, 2, 1.0))
+        list(job_runner.run(jobs, stacks.make, 2, 1.0))
     assert time.monotonic() - began < 30
     assert not stacks.open
 

@@ -87,6 +87,13 @@ def test_errors_that_were_always_there_are_none() -> None:
     assert found(BEFORE, DURING, said) == []
 
 
+def test_a_line_that_ceased_before_the_time_that_is_diagnosed_is_not_missed() -> None:
+    """It may have been of a trouble that is over: the past is only to know what is usual."""
+    assert found([], DURING, USUAL, start=FAULT + 5, past=[*BEFORE, *DURING[:5]]) == []
+    (cause,) = found([], DURING, USUAL, start=FAULT - 5, past=BEFORE)
+    assert cause.kind == "missing log line"
+
+
 def test_a_recovery_is_none() -> None:
     failing = [line(one, "shop", "ERROR", "no stock") for one in BEFORE]
     well = [line(one, "shop", "INFO", "priced") for one in DURING]
