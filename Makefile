@@ -260,7 +260,7 @@ test-images: $(VENV)/.dev ## Real programs: Build the images, run each, and look
 	$(if $(OF_PACKAGES),PYTHONPATH=tests:tests/apiserver $(BIN)/python -m onenode.engine --,ENGINE="$(ENGINE)" \
 		ENGINE_FLAGS="$(ENGINE_FLAGS)" BASE="$(BASE)") $(BIN)/pytest --durations=5 tests/images
 
-.PHONY: scenarios scenarios-drawn
+.PHONY: scenarios scenarios-orders scenarios-drawn
 
 # Drawn ones: the same few each time in CI, and fifty that nobody has seen each night.
 SEEDS = 50
@@ -268,6 +268,9 @@ SEED = $(shell expr $$(date +%s) / 86400 \* $(SEEDS))
 
 scenarios: $(VENV)/.dev prerequisites ## Try it: Break a stack of its own in every known way; the diagnosis must name each cause
 	$(BIN)/dashcam scenario verify --all --drawn 5 --stacks 3 --again 3 --junit .dashcam/scenarios.xml --markdown .dashcam/scenarios.md
+
+scenarios-orders: $(VENV)/.dev prerequisites ## Try it: The same with faults of messages and orders, in traffic that orders cars
+	$(BIN)/dashcam scenario verify --orders --stacks 3 --again 3 --junit .dashcam/orders.xml --markdown .dashcam/orders.md
 
 scenarios-drawn: $(VENV)/.dev prerequisites ## Try it: The same with faults that seeds draw: make scenarios-drawn [SEED=1] [SEEDS=50]
 	$(BIN)/dashcam scenario verify --drawn $(SEEDS) --seed $(SEED) --stacks 3 --junit .dashcam/drawn.xml --markdown .dashcam/drawn.md

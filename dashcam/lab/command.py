@@ -52,7 +52,8 @@ def list_() -> None:
 
 @scenario.command("verify")
 @click.argument("names", nargs=-1)
-@click.option("--all", "every", is_flag=True, help="Every scenario.")
+@click.option("--all", "every", is_flag=True, help="Every scenario but those of orders.")
+@click.option("--orders", is_flag=True, help="Those of orders and messages, in traffic that orders cars.")
 @click.option("--healthy", default=0, metavar="N", help="Also N runs without a fault, under changing load.")
 @click.option("--drawn", default=0, metavar="N", help="Also N scenarios that seeds draw.")
 @click.option("--seed", default=1, show_default=True, help="The first of those seeds.")
@@ -75,6 +76,7 @@ def list_() -> None:
 def verify_(
     names: tuple[str, ...],
     every: bool,
+    orders: bool,
     healthy: int,
     drawn: int,
     seed: int,
@@ -96,19 +98,22 @@ def verify_(
     signal.signal(signal.SIGTERM, _interrupted)
     if running and stacks > 1:
         raise click.UsageError("--running breaks the one stack that is up: leave out --stacks")
-    chosen = _chosen(names, every, healthy or drawn)
+    chosen = _chosen(names, every, orders, healthy or drawn)
+    ordered = orders or any(one.orders for one in chosen)
     chosen += [draw(number) for number in range(seed, seed + drawn)]
     jobs = job_runner.jobs(chosen, healthy)
     kept: list[Result] = []
     with failures():
-        for result in job_runner.run(jobs, lambda number: _bench(running, number), stacks, baseline):
+        for result in job_runner.run(jobs, lambda number: _bench(running, number, ordered), stacks, baseline):
             kept.append(result)
             _write(kept, junit, markdown, record)
         missed = [one for one in chosen if any(result.name == one.name and result.wrong for result in kept)]
         if 0 < len(missed) <= again:
             click.echo(f"once more, alone: {', '.join(one.name for one in missed)}")
             for one in missed:
-                (result,) = job_runner.run([Job(one.name, one)], lambda n: _bench(running, n), 1, baseline)
+                (result,) = job_runner.run(
+                    [Job(one.name, one)], lambda n: _bench(running, n, ordered), 1, baseline
+                )
                 kept = [replace(result, tries=2) if each.name == one.name else each for each in kept]
                 _write(kept, junit, markdown)
     order = [one.name for one in chosen]
@@ -127,8 +132,13 @@ def verify_(
 def hold(name: str) -> None:
     """Break the running stack as the scenario NAME does, until Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupted)
-    (one,) = _chosen((name,), False, 0)
-    with failures(), _bench(True, 1) as bench, contextlib.suppress(KeyboardInterrupt), bench.broken(one):
+    (one,) = _chosen((name,), False, False, 0)
+    with (
+        failures(),
+        _bench(True, 1, True) as bench,
+        contextlib.suppress(KeyboardInterrupt),
+        bench.broken(one),
+    ):
         click.echo(f"{one.title}. Ctrl-C takes it back.")
         while True:
             signal.pause()
@@ -160,17 +170,21 @@ def _load() -> Mapping[str, Scenario]:
         raise click.ClickException(str(error)) from error
 
 
-def _chosen(names: tuple[str, ...], every: bool, others: int) -> list[Scenario]:
+def _chosen(names: tuple[str, ...], every: bool, orders: bool, others: int) -> list[Scenario]:
+    """Return the named ones, or all of one traffic: beside orders nothing else is as it is without them."""
     known = _load()
+    every = every or orders
     if (every and names) or not (every or names or others):
         raise click.UsageError("give the names of scenarios, or --all; `dashcam scenario list` shows them")
     if unknown := [name for name in names if name not in known]:
         raise click.UsageError(f"there is no scenario {unknown[0]!r}: give one of {', '.join(known)}")
-    return list(known.values()) if every else [known[name] for name in names]
+    return (
+        [one for one in known.values() if one.orders == orders] if every else [known[name] for name in names]
+    )
 
 
 @contextmanager
-def _bench(running: bool, number: int) -> Iterator[Bench]:
+def _bench(running: bool, number: int, orders: bool) -> Iterator[Bench]:
     """The stack that is up, or one of its own that ends with the block."""
     if running:
         asked = read()
@@ -181,6 +195,7 @@ def _bench(running: bool, number: int) -> Iterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="dashcam-scenarios-") as folder:
         free = dict.fromkeys(read({}).ports(), "0")
         own = {**free, "TRAFFIC": "on", "TRAFFIC_RATE": os.environ.get("TRAFFIC_RATE") or RATE}
+        own["TRAFFIC_ORDERS"] = "on" if orders else "off"
         asked = read({**own, "DASHCAM_STATE_DIR": str(Path(folder) / "state")})
         try:
             click.echo(f"starting stack {number}")

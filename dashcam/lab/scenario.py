@@ -64,9 +64,9 @@ class Scenario:
 
     `lock` holds a write lock on car's SQLite file from outside, `slow_clients` is how many hold on to car,
     `settle` is seconds between the first signal and the diagnosis. `flags` are its own, in flagd's format;
-    `baseline` is seconds before the fault (None: what the run asks for), `load` requests a second beside the
-    usual traffic, and `decoy` something harmless that happens just before.
-    `full` is a stream of the broker that has no room left.
+    `orders` says that the traffic must order cars, `baseline` is seconds before the fault (None: what the run
+    asks for), `load` requests a second beside the usual traffic, and `decoy` something harmless that happens
+    just before.
     """
 
     name: str
@@ -79,6 +79,7 @@ class Scenario:
     full: str = ""
     twin: Twin | None = None
     slow_clients: int = 0
+    orders: bool = False
     settle: float = 20.0
     flags: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     baseline: float | None = None

@@ -306,12 +306,13 @@ def _guarded(port: int) -> tuple[str, ...]:
 
 def _traffic(settings: Settings, parts: list[Program]) -> Program:
     ready = [part.ready for part in parts if part.group == SERVICES and part.ready]
+    users = ("Visitor", "Client", "Buyer") if settings.traffic_orders else ("Visitor", "Client")
     return Program(
         "traffic",
         TRAFFIC,
         (
             *(sys.executable, "-m", "locust", "--headless", "--only-summary", "--loglevel", "WARNING"),
-            *("--locustfile", str(ROOT / "traffic" / "locustfile.py"), "--users", "3"),
+            *("--locustfile", str(ROOT / "traffic" / "locustfile.py"), f"--users={len(users)}", *users),
         ),
         {"TRAFFIC_WAIT_FOR": " ".join(ready)},
         about=f"about {settings.traffic_rate:g} requests a second",

@@ -91,6 +91,9 @@ class Settings:
         "OTLP over gRPC from the Collector to that receiver: metrics and logs",
     )
     traffic: bool = setting("TRAFFIC", True, help="Whether example traffic runs: on or off.")
+    traffic_orders: bool = setting(
+        "TRAFFIC_ORDERS", True, help="Whether the example traffic orders cars too: on or off."
+    )
     traffic_rate: float = setting(
         "TRAFFIC_RATE",
         3.0,
