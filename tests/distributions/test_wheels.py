@@ -30,6 +30,7 @@ pytestmark = pytest.mark.takes(120)
 BUILD_FILES = {"setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "requirements.in"}
 NOT_INSTALLED = BUILD_FILES | {
     "requirements-server.in",
+    "requirements-clients.in",
     "requirements-database.in",
     "requirements-mcp.in",
     "_speedups.pyx",
