@@ -28,8 +28,17 @@ def find(objects: Sequence[Object], kind: str, name: str) -> Object:
 @pytest.mark.parametrize("name", [name for name in COMBINATIONS if name not in OVERLAYS])
 def test_a_combination_would_be_taken_without_a_word(name: str, api: Api) -> None:
     fresh = [each for each in rendered(name) if repr(each) not in _taken]  # they have most in common
+    _make_namespaces(fresh, api)
     assert complaints(api, fresh, dry_run=True) == []
     _taken.update(map(repr, fresh))
+
+
+def _make_namespaces(objects: Sequence[Object], api: Api) -> None:
+    """Make the namespaces that are not ours: Argo CD and Flux have theirs before anybody asks."""
+    own = {each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"}
+    for name in {each["metadata"].get("namespace") for each in objects} & {"argocd", "flux-system"} - own:
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        assert complaints(api, [namespace]) == []
 
 
 # -- Pod Security -----------------------------------------------------------------------------------
