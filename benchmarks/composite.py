@@ -21,12 +21,12 @@ import tempfile
 import time
 import tokenize
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import urllib3
 
+from benchmarks.forms import Form, end_process
 from dashcam.stack.needs import NATS
 from dashcam.stack.ports import free_port
 
@@ -39,32 +39,6 @@ LINES = {
 }
 """What each form consists of, without what both share: routes, storage, the library."""
 SHARED = ("services/orders/routes.py",)
-
-
-@dataclass
-class Form:
-    """One of the two, running at `url`; `figures` holds what each round gave, by the figure's name."""
-
-    url: str
-    processes: list[psutil.Process]
-    figures: dict[str, list[float]] = field(default_factory=dict)
-
-    def cpu(self) -> float:
-        """Seconds of processor time of all its processes so far."""
-        return sum(sum(process.cpu_times()[:2]) for process in self._all())
-
-    def memory(self) -> float:
-        """MiB that its processes hold, shared pages counted in proportion."""
-        return float(sum(process.memory_full_info().pss for process in self._all()) / 2**20)
-
-    def note(self, name: str, value: float) -> None:
-        """Add a round's figure."""
-        self.figures.setdefault(name, []).append(value)
-
-    def _all(self) -> Iterator[psutil.Process]:
-        for process in self.processes:
-            yield process
-            yield from process.children(recursive=True)
 
 
 @contextlib.contextmanager
@@ -83,20 +57,12 @@ def running(commands: dict[str, list[str]], environ: dict[str, str], folder: Pat
             }
             log = ended.enter_context((folder / f"{name}.log").open("wb"))
             process = psutil.Popen(command, env=own, stdout=log, stderr=log, cwd=ROOT)
-            ended.callback(_end, process)
+            ended.callback(end_process, process)
             processes.append(process)
         first = next(iter(commands))
         form = Form(f"http://127.0.0.1:{environ[f'{first.upper()}_PORT']}", processes)
         _ready(form)
         yield form
-
-
-def _end(process: psutil.Popen) -> None:
-    process.terminate()
-    try:
-        process.wait(15)
-    except psutil.TimeoutExpired:
-        process.kill()
 
 
 def _ready(form: Form) -> None:

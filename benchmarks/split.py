@@ -20,43 +20,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
 import urllib3
 
+from benchmarks.forms import Form, end_process
 from dashcam.stack.ports import free_port
 
 QUOTE, PAGE = "/cars/bentz/e-class/quote?discount=500", "/cars/bentz/e-class"
-
-
-@dataclass
-class Form:
-    """One of the two, running. `figures` holds what each round gave, by the figure's name."""
-
-    url: str
-    processes: list[psutil.Process]
-    figures: dict[str, list[float]] = field(default_factory=dict)
-    failed: int = 0
-
-    def cpu(self) -> float:
-        """Seconds of processor time of all its processes so far."""
-        return sum(sum(process.cpu_times()[:2]) for process in self._all())
-
-    def memory(self) -> float:
-        """MiB that its processes hold, shared pages counted in proportion."""
-        return float(sum(process.memory_full_info().pss for process in self._all()) / 2**20)
-
-    def note(self, name: str, value: float) -> None:
-        """Add a round's figure."""
-        self.figures.setdefault(name, []).append(value)
-
-    def _all(self) -> Iterator[psutil.Process]:
-        for process in self.processes:
-            yield process
-            yield from process.children(recursive=True)
 
 
 @contextlib.contextmanager
@@ -78,19 +51,11 @@ def form(modules: dict[str, int], otlp: int, folder: Path) -> Iterator[Form]:
             }
             log = ended.enter_context((folder / f"{name}.log").open("wb"))
             process = psutil.Popen([sys.executable, "-m", name], env=environ, stdout=log, stderr=log)
-            ended.callback(_end, process)
+            ended.callback(end_process, process)
             processes.append(process)
         made = Form(f"http://127.0.0.1:{next(iter(modules.values()))}", processes)
         _ready(made.url + QUOTE)
         yield made
-
-
-def _end(process: psutil.Popen) -> None:
-    process.terminate()
-    try:
-        process.wait(15)
-    except psutil.TimeoutExpired:
-        process.kill()
 
 
 def _ready(url: str) -> None:
