@@ -60,8 +60,7 @@ def export(session: Session, path: Path, window: Window, force: bool) -> None:
         write_json(contents)
         return
     click.echo(f"{path}: {contents}, {path.stat().st_size / 1e6:.1f} MB")
-    for missing in contents.cut:
-        click.echo(f"not whole: {missing}", err=True)
+    _say_missing(contents)
 
 
 @click.command(name="import")
@@ -88,6 +87,7 @@ def import_(path: Path, folder: Path) -> None:
     except (BadArchive, MissingProgram) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{folder}: {contents}, {_times(contents)}")
+    _say_missing(contents)
 
 
 @click.command()
@@ -109,6 +109,7 @@ def file(path: Path, port: int) -> None:
         listening.start()
         made_by = found.contents.made_by
         click.echo(f"{path}: {found.contents}, {_times(found.contents)}, by {made_by}")
+        _say_missing(found.contents)
         click.echo(
             f"http://127.0.0.1:{listening.port}   until Ctrl-C; in a terminal: dashcam --file {path} diagnose"
         )
@@ -124,6 +125,11 @@ def _until_told() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
     told.wait()
+
+
+def _say_missing(contents: Contents) -> None:
+    for missing in contents.cut:
+        click.echo(f"not whole: {missing}", err=True)
 
 
 def _times(contents: Contents) -> str:

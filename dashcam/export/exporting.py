@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import zipfile
@@ -18,7 +19,7 @@ import orjson
 from dashcam.export import openmetrics, otlp_lines
 from dashcam.export.contents import LOGS, MANIFEST, METRICS, TRACES, Contents, as_json
 from dashcam.export.selection import Bound, Part, Selection
-from dashcam.sources import Incomplete, LogLine, LogQuery, Series, Sources, TraceQuery
+from dashcam.sources import Incomplete, LogLine, LogQuery, Series, SourceError, Sources, TraceQuery
 from dashcam.version import VERSION
 
 MOST_TRACES, SHORTEST = 500, 10_000
@@ -38,6 +39,8 @@ NAMES, NAMES_AN_HOUR = 25, 10
 """Metrics that are asked for at once, at most and of an hour."""
 NAMED = 20
 """Metrics that are named of those that are not in the file."""
+PARTS = 3
+"""Traces, log lines, metrics: each of another source."""
 
 
 @dataclass
@@ -70,28 +73,43 @@ def export(
 ) -> Contents:
     """Write the telemetry from `start` to `end` (Unix seconds), or a selection of it, to the file at `path`.
 
-    The file is there only once it is whole. `any_name`: whoever reads it knows metrics by any name, as
-    Prometheus 3 does. Raises SourceError, OSError, and FileExistsError for a file that is there already,
-    which `force` writes over.
+    The file is there only once it is written to its end. What a source that fails does not give is named in
+    it; where no source gives anything, SourceError is raised and there is no file. `any_name`: whoever reads
+    it knows metrics by any name, as Prometheus 3 does. Raises OSError too, and FileExistsError for a file
+    that is there already, which `force` writes over.
     """
-    counts, only = _Counts(), only or Selection()
+    counts, only, lost = _Counts(), only or Selection(), list[SourceError]()
     _refuse(path, force)
     # A name that nobody else has: what happens to be there is not ours to write over or remove.
     partial = path.with_name(f".dashcam-{secrets.token_hex(8)}.part")
     try:
         with partial.open("xb") as raw, zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
-            with archive.open(TRACES, "w", force_zip64=True) as file:
+            with archive.open(TRACES, "w", force_zip64=True) as file, _or_named("traces", counts, lost):
                 _traces(_File(file, Part(bound)), _found(sources, only.traces, start, end, counts), counts)
-            with archive.open(LOGS, "w", force_zip64=True) as file:
+            with archive.open(LOGS, "w", force_zip64=True) as file, _or_named("log lines", counts, lost):
                 _logs(_File(file, Part(bound)), sources, only.lines, int(start * 1e6), int(end * 1e6), counts)
             with archive.open(METRICS, "w", force_zip64=True) as file:
-                _metrics(_File(file, Part(bound)), sources, start - LEAD, end, counts, any_name)
+                with _or_named("metrics", counts, lost):
+                    _metrics(_File(file, Part(bound)), sources, start - LEAD, end, counts, any_name)
+                file.write(openmetrics.END.encode())
+            if len(lost) == PARTS:
+                raise lost[0]
             archive.writestr(MANIFEST, as_json(contents := _contents(counts, start, end)))
         _refuse(path, force)  # it may have come meanwhile
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
     return contents
+
+
+@contextlib.contextmanager
+def _or_named(what: str, counts: _Counts, lost: list[SourceError]) -> Iterator[None]:
+    """Write a part; where its source fails, what it gave stays, and the rest is named as missing."""
+    try:
+        yield
+    except SourceError as error:
+        lost.append(error)
+        counts.miss(f"{what}: {error.source}: {error.reason}")
 
 
 def _contents(counts: _Counts, start: float, end: float) -> Contents:
@@ -290,7 +308,6 @@ def _metrics(
         more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
         names = ", ".join(left_out[:NAMED]) + more
         counts.miss(f"metrics with names or labels that promtool here does not read: {names}")
-    file.write(openmetrics.END.encode())
 
 
 def _some(names: Sequence[str], seconds: float) -> Iterator[Sequence[str]]:

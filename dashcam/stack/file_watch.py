@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 SECONDS = 1.0
@@ -34,7 +35,7 @@ _MOST = 20_000
 
 
 class Watched:
-    """The source files below a folder, without hidden folders and those that tools fill."""
+    """The source files below a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -52,13 +53,20 @@ class Watched:
 
     def _times(self) -> dict[str, int]:
         found: dict[str, int] = {}
-        for folder, folders, files in os.walk(self._folder):
-            folders[:] = [name for name in folders if name not in _SKIPPED and not name.startswith(".")]
-            for name in files:
-                if name.endswith(_ENDINGS) and len(found) < _MOST:
-                    path = os.path.join(folder, name)
-                    try:
-                        found[path] = os.stat(path).st_mtime_ns
-                    except OSError:
-                        continue
+        for path in source_files(self._folder):
+            try:
+                found[path] = os.stat(path).st_mtime_ns
+            except OSError:
+                continue
         return found
+
+
+def source_files(folder: Path) -> Iterator[str]:
+    """The paths of the source files below a folder, without hidden folders and those that tools fill."""
+    count = 0
+    for here, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in _SKIPPED and not name.startswith(".")]
+        for name in files:
+            if name.endswith(_ENDINGS) and count < _MOST:
+                count += 1
+                yield os.path.join(here, name)

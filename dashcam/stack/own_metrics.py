@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
 
 from dashcam.stack import scrape_targets
+from dashcam.stack.metrics_signs import may_serve
 from dashcam.stack.programs import LOOPBACK
 
 EAGER_SECONDS, CALM_SECONDS = 0.5, 5.0
@@ -24,15 +25,16 @@ PROBE_SECONDS = 2.0
 _PAGE_BYTES = 65536
 
 
-def listening(pid: int) -> set[int]:
-    """The TCP ports that a process and its children listen on, as far as this user may see them."""
-    found: set[int] = set()
+def listening(pid: int) -> dict[int, int]:
+    """The TCP ports that a process and its children listen on, as far as seen, each with one that does."""
+    found: dict[int, int] = {}
     with contextlib.suppress(psutil.Error):
         root = psutil.Process(pid)
         for process in [root, *root.children(recursive=True)]:
             with contextlib.suppress(psutil.Error):
                 connections = process.net_connections(kind="tcp")
-                found |= {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
+                ports = (one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN)
+                found |= dict.fromkeys(ports, process.pid)
     return found
 
 
@@ -87,11 +89,17 @@ class MetricsFinder:
             looks += 1
             self.look(listening(pid))
 
-    def look(self, ports: set[int]) -> None:
-        """Ask the ports that have not been asked often enough; with a port told, that one alone."""
-        wanted = {self._told} & ports if self._told else ports
+    def look(self, ports: Mapping[int, int]) -> None:
+        """Ask the ports that have not been asked often enough; with a port told, that one alone.
+
+        Else only processes that may serve such a page: `ports` has one for each port.
+        """
+        wanted = {self._told} & ports.keys() if self._told else ports.keys()
         for port in sorted(port for port in wanted - self._scraped if self._asked.get(port, 0) < ATTEMPTS):
             self._asked[port] = self._asked.get(port, 0) + 1
+            if port != self._told and not may_serve(ports[port]):
+                self._asked[port] = ATTEMPTS
+                continue
             answer = serves_metrics(port)
             if answer is False:
                 self._asked[port] = ATTEMPTS

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+import recorded
 from click.testing import CliRunner
 
 from benchmarks.rca.case import Case
@@ -29,7 +31,7 @@ from dashcam.diagnose import recording
 from dashcam.diagnose.verdict import diagnose
 from dashcam.export import exporting, openmetrics, otlp_lines
 from dashcam.export.contents import LOGS, MANIFEST, METRICS, TRACES, BadArchive, read
-from dashcam.sources import LogLine, LogPage, LogQuery, Series, Sources, TraceQuery
+from dashcam.sources import LogLine, LogPage, LogQuery, Series, SourceError, Sources, TraceQuery
 
 RECORDED = Path(__file__).parents[1] / "diagnose" / "nezha" / "return-ts-food-service.json.gz"
 DASHCAM = Path(sys.executable).with_name("dashcam")
@@ -201,12 +203,34 @@ def test_a_damaged_message_is_told_and_the_folder_is_not_taken_for_whole(
         importing.unpacked(tmp_path / "into")
 
 
-def test_a_source_that_goes_away_leaves_no_half_a_file(tmp_path: Path) -> None:
-    import recorded
-
-    with pytest.raises(Exception, match="nothing answers there"):
-        exporting.export(recorded.sources(jaeger=recorded.Away()), tmp_path / "x.zip", 0.0, 1.0)
+def test_without_any_source_there_is_no_file(tmp_path: Path) -> None:
+    nowhere = recorded.sources(recorded.Away(), recorded.Away(), recorded.Away())
+    with pytest.raises(SourceError, match="nothing answers there"):
+        exporting.export(nowhere, tmp_path / "x.zip", 0.0, 1.0)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "missing"),
+    [
+        ("traces", "traces: Jaeger: nothing answers there"),
+        ("logs", "log lines: Log search: nothing answers there"),
+        ("metrics", "metrics: Prometheus: nothing answers there"),
+    ],
+)
+def test_a_source_that_is_away_is_named_in_a_file_with_what_the_others_have(
+    original: tuple[Sources, float, float], tmp_path: Path, source: str, missing: str
+) -> None:
+    sources, start, end = original
+    away = recorded.sources(recorded.Away(), recorded.Away(), recorded.Away())
+    part = replace(sources, **{source: getattr(away, source)})
+    exporting.export(part, tmp_path / "x.zip", start, end)
+    told = CliRunner().invoke(main, ["import", str(tmp_path / "x.zip"), "--into", str(tmp_path / "read")])
+    assert f"not whole: {missing}" in told.output
+    contents = read(tmp_path / "x.zip")
+    counts = {"traces": contents.spans, "logs": contents.lines, "metrics": contents.samples}
+    assert contents.cut[0] == missing
+    assert {name for name, count in counts.items() if not count} == {source}
 
 
 class Logs:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,7 @@ from polling import until
 from unit.stack.trial import Trial
 
 from dashcam.cli.main import main
-from dashcam.stack import scrape_targets
 from dashcam.stack.file_watch import Watched
-from dashcam.stack.own_metrics import MetricsFinder, listening
 from dashcam.stack.own_output import LogFile
 from dashcam.stack.own_program import prepared
 from dashcam.stack.settings import read
@@ -235,62 +231,7 @@ def test_a_python_program_is_instrumented_by_the_stock_program_of_its_environmen
     assert prepared([str(flask)], SETTINGS, {}, instrument=True).command == (str(agent), str(flask))
 
 
-# -- its /metrics -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def page() -> Iterator[http.server.HTTPServer]:
-    class Page(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = b"# TYPE a counter\na_total 1\n" if self.path == "/metrics" else b"hello"
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_metrics_are_found_on_the_ports_it_listens_on_and_scraped_until_it_ends(
-    tmp_path: Path, page: http.server.HTTPServer
-) -> None:
-    said: list[str] = []
-    finder = MetricsFinder(tmp_path, "orders", "orders-1", None, said.append)
-    port = page.server_address[1]
-    assert port in listening(os.getpid())
-    finder.look({port})
-    file = tmp_path / "prometheus" / "found" / "run-orders-1.json"
-    assert json.loads(file.read_text()) == [{"targets": [f"127.0.0.1:{port}"], "labels": {"job": "orders"}}]
-    assert said == [f"/metrics of port {port} is scraped"]
-    finder.end()
-    assert not file.exists()
-
-
-def test_a_port_without_metrics_is_asked_a_few_times_and_a_told_one_is_the_only_one(
-    tmp_path: Path, page: http.server.HTTPServer
-) -> None:
-    finder = MetricsFinder(tmp_path, "orders", "orders-1", 1, print)
-    finder.look({page.server_address[1]})
-    assert not (tmp_path / "prometheus").exists()
-
-
-def test_a_persons_targets_stay_where_found_ones_are_forgotten(tmp_path: Path) -> None:
-    mine = tmp_path / "prometheus" / "targets" / "mine.json"
-    mine.parent.mkdir(parents=True)
-    mine.write_text("[]")
-    found = scrape_targets.write(tmp_path, "run-x", [("x", ["127.0.0.1:1"])])
-    scrape_targets.prepare(tmp_path)
-    assert mine.exists()
-    assert not found.exists()
+# -- its files ------------------------------------------------------------------------------------
 
 
 def test_only_source_files_are_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
