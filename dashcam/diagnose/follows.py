@@ -40,6 +40,9 @@ OF_MESSAGES = {
 UNANSWERED = frozenset({"stopped consumer", "slow consumer", "poison", "queue full", "broker away"})
 """Kinds for which messages are not answered, or not in time: who sent them asks again."""
 
+FAILED = frozenset({"failing", "unanswered", "down", "restarting"})
+"""Kinds for which who calls may try again, and do its own part of it again too."""
+
 WORK = frozenset({"statements", "log lines", *RUNTIME})
 """Kinds that say what a service does more of, for each request or beside them."""
 
@@ -120,11 +123,13 @@ def _follows_from_below(cause: Cause, root: Cause) -> str | None:
         return None
     if cause.kind in SAID:
         return f"its requests are those that suffer from: {root.summary}"
+    if cause.kind == "statements" and root.kind in FAILED:
+        return f"{cause.service} does again what failed: {root.summary}"
     if cause.kind == "slow" and "peer" in cause.details:
         return f"{cause.service} waits until {root.service} takes its calls"
     if cause.kind in DEPENDENT and (cause.kind, root.kind) != ("processor", "slow"):
         return f"{cause.service} waits for or repeats calls of {root.service}"
-    if root.kind in ("down", "restarting", "unanswered") and cause.kind in ("failing", "unanswered"):
+    if root.kind in FAILED - {"failing"} and cause.kind in ("failing", "unanswered"):
         return f"{cause.service} calls {root.service}, which does not answer"
     return None
 

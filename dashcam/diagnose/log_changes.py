@@ -27,6 +27,8 @@ HABIT = 0.8
 """The share of the requests that must have said what is missed now: what depends on who asks, varies."""
 UNDERWAY = 15.0
 """Seconds that a line may need until it is found: longer than agents flush and indexes refresh, as a rule."""
+LATER = 2.0
+"""How many times as late as ever before a line may come, until it is missed."""
 SHOWN = 0.5
 """The part of the change that one caller's requests must show by themselves, or it is a change of callers."""
 _LOCATION = re.compile(
@@ -46,6 +48,10 @@ class Said:
         return self.severity in ERRORS
 
 
+Sayings = Mapping[int, Mapping[Said, int]]
+"""By the `id` of a request what it said, and when each was said at the latest, in microseconds."""
+
+
 def statement(line: LogLine) -> Said:
     """Which statement wrote a line: by its place in the code where the line says it, else by its pattern."""
     place = line.fields.get("code.line.number") and ":".join(
@@ -59,7 +65,7 @@ def statement(line: LogLine) -> Said:
 def causes(seen: Observed, requests: Sequence[Served]) -> list[Cause]:
     """Statements that came or went, each as a cause at its service."""
     said, lines = _said(requests, seen.said or [*seen.lines_past, *seen.lines_before, *seen.lines_during])
-    known = [one for one in requests if seen.wholly_heard(one.start)]
+    known = [one for one in requests if seen.wholly_heard(one.start, one.start)]
     groups: dict[tuple[str, str], list[Served]] = {}
     for one in known:
         groups.setdefault((one.service, one.operation), []).append(one)
@@ -106,41 +112,41 @@ class _Changed:
 
 def _said(
     requests: Iterable[Served], lines: Sequence[LogLine]
-) -> tuple[Mapping[int, set[Said]], Mapping[tuple[str, Said], LogLine]]:
+) -> tuple[Sayings, Mapping[tuple[str, Said], LogLine]]:
     """What each request said, and the last line of each statement."""
-    by_span = {(v.trace.trace_id, v.span.span_id): one for one in requests for v in one.visits}
-    said: dict[int, set[Said]] = {}
+    by_span = {(v.trace.trace_id, v.span.span_id): (one, v.span) for one in requests for v in one.visits}
+    said: dict[int, dict[Said, int]] = {}
     last: dict[tuple[str, Said], LogLine] = {}
     for line in lines:
         what = statement(line)
         last[line.service, what] = line
         # The line that a server writes of each request says what its span says, in words that name the path.
         told = "http.response.status_code" in line.fields
-        if not told and (request := by_span.get((line.trace_id, line.span_id))):
-            said.setdefault(id(request), set()).add(what)
+        if not told and (place := by_span.get((line.trace_id, line.span_id))):
+            request, span = place
+            # The time of the span and not of the line: clocks are put right in spans.
+            said.setdefault(id(request), {})[what] = span.start + span.duration
     return said, last
 
 
-def _came(here: Sequence[Served], what: Said, said: Mapping[int, set[Said]]) -> _Changed | None:
+def _came(here: Sequence[Served], what: Said, said: Sayings) -> _Changed | None:
     """An error that requests have begun to say."""
     if not what.error:
         return None
     return _changed(here, [what in said.get(id(one), ()) for one in here], came=True)
 
 
-def _went(
-    here: Sequence[Served], what: Said, said: Mapping[int, set[Said]], seen: Observed
-) -> _Changed | None:
+def _went(here: Sequence[Served], what: Said, said: Sayings, seen: Observed) -> _Changed | None:
     """A line that nearly all wrote, and that is missed. A request that says an error has its reason.
 
     Requests that ended with another status are others: who mistypes a form is told so, and nobody else.
     """
     if what.severity not in ROUTINE or not seen.said:
         return None
-    here = [one for one in here if _arrived(one, seen)]
+    here = _said_by_now(here, what, said, seen)
     usual = {one for request in here for one in said.get(id(request), ()) if one.error}
     always = {one for one in usual if all(one in said.get(id(request), ()) for request in here)}
-    calm = [one for one in here if not any(each.error for each in said.get(id(one), set()) - always)]
+    calm = [one for one in here if not any(each.error for each in said.get(id(one), {}).keys() - always)]
     found = _changed(calm, [what not in said.get(id(one), ()) for one in calm], came=False)
     if found is None or found.change.was > (1 - HABIT) * found.change.before:
         return None
@@ -149,10 +155,25 @@ def _went(
     return found if 2 * alike > len(found.bad) else None
 
 
-def _arrived(request: Served, seen: Observed) -> bool:
-    """Whether a line of `request` would be known: its service's lines reach beyond it, or it is old."""
+def _said_by_now(here: Sequence[Served], what: Said, said: Sayings, seen: Observed) -> list[Served]:
+    """The requests whose line `what` would be known: all lines are, until it is said at the latest.
+
+    What is done after the answer is said later than the request began, by as much as the slowest took.
+    """
+    times = [said[id(one)][what] - one.start for one in here if what in said.get(id(one), ())]
+    latest = round(LATER * max(times, default=0))
+    return [
+        one
+        for one in here
+        if seen.wholly_heard(one.start, one.start + latest) and _arrived(one, latest, seen)
+    ]
+
+
+def _arrived(request: Served, latest: int, seen: Observed) -> bool:
+    """Whether its service's lines reach beyond `request` and `latest` microseconds, or it is old."""
     last = seen.heard.get(request.service, seen.start)
-    return not seen.live or request.start <= max(last, seen.end - UNDERWAY) * 1e6
+    known = max(last, seen.end - UNDERWAY) if seen.live else seen.end
+    return request.start + latest <= known * 1e6
 
 
 def _status(request: Served) -> str:

@@ -138,9 +138,9 @@ class Observed:
     live: bool = True
     """Whether the time reaches until now: then what is asked again needs no moment."""
 
-    def wholly_heard(self, moment: int) -> bool:
+    def wholly_heard(self, since: int, until: int) -> bool:
         """Whether every line of this time, in microseconds, is known."""
-        return not any(start <= moment < end for start, end in self.unheard)
+        return not any(start <= until and since < end for start, end in self.unheard)
 
     def named(self, query: str) -> Sequence[Series]:
         return self.series.get(query, ())

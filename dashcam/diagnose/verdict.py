@@ -135,9 +135,8 @@ def judge(seen: Observed) -> Diagnosis:
     effects: list[tuple[Cause, str]] = []
     of: dict[int, list[Cause]] = {}
     for cause in ordered:
-        # Of those that were refused at once, more can follow than of those who kept them out.
-        known = [*roots, *(effect for effect, _ in effects if SHED in effect.details)]
-        reasons = ((why, root) for root in known if (why := follows(cause, root, below, seen)))
+        widened = ((root, _with_failed(root, of.get(id(root), ()))) for root in roots)
+        reasons = ((why, root) for root, wide in widened if (why := follows(cause, wide, below, seen)))
         reason, root = next(reasons, ("", cause))
         if reason:
             effects.append((cause, reason))
@@ -163,6 +162,15 @@ def judge(seen: Observed) -> Diagnosis:
         (*telemetry_gaps.thin(seen), *telemetry_gaps.young(seen), *contention.noted(seen)),
         tuple(hypotheses.rivals(seen, found, roots, came)),
     )
+
+
+def _with_failed(root: Cause, effects: Sequence[Cause]) -> Cause:
+    """`root` with the requests too that failed because of it.
+
+    Those that were refused at once, by who is overrun or an open circuit, can be more than its own.
+    """
+    failed = frozenset().union(*(effect.traces for effect in effects if effect.kind == "failing"))
+    return replace(root, traces=root.traces | failed) if root.traces else root
 
 
 def _firing(alert: Alert) -> bool:

@@ -82,6 +82,29 @@ def test_a_line_that_may_still_be_underway_is_not_missed() -> None:
     assert found(BEFORE, DURING[-14:], USUAL, **{**late, "end": now + 30})
 
 
+def test_a_line_that_is_written_after_the_answer_is_not_missed_until_it_is_late() -> None:
+    """What is done for a request goes on after its answer: later requests are not so far."""
+
+    def ordered(at: float, done: bool) -> Trace:
+        after = span("shop", "send", at + 8, 0.1) if done else ()
+        return trace(span("shop", "POST /orders", at, 0.05, *after))
+
+    def sent(one: Trace) -> LogLine:
+        last = one.spans[-1]
+        fields = {"service": "shop", "severity": "INFO", "message": "sent", "span_id": last.span_id}
+        return LogLine({**fields, "trace_id": one.trace_id})
+
+    done = [ordered(n, True) for n in range(60)]
+    said = [sent(one) for one in done]
+    underway = [ordered(60 + n / 2, False) for n in range(30)]
+    now = {"heard": {"shop": 75.0}, "end": 76.0}
+    assert found(done, underway, said, **now) == []
+    (cause,) = found(done, underway, said, heard={"shop": 95.0}, end=96.0)
+    assert cause.kind == "missing log line"
+    assert found(done, underway, said, end=96.0, live=False)
+    assert found(done, underway, said, end=76.0, live=False) == []
+
+
 def test_errors_that_were_always_there_are_none() -> None:
     said = [line(one, "shop", "ERROR", "no stock") for one in [*BEFORE[::3], *DURING[::3]]]
     assert found(BEFORE, DURING, said) == []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
-from unit.diagnose.made import span, trace
+from unit.diagnose.made import series, span, trace
 
 from dashcam.diagnose import continuity, trace_causes, verdict
 from dashcam.diagnose.contrast import features, scope_of
@@ -12,7 +13,7 @@ from dashcam.diagnose.findings import STOPPED, Cause
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.places import owners, visits
 from dashcam.diagnose.traced import traced as laid_out
-from dashcam.sources import Span, Trace
+from dashcam.sources import LogLine, Span, Trace
 
 CALL = "http://shop:80/items"
 
@@ -282,3 +283,44 @@ def test_who_is_refused_at_once_follows_from_what_keeps_the_service_from_it() ->
     assert (
         len([c for c in verdict.judge(seen(before, [*waiting, *slowly])).causes if c.kind == "failing"]) == 1
     )
+
+
+def test_what_is_missed_where_an_open_circuit_refuses_follows_from_what_opened_it() -> None:
+    """Few requests reach what fails; the many that are refused since do not say what they said before."""
+
+    def order(at: float, status: int, *below: Any) -> Trace:
+        call = span("front", "GET", at, 0.1, *below, kind="client")
+        own, *others = span("front", "POST /orders", at, 0.2, *call)
+        own = dataclasses.replace(own, attributes={**own.attributes, "http.response.status_code": 202})
+        assert others[1].service == "shop"
+        others[1] = dataclasses.replace(
+            others[1], attributes={**others[1].attributes, "http.response.status_code": status}
+        )
+        return trace([own, *others])
+
+    def asking(at: float, error: str = "") -> Trace:
+        stock = span("stock", "GET /stock", at, 0.02, error=error)
+        call = span("shop", "GET", at, 0.03, *stock, kind="client", error=error)
+        return order(at, 500 if error else 200, *span("shop", "GET /price", at, 0.05, *call, error=error))
+
+    def refused(at: float) -> Trace:
+        cached = span("shop", "SELECT prices", at, 0.001, kind="client", db_query_text="SELECT 1")
+        return order(at, 503, *span("shop", "GET /price", at, 0.002, *cached, error="CircuitOpen"))
+
+    before = [asking(number) for number in range(40)]
+    during = [asking(100 + number, "RuntimeError") for number in range(6)]
+    during += [refused(100.5 + number) for number in range(40)]
+    said = [
+        LogLine(
+            {"service": "front", "severity": "INFO", "message": "order is sent", "trace_id": one.trace_id}
+            | {"span_id": one.spans[0].span_id}
+        )
+        for one in before
+    ]
+    open_ = series([0.0] * 20 + [1.0] * 20, labels={"job": "shop", "dependency": "stock"})
+    observed = dataclasses.replace(
+        seen(before, during), said=said, heard={"front": 200.0}, series={"circuit": [open_]}
+    )
+    answer = verdict.judge(observed)
+    assert [(cause.kind, cause.service) for cause in answer.causes] == [("failing", "stock")]
+    assert {cause.kind for cause, _ in answer.effects} == {"failing", "missing log line"}

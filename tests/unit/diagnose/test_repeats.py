@@ -8,7 +8,8 @@ import pytest
 from unit.diagnose.made import series, span, trace
 
 from dashcam.diagnose import repeats, volumes
-from dashcam.diagnose.findings import WASTE, Cause
+from dashcam.diagnose.findings import HARM, WASTE, Cause
+from dashcam.diagnose.follows import follows
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.traced import traced
 from dashcam.sources import Trace
@@ -110,3 +111,17 @@ def counted_by_metrics(statements: float, requests: float) -> list[Cause]:
 def test_metrics_of_a_handful_of_requests_are_no_more_statements() -> None:
     assert [cause.kind for cause in counted_by_metrics(6.0, 1.0)] == ["statements"]
     assert counted_by_metrics(6.0, 0.06) == []
+
+
+@pytest.mark.parametrize("kind", ["statements", "calls"])
+def test_what_is_done_again_because_it_fails_below_follows_from_that(kind: str) -> None:
+    failing = Cause("failing", "stock", "GET /stock", "stock fails", HARM, 1.0, since=FAULT)
+    again = Cause(kind, "shop", "", "shop asks more often", WASTE, 1.0, since=FAULT)
+    seen = Observed(0.0, 200.0)
+    assert "stock" in (follows(again, failing, {"shop": {"stock"}}, seen) or "")
+    assert follows(again, failing, {"stock": {"shop"}}, seen) is None
+    elsewhere = dataclasses.replace(again, traces=frozenset({"a"}))
+    assert (
+        follows(elsewhere, dataclasses.replace(failing, traces=frozenset({"b"})), {"shop": {"stock"}}, seen)
+        is None
+    )
