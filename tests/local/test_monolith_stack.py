@@ -13,6 +13,8 @@ from polling import until
 from dashcam.stack.settings import ROOT
 
 EXAMPLE = ROOT / "examples" / "monolith" / "dashcam.toml"
+EVERY = 5.0
+"""Seconds between two scrapes of a stack: a rate over less than two of them is empty by chance."""
 PANELS = ("Requests by route", "Answers by status", "Durations")
 
 
@@ -25,17 +27,22 @@ def test_the_dashboards_of_both_show_the_monolith(start_stack: Callable[..., Run
         return [row for row in answer["data"]["result"] if not math.isnan(float(row["value"][1]))]
 
     asked: dict[str, list[Asked]] = {
-        name: [each for each in asked_of(name) if each.board == "dashcam-service" and each.panel in PANELS]
+        name: [
+            each for each in asked_of(name, EVERY) if each.board == "dashcam-service" and each.panel in PANELS
+        ]
         for name in ("car", "minus")
     }
+
+    empty: list[str] = []
 
     def answered() -> bool:
         page = httpx.get(f"{stack.web}/cars/bentz/e-class", params={"discount": 500}, timeout=30)
         assert "61,500" in page.text
         assert httpx.get(f"{stack.car}/minus?x=5&y=3", timeout=30).json() == {"result": 2}
-        return all(query(each.query) for group in asked.values() for each in group)
+        empty[:] = [str(each) for group in asked.values() for each in group if not query(each.query)]
+        return not empty
 
-    until(answered, "data in the panels of both", within=120, every=1)
+    until(answered, lambda: f"data in {empty}", within=120, every=1)
     routes = {
         job: {
             row["metric"]["http_route"]
