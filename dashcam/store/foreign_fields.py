@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain, repeat
 from typing import Any
 
 from dashcam.store import line_times
@@ -21,7 +22,6 @@ from dashcam.store.foreign_names import (
     METHODS,
     PATHS,
     SPANS,
-    STACKS,
     STATUSES,
     SUBJECTS,
     TEMPLATES,
@@ -30,7 +30,8 @@ from dashcam.store.foreign_names import (
     WRAPPERS,
     common,
 )
-from dashcam.store.severities import LETTERS, known, of_status, severity, uncoloured
+from dashcam.store.foreign_stacks import STACKS, text_of
+from dashcam.store.severities import LETTERS, known, of_status, severity
 
 FULL = frozenset({"timestamp", "message", "severity", "trace_id"})
 """A line with all of these is in our names already."""
@@ -100,7 +101,9 @@ def _message(fields: dict[str, Any], named: Named, wrapped: list[Named]) -> None
     if isinstance(formatted := fields.get("formattedMessage"), str):  # Logback's, whose message has holes
         fields["message"] = formatted
         del fields["formattedMessage"]
-    if isinstance(fields.get("message"), str):
+    if isinstance(given := fields.get("message"), str):
+        if isinstance(arguments := fields.get("arguments"), list) and "{}" in given:
+            fields["message"] = _with_arguments(given, arguments)
         return
     for name in MESSAGES:
         key, value = named.get(name, ("", None))
@@ -115,6 +118,14 @@ def _message(fields: dict[str, Any], named: Named, wrapped: list[Named]) -> None
         if isinstance(value, str):
             _take(fields, "message", key, value)
             return
+
+
+def _with_arguments(template: str, arguments: list[Any]) -> str:
+    """A message of Logback's own encoder: its `{}` are the arguments in turn, which may be fewer or more."""
+    first, *rest = template.split("{}")
+    values = [str(one)[:_FILLED] for one in arguments[: len(rest)]]
+    holes = chain(values, repeat("{}"))
+    return first + "".join(f"{next(holes)}{words}" for words in rest)
 
 
 def _filled(named: Named) -> str:
@@ -260,24 +271,16 @@ def _stack(fields: dict[str, Any], named: Named, wrapped: list[Named]) -> None:
             continue
         for name in STACKS:
             key, value = each.get(name, ("", None))
-            if isinstance(value, dict):
-                inner = _named(value)
-                value = next(
-                    (text for one in STACKS if (text := _lines(inner.get(one, ("", None))[1]))), None
-                )
-                key = ""
-            if text := _lines(value):
+            if text := text_of(value):
                 if name == "text" and "Traceback (most" not in text:
                     continue
-                if each is named and key and name != "text":
+                if each is named and name != "text" and not _has_more(value):
                     fields.pop(key, None)
                     named.pop(name, None)
                 fields["exception.stacktrace"] = text
                 return
 
 
-def _lines(value: Any) -> str:
-    """A text of several lines, or a list of lines as one."""
-    if isinstance(value, list) and len(value) > 1 and all(isinstance(one, str) for one in value):
-        return "\n".join(value)
-    return uncoloured(value) if isinstance(value, str) and "\n" in value.strip() else ""
+def _has_more(value: Any) -> bool:
+    """Whether a stack trace is an object, or made of them, which the text has not whole."""
+    return isinstance(value, dict) or (isinstance(value, list) and isinstance(value[0], dict))

@@ -13,30 +13,27 @@ def common(name: str) -> str:
     return f"@{plain}" if name.startswith("@") and len(plain) <= 2 else plain
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names(text: str) -> tuple[str, ...]:
+    """The names in a text, in its order."""
     return tuple(text.split())
 
 
 # Each list has what says most first.
-TIMES = _names(
+TIMES = names(
     "timestamp time ts @t asctime datetime eventtime instant timelocal timeiso8601 realtimetimestamp t"
 )
-MESSAGES = _names("message msg @m renderedmessage event shortmessage body")
-LAST_MESSAGES = _names("text log fullmessage 0")
-LEVELS = _names(
+MESSAGES = names("message msg @m renderedmessage event shortmessage body")
+LAST_MESSAGES = names("text log fullmessage 0")
+LEVELS = names(
     "severity level levelname lvl loglevel @l severitytext errorseverity loglevelname levelno severitynumber"
 )
-TRACES = _names("traceid oteltraceid @tr ddtraceid xb3traceid logginggoogleapiscomtrace trace traceparent")
-SPANS = _names("spanid otelspanid @sp ddspanid xb3spanid logginggoogleapiscomspanid span traceparent")
-STACKS = _names(
-    "excinfo @x stacktrace errorstacktrace extendedstacktrace exception stack backtrace traceback "
-    "error err thrown throwable exc text"
-)
-METHODS = _names("requestmethod httprequestmethod httpmethod method verb")
-PATHS = _names("requestpath urlpath path requesturi uri url request")
-STATUSES = _names("status statuscode responsecode downstreamstatus httpresponsestatuscode httpstatus")
+TRACES = names("traceid oteltraceid @tr ddtraceid xb3traceid logginggoogleapiscomtrace trace traceparent")
+SPANS = names("spanid otelspanid @sp ddspanid xb3spanid logginggoogleapiscomspanid span traceparent")
+METHODS = names("requestmethod httprequestmethod httpmethod method verb")
+PATHS = names("requestpath urlpath path requesturi uri url request")
+STATUSES = names("status statuscode responsecode downstreamstatus httpresponsestatuscode httpstatus")
 TEMPLATES = ("@mt", "messagetemplate")
-WRAPPERS = _names("record fields nested log meta context data payload metadata attributes jsonpayload")
+WRAPPERS = names("record fields nested log meta context data payload metadata attributes jsonpayload")
 """Where loggers nest what is the line's own."""
-SUBJECTS = frozenset(_names("fields data context payload attributes"))
+SUBJECTS = frozenset(names("fields data context payload attributes"))
 """Those of them that hold what a line is about, where it has a message beside them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -26,12 +27,7 @@ def read(line: str | dict) -> dict:
 
 TEXT, UTC = "no stock", "2026-11-22T15:06:39.123Z"
 FORMATS = {
-    "pino": {"level": 50, "time": MILLISECONDS, "pid": 7, "msg": TEXT, "trace_id": TRACE, "span_id": SPAN},
-    "bunyan": {"name": "shop", "level": 50, "msg": TEXT, "time": UTC, "v": 0, "trace_id": TRACE},
-    "winston": {"level": "error", "message": TEXT, "timestamp": UTC, "trace_id": TRACE},
-    "slog": {"time": "2026-11-22T16:06:39.123000001+01:00", "level": "ERROR", "msg": TEXT, "traceId": TRACE},
     "slog between levels": {"time": UTC, "level": "ERROR+2", "msg": TEXT, "trace_id": TRACE},
-    "zap": {"level": "error", "ts": 1795359999.123, "caller": "a.go:3", "msg": TEXT, "traceId": TRACE},
     "serilog": {
         "@t": "2026-11-22T15:06:39.1230000Z",
         "@mt": "no {Thing}",
@@ -41,14 +37,6 @@ FORMATS = {
     },
     "python-json-logger": {"timestamp": UTC, "levelname": "ERROR", "message": TEXT, "otelTraceID": TRACE},
     "structlog": {"event": TEXT, "level": "error", "timestamp": UTC, "trace_id": TRACE},
-    "logback": {
-        "@timestamp": "2026-11-22T16:06:39.123+01:00",
-        "level": "ERROR",
-        "level_value": 40000,
-        "message": TEXT,
-        "mdc": {"trace_id": TRACE},
-    },
-    "ECS": {"@timestamp": UTC, "log.level": "ERROR", "message": TEXT, "trace.id": TRACE},
     "ECS nested": {"@timestamp": UTC, "log": {"level": "error"}, "message": TEXT, "trace": {"id": TRACE}},
     "logfmt": f'ts=2026-11-22T15:06:39.123Z level=error msg="no stock" trace_id={TRACE}',
     "loguru": {
@@ -59,12 +47,6 @@ FORMATS = {
             "message": TEXT,
             "time": {"repr": "2026-11-22 16:06:39.123000+01:00", "timestamp": 1795359999.123},
         },
-    },
-    "log4j 2": {
-        "instant": {"epochSecond": 1795359999, "nanoOfSecond": 123000000},
-        "level": "ERROR",
-        "message": TEXT,
-        "contextMap": {"trace_id": TRACE, "span_id": SPAN},
     },
     "logback's own": {
         "timestamp": MILLISECONDS,
@@ -124,6 +106,45 @@ FORMATS = {
         "time": "2026-11-22T15:07:39.5Z",
     },
 }
+
+
+RECORDED = Path(__file__).parent / "loggers" / "recorded.jsonl"
+REAL = [json.loads(line) for line in RECORDED.read_text().splitlines()]
+NODE_STACK = "TypeError: gone\n    at buy (/app/node/log.js:5:9)\n    at caught ("
+JAVA_STACK = "java.lang.IllegalStateException: gone\n{}at Log.buy(Log.java:8)\n{}at Log.main(Log.java:17)"
+STACKS = {
+    "pino": NODE_STACK,
+    "winston": NODE_STACK,
+    "bunyan": NODE_STACK,
+    "slog": "",  # it writes the words of an error alone
+    "zap": "main.withZap\n\tloggers/main.go:28\nmain.main\n",
+    "zerolog": "    at buy(main.go:15)\n    at withZerolog(main.go:35)\n",
+    "Logback": JAVA_STACK.replace("{}", "    "),
+    "Logback with Logstash's encoder": JAVA_STACK.replace("{}", "\t"),
+    "Log4j 2, EcsLayout.json": JAVA_STACK.replace("{}", "\t"),
+    "Log4j 2, JsonLayout.json": JAVA_STACK.replace("{}", "    "),
+}
+
+
+def test_the_recorded_lines_are_of_every_logger_twice():
+    assert [row["logger"] for row in REAL] == [name for name in STACKS for _ in range(2)]
+
+
+@pytest.mark.parametrize("row", REAL, ids=lambda row: f"{row['logger']} {row['line'].count('gone')}")
+def test_what_a_real_logger_wrote_comes_whole(row):
+    fields = read(row["line"])
+    moment = datetime.datetime.fromisoformat(fields["timestamp"]).timestamp()
+    assert row["after"] <= moment <= row["before"]
+    assert (fields["trace_id"], fields["joined"], fields["span_id"]) == (TRACE, TRACE, SPAN)
+    if "gone" not in row["line"]:
+        assert (fields["message"], fields["severity"], fields["level number"]) == ("low stock", "WARN", 13)
+        assert "exception.stacktrace" not in fields
+        return
+    said = "no stock gone" if row["logger"] == "winston" else "no stock"  # it adds the error's words
+    assert (fields["message"], fields["severity"], fields["level number"]) == (said, "ERROR", 17)
+    stack = STACKS[row["logger"]]
+    assert fields.get("exception.stacktrace", "").startswith(stack)
+    assert stack or fields["err"] == "gone"
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -193,6 +214,42 @@ def test_a_stack_trace_of_a_logger_is_found_by_one_name():
         {"message": "m", "error.stack_trace": "E: x\n    at f (a.js:1:2)"},
     ):
         assert read(line)["exception.stacktrace"] == "E: x\n    at f (a.js:1:2)"
+
+
+FRAMES = [{"function": "buy", "file": "a.js", "line": 3}]
+
+
+@pytest.mark.parametrize(
+    ("error", "stack"),
+    [
+        ({"name": "E", "message": "x", "frames": FRAMES}, "E: x\n    at buy(a.js:3)"),
+        (
+            {"type": "E", "stack": "E: x\n  at f", "cause": {"type": "F", "frames": FRAMES}},
+            "E: x\n  at f\nCaused by: F\n    at buy(a.js:3)",
+        ),
+        ([{"exc_type": "E", "exc_value": "x", "frames": FRAMES}], "E: x\n    at buy(a.js:3)"),
+        ([{"file": "a.js"}], None),
+        ({"frames": []}, None),
+        ({"code": 7, "message": "x"}, None),
+    ],
+)
+def test_a_stack_of_frames_is_written_as_text_and_stays_as_it_was(error, stack):
+    fields = read({"message": "m", "error": error})
+    assert fields.get("exception.stacktrace") == stack
+    assert fields["error"] == error
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "said"),
+    [
+        ("{} of {}", ["a", 1], "a of 1"),
+        ("{} of {}", ["a"], "a of {}"),
+        ("{}", ["{}", "b"], "{}"),
+        ("none", ["a"], "none"),
+    ],
+)
+def test_the_holes_of_a_message_are_filled_with_its_arguments(message, arguments, said):
+    assert read({"message": message, "arguments": arguments})["message"] == said
 
 
 @pytest.mark.parametrize(
