@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,12 @@ def runs(
                 if name == FAILING:
                     answers.update(_paged(bench))
 
-            return verify(bench, load()[name], BASELINE, during=during)
+            first = verify(bench, load()[name], BASELINE, during=during)
+            if first.passed:
+                return first
+            # As `make scenarios --again`: what chance of the traffic hid once, is asked once more, and said.
+            second = verify(bench, load()[name], BASELINE, first.clean, during=during)
+            return replace(second, alarms=(*first.alarms, *second.alarms), tries=2)
 
     with ThreadPoolExecutor(len(folders)) as side_by_side:
         yield {name: side_by_side.submit(run, name) for name in folders}
