@@ -9,18 +9,17 @@ import sqlalchemy as sa
 from flask import Flask
 
 from observability import Telemetry, instrument, problems, schema
-from observability.server.options import ServerSettings
 from observability.settings import from_environ
 from observability.version import VERSION
 from services.car import examples, http, reservation_routes, routes
-from services.car.catalogue import Unavailable
 from services.car.clients import Limits, Minus
-from services.car.database import SCHEMA, Database
+from services.car.database import SCHEMA
 from services.car.reservations import Reservations
 from services.car.settings import Settings
 from services.car.signals import QUOTES
 from services.car.store import Store, insert
 from services.faults import points as faults
+from services.storage.settings import opened
 
 
 def create_app(settings: Settings | None = None, *, minus: routes.Difference | None = None) -> Flask:
@@ -33,13 +32,7 @@ def create_app(settings: Settings | None = None, *, minus: routes.Difference | N
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body + http.ONE_MORE
     problems.install(app)
-    database = Database(
-        settings.database,
-        SCHEMA,
-        pool_size=min(settings.database_connections, max(1, from_environ(ServerSettings).threads - 1)),
-        timeout=settings.database_timeout,
-        seed=_seed if settings.examples else lambda connection: None,
-    )
+    database = opened(settings, SCHEMA, *([_seed] if settings.examples else []))
     telemetry = instrument(app, service="car", version=VERSION, ready={"database": database.check})
     switched = faults.install(app, "car")
     parts = routes.Parts(
@@ -51,10 +44,7 @@ def create_app(settings: Settings | None = None, *, minus: routes.Difference | N
     routes.install(app, parts)
     reservation_routes.install(app, Reservations(database), settings.write_token)
     app.extensions["car"] = parts
-    try:
-        database.prepare()
-    except Unavailable as error:
-        app.logger.warning("starting without the database: %s", error)
+    database.prepare_if_there()
     return app
 
 

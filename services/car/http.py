@@ -7,7 +7,6 @@ import logging
 from typing import Any, Literal
 
 from flask import Response, current_app, request
-from flask_restful import Resource  # type: ignore[import-untyped]
 from werkzeug.datastructures import ETags
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -15,6 +14,7 @@ from observability.problems import Problem
 from services.car import catalogue, documents, fields
 from services.car.catalogue import FieldError, Preconditions
 from services.car.clients import MinusError, Wrong
+from services.rest.resources import Face
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +28,8 @@ and says nothing, and half a document must not pass for a whole."""
 CHANGES = frozenset({"POST", "PUT", "DELETE"})
 
 
-class Face(Resource):  # type: ignore[misc]  # Flask-RESTful carries no types
-    """A resource that turns the domain's errors into problems, and asks for the write token.
-
-    OPTIONS is answered with 204 and an Allow header.
-    """
+class CarFace(Face):
+    """A resource that turns the domain's errors into problems, and asks for the write token."""
 
     write_token: str | None = None
 
@@ -44,12 +41,6 @@ class Face(Resource):  # type: ignore[misc]  # Flask-RESTful carries no types
             return super().dispatch_request(*args, **kwargs)
         except catalogue.CatalogueError as error:
             raise problem_of(error) from error
-
-    def options(self, **_: Any) -> Response:
-        response = current_app.make_default_options_response()
-        response.status_code = 204
-        del response.headers["Content-Type"]
-        return response
 
 
 def problem_of(error: catalogue.CatalogueError) -> Problem:

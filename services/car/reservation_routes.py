@@ -7,7 +7,7 @@ from flask_restful import Api  # type: ignore[import-untyped]
 
 from services.car import documents, http
 from services.car.catalogue import Reservation
-from services.car.http import Face
+from services.car.http import CarFace
 from services.car.queries import single
 from services.car.reservations import Reservations
 
@@ -28,7 +28,7 @@ def install(app: Flask, reservations: Reservations, write_token: str | None) -> 
         )
 
 
-class ReservationFace(Face):
+class ReservationFace(CarFace):
     """A resource that works with the reservations."""
 
     def __init__(self, reservations: Reservations, write_token: str | None) -> None:

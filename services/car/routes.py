@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-import yaml
 from flask import Flask, Response
 from flask_restful import Api  # type: ignore[import-untyped]
 
@@ -17,9 +15,10 @@ from observability.version import VERSION
 from services.car import documents, http
 from services.car.catalogue import Car, FieldError, Invalid, Missing, Page, Query
 from services.car.clients import MinusError
-from services.car.http import Face
+from services.car.http import CarFace
 from services.car.queries import Arguments, next_url, read_discount, read_query, single
 from services.car.store import Store
+from services.rest.resources import serve_document
 
 
 class Difference(Protocol):
@@ -54,11 +53,10 @@ def install(app: Flask, parts: Parts) -> None:
     ):
         name = resource.__name__.lower()
         api.add_resource(resource, address, endpoint=name, resource_class_kwargs={"parts": parts})
-    openapi = {"document": functools.cache(_openapi)}
-    api.add_resource(Document, "/openapi.json", endpoint="openapi", resource_class_kwargs=openapi)
+    serve_document(api, Path(__file__).parent, Document)
 
 
-class PartsFace(Face):
+class PartsFace(CarFace):
     """A resource that works with the parts of the service."""
 
     def __init__(self, parts: Parts) -> None:
@@ -223,7 +221,7 @@ class QuoteOf(PartsFace):
         return http.fresh(_quote_document(car, discount, total))
 
 
-class Document(Face):
+class Document(CarFace):
     """The service's OpenAPI document."""
 
     def __init__(self, document: Callable[[], Any]) -> None:
@@ -233,11 +231,6 @@ class Document(Face):
         _no_arguments()
         document = self.document()
         return http.answer(document, _tag(document))
-
-
-def _openapi() -> Any:
-    # A quarter of a second of parsing: done when it is asked for, and once.
-    return yaml.safe_load(Path(__file__).with_name("openapi.yaml").read_text(encoding="utf-8"))
 
 
 def _no_arguments() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from observability.settings import PORT, between, setting
-from services.storage.addresses import bearer, database_url, http_url
+from services.storage import settings as storage
+from services.storage.addresses import bearer, http_url
 
 
 @dataclass(frozen=True)
@@ -15,24 +15,10 @@ class Settings:
 
     host: str = setting("HOST", "127.0.0.1", help="The address to listen on.")
     port: int = setting("PORT", 5001, help="The port to listen on.", check=PORT)
-    state_dir: str = setting("DASHCAM_STATE_DIR", ".dashcam", help="The folder of the default database.")
-    database_url: str | None = setting(
-        "DATABASE_URL",
-        None,
-        help="The database: sqlite:///path or postgresql://user:password@host:5432/name. "
-        "By default car.sqlite3 in the state folder.",
-        secret=True,
-        parse=database_url,
-    )
-    database_connections: int = setting(
-        "CAR_DATABASE_CONNECTIONS", 8, help="Connections a worker opens at most.", check=between(1, 200)
-    )
-    database_timeout: float = setting(
-        "CAR_DATABASE_TIMEOUT",
-        5.0,
-        help="Seconds that a transaction waits at most: for a connection, locks and its statements.",
-        check=between(0.1, 60),
-    )
+    state_dir: str = storage.state_dir()
+    database_url: str | None = storage.url("DATABASE_URL", "car")
+    database_connections: int = storage.connections("CAR_DATABASE_CONNECTIONS", 8)
+    database_timeout: float = storage.timeout("CAR_DATABASE_TIMEOUT")
     examples: bool = setting("CAR_EXAMPLES", True, help="Fill a new database with example cars.")
     max_body: int = setting(
         "CAR_MAX_BODY", 1024 * 1024, help="Bytes a request may carry.", check=between(1024, 64 * 1024 * 1024)
@@ -70,6 +56,4 @@ class Settings:
     @property
     def database(self) -> str:
         """The SQLAlchemy address of the database."""
-        if self.database_url:
-            return database_url(self.database_url)
-        return "sqlite:///" + str(Path(self.state_dir) / "car.sqlite3")
+        return storage.address(self.database_url, self.state_dir, "car")

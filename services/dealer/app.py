@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from flask import Flask
 
 from observability import instrument, problems
-from observability.server.options import ServerSettings
 from observability.settings import from_environ
 from observability.version import VERSION
 from services.dealer import routes
 from services.dealer.answers import REQUESTS, Answers
-from services.dealer.catalogue import Unavailable
 from services.dealer.settings import Settings
 from services.dealer.store import SCHEMA, Store
 from services.faults import points as faults
 from services.messages.nats_broker import Nats
 from services.messages.runtime import Broker, Messaging, Queue
-from services.storage.database import Database
+from services.storage.settings import opened
 
 
 @dataclass(frozen=True)
@@ -53,12 +51,7 @@ def create_app(
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 0  # nothing here reads a body
     problems.install(app)
-    database = Database(
-        settings.database,
-        SCHEMA,
-        pool_size=min(settings.database_connections, max(1, from_environ(ServerSettings).threads - 1)),
-        timeout=settings.database_timeout,
-    )
+    database = opened(settings, SCHEMA)
     broker = broker or Nats(settings.nats_url, "dealer", settings.nats_replicas)
     # Not the broker: requests are answered without it, and no prober brings it back by taking this one away.
     telemetry = instrument(app, service="dealer", version=VERSION, ready={"database": database.check})
@@ -74,10 +67,7 @@ def create_app(
     parts = Running(answers.store, answers, messaging)
     app.extensions["dealer"] = parts
     app.extensions["closing"] = parts.close  # the server calls it before it flushes
-    try:
-        database.prepare()
-    except Unavailable as error:
-        app.logger.warning("starting without the database: %s", error)
+    database.prepare_if_there()
     if running:
         parts.start()
     return app

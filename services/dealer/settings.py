@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from observability.settings import PORT, between, setting
-from services.storage.addresses import broker_url, database_url
+from services.messages import settings as broker
+from services.storage import settings as storage
 
 
 @dataclass(frozen=True)
@@ -15,30 +15,12 @@ class Settings:
 
     host: str = setting("HOST", "127.0.0.1", help="The address to listen on.")
     port: int = setting("PORT", 5003, help="The port to listen on.", check=PORT)
-    state_dir: str = setting("DASHCAM_STATE_DIR", ".dashcam", help="The folder of the default database.")
-    database_url: str | None = setting(
-        "DEALER_DATABASE_URL",
-        None,
-        help="The database: sqlite:///path or postgresql://user:password@host:5432/name. "
-        "By default dealer.sqlite3 in the state folder.",
-        secret=True,
-        parse=database_url,
-    )
-    database_connections: int = setting(
-        "DEALER_DATABASE_CONNECTIONS", 4, help="Connections a worker opens at most.", check=between(1, 200)
-    )
-    database_timeout: float = setting(
-        "DEALER_DATABASE_TIMEOUT",
-        5.0,
-        help="Seconds that a transaction waits at most: for a connection, locks and its statements.",
-        check=between(0.1, 60),
-    )
-    nats_url: str = setting(
-        "NATS_URL", "nats://127.0.0.1:4222", help="Where the message broker is.", check=broker_url
-    )
-    nats_replicas: int = setting(
-        "NATS_REPLICAS", 1, help="Servers of the broker that keep each message.", check=between(1, 5)
-    )
+    state_dir: str = storage.state_dir()
+    database_url: str | None = storage.url("DEALER_DATABASE_URL", "dealer")
+    database_connections: int = storage.connections("DEALER_DATABASE_CONNECTIONS", 4)
+    database_timeout: float = storage.timeout("DEALER_DATABASE_TIMEOUT")
+    nats_url: str = broker.url()
+    nats_replicas: int = broker.replicas()
     limit: int = setting(
         "DEALER_LIMIT",
         100_000,
@@ -49,4 +31,4 @@ class Settings:
     @property
     def database(self) -> str:
         """The SQLAlchemy address of the database."""
-        return self.database_url or "sqlite:///" + str(Path(self.state_dir) / "dealer.sqlite3")
+        return storage.address(self.database_url, self.state_dir, "dealer")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-from flask import Flask, Response, current_app, request
-from flask_restful import Api, Resource, reqparse  # type: ignore[import-untyped]
+from flask import Flask, request
+from flask_restful import Api, reqparse  # type: ignore[import-untyped]
 from werkzeug.exceptions import BadRequest
 
 from observability import problems
 from services.minus.catalogue import integer, minus
+from services.rest.resources import Face, serve_document
 
 PARAMETERS = ("x", "y")
 SHOWN = 80
@@ -24,18 +22,7 @@ def install(app: Flask) -> None:
     """Add the routes to `app`."""
     api = Api(app)
     api.add_resource(Minus, "/minus", endpoint="minus")
-    openapi = {"document": functools.cache(_openapi)}
-    api.add_resource(Document, "/openapi.json", endpoint="openapi", resource_class_kwargs=openapi)
-
-
-class Face(Resource):  # type: ignore[misc]  # Flask-RESTful carries no types
-    """A resource that answers OPTIONS with 204 and its Allow header."""
-
-    def options(self, **_: Any) -> Response:
-        response = current_app.make_default_options_response()
-        response.status_code = 204
-        del response.headers["Content-Type"]
-        return response
+    serve_document(api, Path(__file__).parent)
 
 
 class Minus(Face):
@@ -45,20 +32,6 @@ class Minus(Face):
         numbers = _arguments()
         # The same question always has the same answer, so any cache may keep it.
         return {"result": minus(numbers["x"], numbers["y"])}, 200, {"Cache-Control": "public, max-age=3600"}
-
-
-class Document(Face):
-    """The service's OpenAPI document."""
-
-    def __init__(self, document: Callable[[], Any]) -> None:
-        self.document = document
-
-    def get(self) -> tuple[Any, int, dict[str, str]]:
-        return self.document(), 200, {"Cache-Control": "public, max-age=300"}
-
-
-def _openapi() -> Any:
-    return yaml.safe_load(Path(__file__).with_name("openapi.yaml").read_text(encoding="utf-8"))
 
 
 def _arguments() -> dict[str, int]:

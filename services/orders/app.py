@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from flask import Flask
 
 from observability import Telemetry, instrument, problems
-from observability.server.options import ServerSettings
 from observability.settings import from_environ
 from observability.version import VERSION
 from services.faults import points as faults
 from services.messages.nats_broker import Nats
 from services.messages.runtime import Broker, Messaging, Queue
 from services.orders import routes, signals
-from services.orders.catalogue import COMPENSATIONS, STEPS, Order, Rules, Unavailable
+from services.orders.catalogue import COMPENSATIONS, STEPS, Order, Rules
 from services.orders.clients import CarClient
 from services.orders.messages import ANSWERS, DEALER, REQUESTS, handle_answer, message_of
 from services.orders.runner import Runner
@@ -24,6 +23,7 @@ from services.orders.sagas import Car, Sagas
 from services.orders.settings import Settings
 from services.orders.store import SCHEMA, Store
 from services.storage.database import Database
+from services.storage.settings import opened
 
 MAX_BODY = 64 * 1024
 
@@ -70,12 +70,7 @@ def create_app(
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     problems.install(app)
-    database = Database(
-        settings.database,
-        SCHEMA,
-        pool_size=min(settings.database_connections, max(1, from_environ(ServerSettings).threads - 1)),
-        timeout=settings.database_timeout,
-    )
+    database = opened(settings, SCHEMA)
     telemetry = instrument(app, service="orders", version=VERSION, ready={"database": database.check})
     switched = faults.install(app, "orders")
     broker = broker or Nats(settings.nats_url, "orders", settings.nats_replicas)
@@ -85,10 +80,7 @@ def create_app(
     routes.install(app, parts.sagas)
     app.extensions["orders"] = parts
     app.extensions["closing"] = parts.close  # the server calls it before it flushes
-    try:
-        database.prepare()
-    except Unavailable as error:
-        app.logger.warning("starting without the database: %s", error)
+    database.prepare_if_there()
     if running:
         parts.start()
     return app

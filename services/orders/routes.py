@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import datetime
-import functools
 import hashlib
 import json
 import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-from flask import Flask, Response, current_app, request
-from flask_restful import Api, Resource  # type: ignore[import-untyped]
+from flask import Flask, Response, request
+from flask_restful import Api  # type: ignore[import-untyped]
 
 from observability.problems import Problem
 from services.messages.tracing import current_headers, trace_of
 from services.orders import catalogue
 from services.orders.catalogue import Conflict, Missing, Order, OrderError
 from services.orders.sagas import LEASE
+from services.rest.resources import PlainFace, serve_document
 
 logger = logging.getLogger(__name__)
 
@@ -63,29 +62,20 @@ def install(app: Flask, sagas: Ordering) -> None:
     given = {"sagas": sagas}
     api.add_resource(Orders, "/orders", endpoint="orders", resource_class_kwargs=given)
     api.add_resource(OneOrder, "/orders/<string:order>", endpoint="order", resource_class_kwargs=given)
-    openapi = {"document": functools.cache(_openapi)}
-    api.add_resource(Document, "/openapi.json", endpoint="openapi", resource_class_kwargs=openapi)
+    serve_document(api, Path(__file__).parent)
 
 
-class Face(Resource):  # type: ignore[misc]  # Flask-RESTful carries no types
-    """A resource that turns the domain's errors into problems, and takes no parameters."""
+class OrdersFace(PlainFace):
+    """A resource that turns the domain's errors into problems."""
 
     def dispatch_request(self, *args: Any, **kwargs: Any) -> Any:
-        if name := next(iter(request.args), None):
-            raise Problem(400, "The parameters cannot be used", f"{name[:80]}: there are no parameters here.")
         try:
             return super().dispatch_request(*args, **kwargs)
         except OrderError as error:
             raise _problem(error) from error
 
-    def options(self, **_: Any) -> Response:
-        response = current_app.make_default_options_response()
-        response.status_code = 204
-        del response.headers["Content-Type"]
-        return response
 
-
-class Orders(Face):
+class Orders(OrdersFace):
     """All orders."""
 
     def __init__(self, sagas: Ordering) -> None:
@@ -113,7 +103,7 @@ class Orders(Face):
             return order
 
 
-class OneOrder(Face):
+class OneOrder(OrdersFace):
     """One order."""
 
     def __init__(self, sagas: Ordering) -> None:
@@ -122,20 +112,6 @@ class OneOrder(Face):
     def get(self, order: str) -> Response:
         found = self.sagas.store.find(order)
         return _answer(found, trace_of(self.sagas.store.headers(order)))
-
-
-class Document(Face):
-    """The service's OpenAPI document."""
-
-    def __init__(self, document: Callable[[], Any]) -> None:
-        self.document = document
-
-    def get(self) -> Any:
-        return self.document(), 200, {"Cache-Control": "public, max-age=300"}
-
-
-def _openapi() -> Any:
-    return yaml.safe_load(Path(__file__).with_name("openapi.yaml").read_text(encoding="utf-8"))
 
 
 def _read() -> tuple[str, str, int]:

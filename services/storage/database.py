@@ -10,6 +10,7 @@ half of the connections at most are for writers, so that reading goes on while a
 from __future__ import annotations
 
 import fcntl
+import logging
 import sqlite3
 import threading
 import time
@@ -25,6 +26,8 @@ from opentelemetry import trace
 from services.storage import postgres
 from services.storage.turns import NoTurn, Turns
 from services.storage.versions import Versions
+
+logger = logging.getLogger(__name__)
 
 _AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, sqlite3.OperationalError)
 """What SQLAlchemy and the driver raise when the database is away, locked too long, full or read-only."""
@@ -135,6 +138,13 @@ class Database:
                 self._prepared = True
         finally:
             self._preparing.release()
+
+    def prepare_if_there(self) -> None:
+        """Bring the schema up to date where the database answers: a service also starts without it."""
+        try:
+            self.prepare()
+        except self._schema.unavailable as error:
+            logger.warning("starting without the database: %s", error)
 
     def close(self) -> None:
         """Close every connection; the next transaction opens new ones."""

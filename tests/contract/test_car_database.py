@@ -28,7 +28,7 @@ import sys
 import alembic.command
 from services.car import examples
 from services.car.database import SCHEMA, Database
-from services.car.settings import database_url
+from services.storage.addresses import database_url
 from services.car.store import Store, insert
 
 database = Database(
@@ -67,7 +67,7 @@ def test_processes_that_start_at_once_make_one_database(database_url: str) -> No
 AGAIN = """
 import sys
 from services.car.database import SCHEMA, Database
-from services.car.settings import database_url
+from services.storage.addresses import database_url
 
 database = Database(database_url(sys.argv[1]), SCHEMA, pool_size=1, timeout=30)
 database.check()
