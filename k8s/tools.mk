@@ -44,7 +44,8 @@ tools-k8s: $(VENV)/.run .tools/crds # Have kustomize and the definitions of cust
 			if test -d $$file; then cp $$file/*.yaml $@.new/; else cp $$file $@.new/; fi; done; done
 	@chmod -R u+w $@.new && rm -f $@.new/kustomization.yaml && mv $@.new $@
 
-test-k8s: $(VENV)/.dev tools-k8s ## Real programs: Hold the manifests in every combination to rules, schemas and flows; roll the services under load
+test-k8s: $(VENV)/.dev tools-k8s ## Real programs: Hold the manifests in every combination to rules, schemas and flows; roll the services under load, orders over three brokers
+	@$(BUILD_TOOLS) nats-server
 	$(BIN)/pytest --durations=5 -n 2 --dist loadfile tests/k8s
 
 # The cluster that kubectl's current context names, or CONTEXT=name.

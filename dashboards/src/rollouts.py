@@ -62,6 +62,7 @@ def _metric(slo: Slo, objectives: Objectives) -> dict[str, Any]:
         "initialDelay": "30s",
         "failureLimit": 1,
         "successCondition": f"result[0] <= {limit(slo, objectives):g}",
+        # With the Prometheus operator that name is its own one's: k8s/components/operator.
         "provider": {"prometheus": {"address": "http://prometheus.dashcam:9090", "query": query}},
     }
 

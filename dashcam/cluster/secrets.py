@@ -51,6 +51,7 @@ MADE: Mapping[Name, Callable[[], dict[str, str]]] = {
     Name(NAMESPACE, "car-database"): _database,
     Name(NAMESPACE, "car-write-token"): lambda: {"CAR_WRITE_TOKEN": token()},
     Name(NAMESPACE, "web-session"): lambda: {"SECRET_KEY": token()},
+    Name(NAMESPACE, "nats"): lambda: {"NATS_PASSWORD": token(), "CLUSTER_PASSWORD": token()},
     Name(NAMESPACE, "grafana-admin"): lambda: {
         "admin-user": "admin",
         "admin-password": token(),

@@ -52,7 +52,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = 0  # nothing here reads a body
     problems.install(app)
     database = opened(settings, SCHEMA)
-    broker = broker or Nats(settings.nats_url, "dealer", settings.nats_replicas)
+    broker = broker or Nats.of(settings, "dealer")
     # Not the broker: requests are answered without it, and no prober brings it back by taking this one away.
     telemetry = instrument(app, service="dealer", version=VERSION, ready={"database": database.check})
     messaging = Messaging(telemetry, database, broker, faults.install(app, "dealer"))

@@ -21,6 +21,8 @@ class Settings:
     database_timeout: float = storage.timeout("DEALER_DATABASE_TIMEOUT")
     nats_url: str = broker.url()
     nats_replicas: int = broker.replicas()
+    nats_user: str | None = broker.user()
+    nats_password: str | None = broker.password()
     limit: int = setting(
         "DEALER_LIMIT",
         100_000,

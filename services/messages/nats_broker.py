@@ -2,8 +2,7 @@
 
 nats-py is asynchronous and a service is not: one thread runs its loop, and what is called here waits for
 what happens there. The server may be away at any time, at the start too: the connection is made again for
-ever, also after an error of the server at which nats-py closes it for good, and streams and consumers that
-it has lost are made anew.
+ever (nats_connection), and streams and consumers that it has lost are made anew.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
 from nats.js.errors import APIError, BadRequestError
@@ -25,24 +23,20 @@ from nats.js.errors import APIError, BadRequestError
 from services.messages import streams
 from services.messages.consumer import KEY_HEADER
 from services.messages.envelope import Again, BrokerAway, BrokerFull, Delivery, Depth, Message, Verdict
+from services.messages.nats_connection import CALL, LOOK_EVERY, PORT, Connection, said
+from services.messages.settings import Told
 from services.messages.streams import STREAM, STREAMS
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PORT = 4222
-"""Where a server listens whose address names no port."""
 ACK_WAIT = 30.0
 """Seconds after which a delivery that was not acknowledged is made again."""
-CALL = 5.0
-"""Seconds that a call of the broker may take."""
 PULL = 5.0
 """Seconds that one request for a message waits at the server."""
 FAILED = 5.0
 """Seconds after which a message comes again whose processing failed in a way that nobody expected."""
-LOOK_EVERY = 1.0
-"""Seconds between two looks whether what is away is back: the database of a consumer, the connection."""
 FINISH = 3.0
 """Seconds that a message which is being processed may take at the end."""
 
@@ -54,20 +48,28 @@ _AWAY = (NatsError, OSError, TimeoutError, CancelledError)
 
 
 class Nats:
-    """The broker at `url`, for the service `name`. `replicas` servers keep each message."""
+    """The broker at `url`, for the service `name`. `replicas` servers keep each message.
 
-    def __init__(self, url: str, name: str, replicas: int = 1) -> None:
-        self._url, self._name, self._replicas = url, name, replicas
-        self._connection = Client()
-        self._stream = self._connection.jetstream(timeout=CALL)
-        self._refused = ""
+    Several servers of a cluster are separated by commas. `user` and `password` are for those that ask.
+    """
+
+    def __init__(
+        self, url: str, name: str, replicas: int = 1, user: str | None = None, password: str | None = None
+    ) -> None:
+        self._url, self._replicas = url, replicas
+        self._connection = Connection(url, name, (user, password), self._make_streams)
         self._ended = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._processing: set[asyncio.Task[None] | None] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
         self._thread.start()
-        self._spawn(self._stay_connected())
+        self._spawn(self._connection.stay())
+
+    @classmethod
+    def of(cls, told: Told, name: str) -> Nats:
+        """The broker that a service is told of."""
+        return cls(told.nats_url, name, told.nats_replicas, told.nats_user, told.nats_password)
 
     @property
     def server(self) -> tuple[str, int]:
@@ -80,12 +82,13 @@ class Nats:
         headers = {**message.headers, "Nats-Msg-Id": message.id, KEY_HEADER: message.key}
         try:
             self._wait(
-                self._stream.publish(message.destination, data, timeout=CALL, headers=headers), CALL + 1
+                self._connection.stream.publish(message.destination, data, timeout=CALL, headers=headers),
+                CALL + 1,
             )
         except _AWAY as error:
             full = isinstance(error, APIError) and error.err_code in NO_ROOM
             kind = BrokerFull if full else BrokerAway
-            raise kind(f"{self._url} does not confirm {message.id}: {_said(error)}") from error
+            raise kind(f"{self._url} does not confirm {message.id}: {said(error)}") from error
 
     def consume(
         self,
@@ -102,11 +105,11 @@ class Nats:
 
     def depth(self, destination: str, group: str) -> Depth:
         """What waits in a queue. Raises BrokerAway."""
-        return self._asked(streams.depth(self._stream, destination, group))
+        return self._asked(streams.depth(self._connection.stream, destination, group))
 
     def used(self) -> dict[str, float]:
         """Which share of its room each stream takes. Raises BrokerAway."""
-        return self._asked(streams.used(self._stream))
+        return self._asked(streams.used(self._connection.stream))
 
     def check(self) -> None:
         """Raise BrokerAway unless the broker is connected."""
@@ -117,7 +120,7 @@ class Nats:
         """Take no more messages, and let go of the broker after those that are being processed."""
         if self._ended:
             return
-        self._ended = True
+        self._ended = self._connection.ended = True
         with suppress(TimeoutError, NatsError):
             self._wait(self._end(), CALL)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -127,68 +130,18 @@ class Nats:
 
     # -- in the thread of the loop ---------------------------------------------------------------
 
-    async def _stay_connected(self) -> None:
-        while not self._ended:
-            try:
-                await self._connect()
-                while not self._connection.is_closed:
-                    await asyncio.sleep(LOOK_EVERY)
-                reason = self._connection.last_error or "it says nothing"
-            except Exception as error:
-                reason = error
-            if self._ended:
-                return
-            text = "the connection to the broker at %s was closed for good, and a new one is made: %s"
-            logger.critical(text, self._url, reason)
-            await asyncio.sleep(LOOK_EVERY)
-            with suppress(Exception):
-                await self._connection.close()
-            self._connection = Client()
-            self._stream = self._connection.jetstream(timeout=CALL)
-
-    async def _connect(self) -> None:
-        await self._connection.connect(
-            self._url,
-            name=self._name,
-            allow_reconnect=True,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=1,
-            connect_timeout=2,
-            ping_interval=10,
-            max_outstanding_pings=2,
-            error_cb=self._failed,
-            disconnected_cb=self._disconnected,
-            reconnected_cb=self._connected,
-        )
-        await self._connected()
-
-    async def _connected(self) -> None:
-        self._refused = ""
-        logger.info("connected to the broker at %s", self._url)
-        await self._make_streams()
-
-    async def _disconnected(self) -> None:
-        if not self._ended:
-            logger.warning("the broker at %s is gone", self._url)
-
-    async def _failed(self, error: Exception) -> None:
-        # What the server says, a wrong password for example, is said once; that it is away is said elsewhere.
-        new = isinstance(error, NatsError) and str(error) != self._refused
-        self._refused = str(error) if new else self._refused
-        logger.log(logging.WARNING if new else logging.DEBUG, "the broker: %s", error)
-
     async def _make_streams(self) -> None:
         for config in STREAMS:
             try:
                 await self._make_stream(config.evolve(num_replicas=self._replicas))
             except NatsError as error:
-                logger.warning("the stream %s is not made: %s", config.name, _said(error))
+                logger.warning("the stream %s is not made: %s", config.name, said(error))
 
     async def _make_stream(self, config: StreamConfig) -> None:
         try:
-            await self._stream.add_stream(config)
+            await self._connection.stream.add_stream(config)
         except BadRequestError:  # there is one, of another configuration
-            await self._stream.update_stream(config)
+            await self._connection.stream.update_stream(config)
 
     async def _pull(
         self,
@@ -207,7 +160,7 @@ class Nats:
                 # nats-py cancels what waits for a connection that it closes for good: this goes on.
                 if self._ended:
                     raise
-                logger.warning("%s cannot be consumed: %s", destination, _said(error))
+                logger.warning("%s cannot be consumed: %s", destination, said(error))
                 failed = True
 
     async def _pull_from(
@@ -241,14 +194,14 @@ class Nats:
             await (message.nak(verdict.delay) if isinstance(verdict, Again) else message.ack_sync(CALL))
 
     async def _until_ready(self, destination: str, ready: Callable[[], None]) -> None:
-        said = False
+        told = False
         while not self._ended:
             try:
                 await asyncio.to_thread(ready)
             except Exception as error:
-                if not said:
-                    logger.warning("no message of %s is taken for now: %s", destination, _said(error))
-                said = True
+                if not told:
+                    logger.warning("no message of %s is taken for now: %s", destination, said(error))
+                told = True
                 await asyncio.sleep(LOOK_EVERY)
             else:
                 return
@@ -269,7 +222,9 @@ class Nats:
             max_deliver=-1,  # the consumer counts: the server would only stop delivering
             max_ack_pending=1000,
         )
-        return await self._stream.pull_subscribe(destination, durable=group, stream=STREAM, config=config)
+        return await self._connection.stream.pull_subscribe(
+            destination, durable=group, stream=STREAM, config=config
+        )
 
     async def _end(self) -> None:
         tasks = list(self._tasks)
@@ -281,9 +236,7 @@ class Nats:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._connection.is_connected:
-            with suppress(NatsError, OSError):
-                await self._connection.close()
+        await self._connection.close()
         # One that is just made again leaves tasks of its own, of which asyncio would complain.
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
@@ -304,7 +257,7 @@ class Nats:
         try:
             return self._wait(question, CALL + 1)
         except _AWAY as error:
-            raise BrokerAway(f"{self._url} does not answer: {_said(error)}") from error
+            raise BrokerAway(f"{self._url} does not answer: {said(error)}") from error
 
     def _wait(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -321,7 +274,3 @@ def _delivery(message: Any, destination: str) -> Delivery:
     # Without an id it is known by its place in the stream.
     name = headers.get("Nats-Msg-Id") or f"{known.stream}.{known.sequence.stream}"
     return Delivery(name, destination, message.data, headers, known.num_delivered)
-
-
-def _said(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -73,7 +73,7 @@ def create_app(
     database = opened(settings, SCHEMA)
     telemetry = instrument(app, service="orders", version=VERSION, ready={"database": database.check})
     switched = faults.install(app, "orders")
-    broker = broker or Nats(settings.nats_url, "orders", settings.nats_replicas)
+    broker = broker or Nats.of(settings, "orders")
     car = car or CarClient(settings.car_url, timeout=settings.car_timeout, token=settings.car_write_token)
     messaging = Messaging(telemetry, database, broker, switched)
     parts = _parts(settings, telemetry, messaging, database, car, switched)

@@ -22,6 +22,8 @@ class Settings:
     database_timeout: float = storage.timeout("ORDERS_DATABASE_TIMEOUT")
     nats_url: str = broker.url()
     nats_replicas: int = broker.replicas()
+    nats_user: str | None = broker.user()
+    nats_password: str | None = broker.password()
     car_url: str = setting("CAR_URL", "http://127.0.0.1:5001", help="Where car is.", check=http_url)
     car_timeout: float = setting(
         "ORDERS_CAR_TIMEOUT", 3.0, help="Seconds that one request to car may take.", check=between(0.05, 8)

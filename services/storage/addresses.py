@@ -24,12 +24,12 @@ def http_url(url: str) -> str | None:
     return "give an address such as http://127.0.0.1:8000"
 
 
-def broker_url(url: str) -> str | None:
-    """The remedy where `url` is no address of a NATS server; None where it is one."""
-    parts = urlsplit(url)
-    if parts.scheme in ("nats", "tls") and parts.hostname:
+def broker_url(urls: str) -> str | None:
+    """The remedy where `urls` are no addresses of NATS servers, separated by commas; None where they are."""
+    servers = [urlsplit(url) for url in urls.split(",")]
+    if all(parts.scheme in ("nats", "tls") and parts.hostname for parts in servers):
         return None
-    return "give an address such as nats://127.0.0.1:4222"
+    return "give an address such as nats://127.0.0.1:4222, or several separated by commas"
 
 
 def bearer(token: str) -> str | None:

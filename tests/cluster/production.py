@@ -33,7 +33,7 @@ def overlay(folder: Path) -> Path:
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": [_production(folder / "production").name],
-        "configMapGenerator": [_one_master(folder), _examples()],
+        "configMapGenerator": [_one_master(folder), *_one_broker(folder), _examples()],
         "patches": [*_one_of_each(), *_little(), *_without_cert_manager(), _log_agent()],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(page))
@@ -108,6 +108,17 @@ def _one_master(folder: Path) -> dict[str, Any]:
     assert MASTERS in text
     (folder / name).write_text(text.replace(MASTERS, "discovery.type: single-node"))
     return {"name": "elasticsearch", "namespace": NAMESPACE, "behavior": "merge", "files": [name]}
+
+
+def _one_broker(folder: Path) -> list[dict[str, Any]]:
+    """Of three servers one would wait for another for ever, and copies of a message need as many servers."""
+    name = "cluster.conf"
+    assert f"include {name}" in (K8S / "components" / "nats-cluster" / "nats.conf").read_text()
+    (folder / name).write_text("# This server is alone.\n")
+    told = ["NATS_URL=nats://nats:4222", "NATS_REPLICAS=1"]
+    merged = {"namespace": NAMESPACE, "behavior": "merge"}
+    services = [{"name": service, **merged, "literals": told} for service in ("orders", "dealer")]
+    return [{"name": "nats", **merged, "files": [name]}, *services]
 
 
 def _examples() -> dict[str, Any]:

@@ -58,6 +58,7 @@ COMBINATIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         )
     },
     "operator": (EVERYTHING_BUT_PROMETHEUS, ("operator", "postgres")),
+    "operator+argo-rollouts": (EVERYTHING_BUT_PROMETHEUS, ("operator", "postgres", "argo-rollouts")),
     "operator+cloudnative-pg": (EVERYTHING_BUT_PROMETHEUS, ("operator", "cloudnative-pg")),
     "cloudnative-pg without an overlay": (("base",), ("cloudnative-pg",)),
     "kept by Argo CD": (("gitops/argo-cd",), ()),

@@ -13,7 +13,7 @@ from typing import Any
 import exampleservices
 import pytest
 import yaml
-from manifests import Manifests
+from manifests import LONG_RUNNING, Manifests
 from realprograms import record_prometheus_tools
 from rendering import COMBINATIONS, K8S, ROOT, rendered
 from verifying import Recorder
@@ -82,17 +82,23 @@ def test_the_resource_attributes_name_pod_node_and_namespace(manifests: Manifest
     assert {"k8s.pod.name", "k8s.node.name", "k8s.namespace.name", "deployment.environment.name"} <= names
 
 
-@OVERLAYS
-def test_the_services_find_each_other_and_the_collector(manifests: Manifests) -> None:
-    ports = {
-        each["metadata"]["name"]: {port["port"] for port in each["spec"]["ports"]}
-        for each in manifests.of("Service")
-    }
-    for service in SERVICES:
-        for name, value in environment(manifests, service).items():
-            if name in ("CAR_URL", "MINUS_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"):
-                host, port = re.fullmatch(r"http://([a-z-]+):(\d+)", value).groups()  # type: ignore[union-attr]
-                assert int(port) in ports[host], f"{service}: {name}={value}"
+ADDRESS = re.compile(r"\b(?:https?|nats)://(?:\S+@)?(?:[a-z]+-\d\.)?([a-z-]+)(?:\.dashcam)?:(\d+)\b")
+"""What is asked inside of the cluster: a Service, or a pod of one, and a port."""
+
+
+@pytest.mark.parametrize("name", [name for name in COMBINATIONS if name != "services alone"])
+def test_every_address_that_is_told_to_someone_is_a_services(name: str) -> None:
+    """With the operator's Prometheus, Grafana, Jaeger and the gates of roll-outs asked one not there."""
+    manifests = Manifests(rendered(name))
+    there = {each["metadata"]["name"]: each["spec"] for each in manifests.of("Service")}
+    told = manifests.of("ConfigMap", "AnalysisTemplate", *LONG_RUNNING)
+    asked = {found for each in told for found in ADDRESS.findall(json.dumps(each))}
+    assert asked or "kept by" in name
+    for host, port in sorted((host, port) for host, port in asked if host != "localhost"):
+        assert host in there, f"nobody is called {host}"
+        # Which ports another name's server has, nobody here knows.
+        ports = {each["port"] for each in there[host].get("ports", [])}
+        assert "externalName" in there[host] or int(port) in ports, f"{host} has no port {port}"
 
 
 # -- metrics ----------------------------------------------------------------------------------------

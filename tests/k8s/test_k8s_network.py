@@ -85,6 +85,7 @@ PRODUCTION = (
         Flow("jaeger-query", "prometheus", 9090),
         Flow("grafana", "jaeger-query", 16686),
         Flow("elasticsearch", "elasticsearch", 9300),
+        Flow("nats", "nats", 6222),
         Flow("elasticsearch-snapshots", "elasticsearch", 9200),
     }
 )

@@ -67,7 +67,7 @@ def test_each_part_can_be_taken_alone(part: str) -> None:
 def test_every_component_is_in_some_combination() -> None:
     used = {name for _, components in COMBINATIONS.values() for name in components}
     used |= {"hardened", "postgres", "elasticsearch-cluster", "elasticsearch-snapshots", "thanos"}
-    used |= {"jaeger-dependencies", "faults"}
+    used |= {"jaeger-dependencies", "faults", "nats-cluster"}
     assert {path.parent.name for path in (K8S / "components").glob("*/kustomization.yaml")} == used
 
 

@@ -15,7 +15,7 @@ import pytest
 from polling import until
 
 from dashcam.stack.needs import NATS
-from services.messages import nats_broker, streams
+from services.messages import nats_broker, nats_connection, streams
 from services.messages.envelope import BrokerAway, BrokerFull, Delivery, Done, Message, Verdict
 from services.messages.nats_broker import Nats
 
@@ -41,7 +41,8 @@ def url(tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def broker(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nats]:
     monkeypatch.setattr(nats_broker, "FAILED", 0.1)
-    monkeypatch.setattr(nats_broker, "LOOK_EVERY", 0.1)
+    for module in (nats_broker, nats_connection):
+        monkeypatch.setattr(module, "LOOK_EVERY", 0.1)
     broker = Nats(url, "test")
     until(lambda: sent(broker, "first"), "the broker to take messages")
     yield broker
@@ -92,7 +93,7 @@ def test_a_connection_that_the_server_closes_for_good_is_made_anew(
     taken = Taken()
     broker.consume(QUEUE, "dealer", taken, nothing)
     until(lambda: taken.names == ["first"], "the message")
-    closed = broker._connection
+    closed = broker._connection.client
     transport: Any = closed._transport
     broker._loop.call_soon_threadsafe(transport.write, b"NONSENSE\r\n")
     until(lambda: closed.is_closed, "the server to close the connection")
@@ -131,7 +132,7 @@ def test_a_stream_of_another_configuration_is_changed(
     try:
 
         def limit() -> Any:
-            return broker._wait(broker._stream.stream_info(streams.STREAM), 5).config.max_bytes
+            return broker._wait(broker._connection.stream.stream_info(streams.STREAM), 5).config.max_bytes
 
         until(lambda: limit() == 4_000_000, "the new limit")
     finally:
