@@ -137,11 +137,7 @@ class Worker:
         if drain is not None:
             drain()
         if not self._served.wait(self._settings.grace):
-            logger.warning(
-                "%s were cut off: they took longer than %g s after the signal (DASHCAM_GRACE_PERIOD)",
-                "parts that work beside the requests" if self._answered else "requests",
-                self._settings.grace,
-            )
+            self._say_cut_off()
             self._flush()
             os._exit(0)
         time.sleep(self._settings.flush + 1)
@@ -156,9 +152,17 @@ class Worker:
         if self._closing is not None:
             ending = threading.Thread(target=_told, args=(self._closing,), name="closing", daemon=True)
             ending.start()
-            ending.join(
-                self._settings.grace
-            )  # after a signal `_end_in_time` is stricter: it counts from there
+            # After a signal `_end_in_time` is stricter: it counts from there, if it has come to run by then.
+            ending.join(self._settings.grace)
+            if ending.is_alive():
+                self._say_cut_off()
+
+    def _say_cut_off(self) -> None:
+        logger.warning(
+            "%s were cut off: they took longer than %g s after the signal (DASHCAM_GRACE_PERIOD)",
+            "parts that work beside the requests" if self._answered else "requests",
+            self._settings.grace,
+        )
 
     def _flush(self) -> None:
         """Shut the telemetry down, once; whoever comes second waits until it is done."""
