@@ -22,8 +22,9 @@ from nats.js.errors import APIError, BadRequestError
 
 from services.messages import streams
 from services.messages.consumer import KEY_HEADER
-from services.messages.envelope import Again, BrokerAway, BrokerFull, Delivery, Depth, Message, Verdict
+from services.messages.envelope import Again, BrokerAway, Delivery, Depth, Message, Verdict
 from services.messages.nats_connection import CALL, LOOK_EVERY, PORT, Connection, said
+from services.messages.refusals import refusal
 from services.messages.settings import Told
 from services.messages.streams import STREAM, STREAMS
 
@@ -39,9 +40,6 @@ FAILED = 5.0
 """Seconds after which a message comes again whose processing failed in a way that nobody expected."""
 FINISH = 3.0
 """Seconds that a message which is being processed may take at the end."""
-
-NO_ROOM = (10023, 10047, 10077)
-"""The server's errors for want of resources, of storage, and of room in the stream or on the disk."""
 
 _AWAY = (NatsError, OSError, TimeoutError, CancelledError)
 """What a call of the broker raises; the last when the connection is closed for good meanwhile."""
@@ -86,8 +84,7 @@ class Nats:
                 CALL + 1,
             )
         except _AWAY as error:
-            full = isinstance(error, APIError) and error.err_code in NO_ROOM
-            kind = BrokerFull if full else BrokerAway
+            kind = refusal(error.err_code if isinstance(error, APIError) else None)
             raise kind(f"{self._url} does not confirm {message.id}: {said(error)}") from error
 
     def consume(

@@ -17,6 +17,7 @@ from services.faults.points import Faults
 from services.messages import boxes
 from services.messages.consumer import Consumer
 from services.messages.envelope import BrokerAway, Delivery, Depth, Message, Verdict
+from services.messages.refusals import refusal
 from services.messages.relay import Relay
 from services.messages.tracing import MessageTracing
 from services.storage.database import Database
@@ -74,7 +75,8 @@ class Messaging:
     """Messages of one service. Nothing runs before :meth:`start`; `more` is called at each look at them.
 
     Two fault points have effects of their own. At broker.publish, `refuse: "text"` is what the broker says
-    instead of taking a message, and `drop: ["traceparent"]` takes these headers away. At GROUP.take,
+    instead of taking a message, by `code: 10077` as one that is full does, and `drop: ["traceparent"]` takes
+    these headers away. At GROUP.take,
     `stopped: true` keeps a consumer from its queue, as a thread that hangs does.
     """
 
@@ -97,7 +99,8 @@ class Messaging:
         """Give a message to the broker. Raises BrokerAway."""
         effects = self._faults.at("broker.publish", destination=message.destination)
         if said := effects.get("refuse"):
-            raise BrokerAway(f"the broker does not confirm {message.id}: {said}")
+            kind = refusal(effects.get("code"))
+            raise kind(f"the broker does not confirm {message.id}: {said}")
         if lost := effects.get("drop"):
             kept = {name: value for name, value in message.headers.items() if name not in lost}
             message = replace(message, headers=kept)

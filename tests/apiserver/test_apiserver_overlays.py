@@ -44,9 +44,19 @@ def test_applying_again_changes_nothing(applied: list[tuple[Object, Answer]], ap
         before = {shown(each): _meant(api.get(each)) for each, _ in applied}
         return [shown(each) for each, _ in applied if _meant(api.apply(each)) != before[shown(each)]]
 
-    # Their controller notes a revision on each by itself, when it comes to it.
+    # Their controllers note a revision on each by themselves, and how many pods there must be at least.
+    least = {
+        each["spec"]["scaleTargetRef"]["name"]: each["spec"]["minReplicas"]
+        for each, _ in applied
+        if each["kind"] == "HorizontalPodAutoscaler"
+    }
+
+    def settled(each: Object) -> bool:
+        answer = api.get(each)
+        return _numbered(answer) and answer.body["spec"]["replicas"] >= least.get(each["metadata"]["name"], 0)
+
     deployments = [each for each, _ in applied if each["kind"] == "Deployment"]
-    until(lambda: all(_numbered(api.get(each)) for each in deployments), "a revision of every Deployment")
+    until(lambda: all(map(settled, deployments)), "every Deployment to be seen by its controllers", within=90)
     assert changed() == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nats.js.errors import APIError
 from polling import until
 
 from dashcam.stack.needs import NATS
@@ -20,6 +22,7 @@ from services.messages.envelope import BrokerAway, BrokerFull, Delivery, Done, M
 from services.messages.nats_broker import Nats
 
 QUEUE = "orders.requests"
+FLAGS = Path(__file__).parents[3] / "scenarios" / "flags.json"
 
 
 def message(name: str) -> Message:
@@ -149,25 +152,28 @@ def test_how_full_it_is_and_what_waits_is_told(broker: Nats) -> None:
         broker.depth(QUEUE, "nobody")
 
 
-def test_a_full_broker_is_told_from_one_that_is_away(
+def test_a_full_broker_is_told_from_one_that_is_away_and_says_what_its_fault_says(
     url: str, broker: Nats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    fault = json.loads(FLAGS.read_text())["flags"]["broker-full"]["variants"]["on"]
     small = tuple(each.evolve(max_bytes=4_000) for each in streams.STREAMS)
     monkeypatch.setattr(nats_broker, "STREAMS", small)
     other, numbers = Nats(url, "other"), itertools.count()
     try:
 
-        def refused() -> bool:
+        def refused() -> BrokerFull | None:
             try:
                 # Another id each time: what the stream took before it was made small, it takes again.
                 other.publish(message(f"filling-{next(numbers)}"), b"x" * 5_000)
-            except BrokerFull:
-                return True
+            except BrokerFull as error:
+                return error
             except BrokerAway:
-                return False
-            return False
+                return None
+            return None
 
-        until(refused, "the broker to have no room")
+        said = until(refused, "the broker to have no room").__cause__
+        assert isinstance(said, APIError)
+        assert (said.err_code, str(said)) == (fault["code"], fault["refuse"])
     finally:
         other.close()
 

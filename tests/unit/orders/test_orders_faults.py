@@ -15,7 +15,8 @@ from orderapps import FakeCar, dealer_app, orders_app
 
 from dashcam.sources.switches import Switches
 from services.faults.flagd import LOOK_SECONDS
-from services.messages.envelope import Again, BrokerAway, Done, Message
+from services.messages import signals
+from services.messages.envelope import Again, BrokerAway, BrokerFull, Done, Message
 
 ORDER = {"maker": "bentz", "model": "e-class", "discount": 500}
 ASKED = {"type": "confirm", "maker": "bentz", "model": "e-class", "price": 100, "currency": "EUR"}
@@ -89,16 +90,26 @@ def test_a_message_whose_processing_is_not_heard_of_comes_six_times_and_is_answe
     assert dealer.extensions["dealer"].messaging.relay.send() == 1
 
 
-def test_a_broker_that_refuses_leaves_messages_in_the_outbox(
-    orders: Flask, broker: FakeBroker, switch: Switch
+@pytest.mark.parametrize(
+    ("fault", "kind", "says"),
+    [
+        ("broker-refusing", BrokerAway, "no response from stream"),
+        ("broker-full", BrokerFull, "maximum bytes exceeded"),
+    ],
+)
+def test_a_broker_that_refuses_leaves_messages_in_the_outbox_and_is_counted_by_why(
+    orders: Flask, switch: Switch, fault: str, kind: type[BrokerAway], says: str
 ) -> None:
-    switch("broker-refusing", True)
+    messaging = orders.extensions["orders"].messaging
     orders.test_client().post("/orders", json=ORDER)
-    relay = orders.extensions["orders"].messaging.relay
-    with pytest.raises(BrokerAway, match="no response from stream"):
-        relay.send()
-    switch("broker-refusing", False)
-    assert relay.send() == 1
+    switch(fault, True)
+    with pytest.raises(BrokerAway, match=says) as refused:
+        messaging.relay.send()
+    assert refused.type is kind
+    sent = messaging.tracing._telemetry.metric(signals.SENT)
+    assert sent.labels("nats", "send", REQUESTS, kind.__name__)._value.get() == 1
+    switch(fault, False)
+    assert messaging.relay.send() == 1
 
 
 def test_a_lost_context_is_missing_in_the_message_and_nothing_else(
