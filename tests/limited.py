@@ -47,7 +47,7 @@ class Limited:
                 preexec_fn=_limit,  # noqa: PLW1509 - started before this test has threads
             )
         try:
-            until(lambda: self.healthy, lambda: f"{module} to be ready: {self.output}", within=60)
+            until(lambda: self.healthy, lambda: f"{module} to be ready: {self.output}")
         except AssertionError:
             self.close()
             raise

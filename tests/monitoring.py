@@ -43,9 +43,7 @@ def program(*command: str | Path, log: Path, ready: str, **options: Any) -> Iter
     with log.open("ab") as output:
         process = subprocess.Popen([str(part) for part in command], stdout=output, stderr=output, **options)
     try:
-        until(
-            lambda: httpx.get(ready, timeout=2).status_code == 200, f"{name} at {ready}; see {log}", within=30
-        )
+        until(lambda: httpx.get(ready, timeout=2).status_code == 200, f"{name} at {ready}; see {log}")
         yield process
     finally:
         process.terminate()

@@ -14,13 +14,14 @@ def until(
     attempt: Callable[[], T | None],
     what: str | Callable[[], str],
     *,
-    within: float = 30.0,
+    within: float = 120.0,
     every: float = 0.05,
 ) -> T:
     """Call `attempt` until it answers something true, at most `within` seconds, and return that.
 
     An exception of an attempt counts as "not yet" and is named when the time is up; an assertion
-    error that ends the waiting says what was waited for and what came last.
+    error that ends the waiting says what was waited for and what came last. The time is for a machine that
+    is busy with others: give another only where the time is what is tested.
     """
     deadline = time.monotonic() + within
     last: object = None

@@ -51,7 +51,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     # It collects garbage for a quarter of its short life; four times as much room is still little.
     environ = {**os.environ, "GOGC": "400"}
     return subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=120, env=environ
+        [str(part) for part in command], capture_output=True, text=True, timeout=600, env=environ
     )
 
 

@@ -71,7 +71,7 @@ class Shop:
             with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10):
                 return True
 
-        until(attempt, lambda: f"order {number} to be taken\n{self.logs()}", within=60, every=0.2)
+        until(attempt, lambda: f"order {number} to be taken\n{self.logs()}", every=0.2)
 
     def undecided(self) -> list[Any]:
         return self.rows("orders", "SELECT id, state FROM orders WHERE decided IS NULL")
@@ -81,7 +81,6 @@ class Shop:
         until(
             lambda: not self.undecided(),
             lambda: f"{self.undecided()} to be decided\n{self.logs()}",
-            within=120,
         )
         orders = dict(self.rows("orders", "SELECT id, state FROM orders"))
         reserved = {id_ for (id_,) in self.rows("car", "SELECT id FROM reservations WHERE state = 'active'")}
@@ -133,7 +132,7 @@ def opened(shop: Shop) -> Iterator[Shop]:
             ("car", "/cars?limit=1"),
             ("orders", "/openapi.json"),
         ):
-            until(lambda: shop.ask(name, path), f"{name} to answer", within=60)  # noqa: B023
+            until(lambda: shop.ask(name, path), f"{name} to answer")  # noqa: B023
         yield shop
     finally:
         for name in list(shop.running):

@@ -15,7 +15,7 @@ from polling import until
 NewPage = Callable[..., Page]
 Trace = dict[str, Any]
 SERVICES = {"browser", "web", "car"}
-SEEN_SECONDS = 30.0
+SEEN_SECONDS = 120.0
 SERVED = "GET /cars/<maker>/<model>"
 
 

@@ -37,10 +37,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
             httpx.get(f"{started.car}/cars/bentz", timeout=20)
         # A rate needs the series before the failure that it counts.
         fail(started)
-        until(lambda: errors_of(started, "count"), "a failure of car in Prometheus", within=30, every=0.5)
+        until(lambda: errors_of(started, "count"), "a failure of car in Prometheus", every=0.5)
         fail(started)
-        until(lambda: errors_of(started, "rate"), "the failures of car as a rate", within=30, every=0.5)
-        until(lambda: traces_of(started, "car", '{"error":"true"}'), "a failing trace of car", within=20)
+        until(lambda: errors_of(started, "rate"), "the failures of car as a rate", every=0.5)
+        until(lambda: traces_of(started, "car", '{"error":"true"}'), "a failing trace of car")
         yield started
 
 
@@ -116,8 +116,8 @@ def send_span(stack: RunningStack, service: str, name: str, **attributes: str) -
     ):
         assert httpx.post(f"{stack.receiver}/v1/{path}", json=body).status_code == 200
     found = f"{stack.console}/api/logs?trace_id={trace}"
-    until(lambda: httpx.get(found).json()["total"] == 1, "the log line", within=10)
-    until(lambda: httpx.get(f"{stack.console}/api/traces/{trace}").status_code == 200, "the span", within=10)
+    until(lambda: httpx.get(found).json()["total"] == 1, "the log line")
+    until(lambda: httpx.get(f"{stack.console}/api/traces/{trace}").status_code == 200, "the span")
     return trace
 
 
@@ -440,6 +440,6 @@ def test_a_part_is_stopped_and_started_from_the_page(
     expect(page.get_by_role("button", name="Start minus")).to_be_visible(timeout=60_000)
     assert not next(part for part in stack.status().parts if part.name == "minus").ready
     page.get_by_role("button", name="Start minus").press("Enter")
-    until(lambda: stack.status().ready, "minus being ready again", within=60, every=0.5)
+    until(lambda: stack.status().ready, "minus being ready again", every=0.5)
     page.get_by_role("link", name="Look again").press("Enter")
     expect(page.get_by_role("button", name="Stop minus")).to_be_visible()

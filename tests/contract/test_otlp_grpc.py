@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
 from contextlib import closing
 
 import grpc
@@ -20,50 +19,29 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, SpanKind, StatusCode
 from opentelemetry.trace import Status as SpanStatus
 from polling import typical_seconds, until
+from receiving import Receiving
 
-from dashcam.store import sqlite_file
 from dashcam.store.query import create_app
-from dashcam.store.receiver import Receiver
-from dashcam.store.settings import LocalSettings
 
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
-class Running:
-    def __init__(self, folder, **overrides):
-        self.settings = LocalSettings(
-            state_dir=folder, otlp_grpc_port=0, otlp_http_port=0, max_request_mib=1, **overrides
-        )
-        self.receiver = Receiver(self.settings)
-        self.receiver.start()
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.receiver.grpc_port}")
-        self.traces = TraceServiceStub(self.channel)
-
-    def close(self):
-        self.channel.close()
-        self.receiver.stop()
-
-    def raw(self, body: bytes):
-        """Call Export with any bytes."""
-        return self.channel.unary_unary(TRACES, lambda data: data, lambda data: data)(body, timeout=10)
-
-    def stored(self, table="span_block"):
-        with closing(sqlite_file.open_reader(self.settings.database)) as db:
-            return db.execute(f"SELECT coalesce(sum(n), 0) FROM {table}").fetchone()[0]
-
-
 @pytest.fixture
 def running(tmp_path):
-    made = Running(tmp_path)
+    made = Receiving(tmp_path, max_request_mib=1)
     yield made
     made.close()
+
+
+def call_of(running: Receiving, body: bytes):
+    """Call Export with any bytes."""
+    return running.channel.unary_unary(TRACES, lambda data: data, lambda data: data)(body, timeout=10)
 
 
 def request_of(count: int) -> Request:
@@ -83,18 +61,10 @@ def test_spans_are_stored_and_answered(running, compression):
     assert running.stored() == 50
 
 
-def test_spans_without_ids_are_rejected_alone(running):
-    request = request_of(2)
-    add_span(request.resource("car"), trace=bytes(16))
-    answer = running.traces.Export(request.message, timeout=10)
-    assert answer.partial_success.rejected_spans == 1
-    assert running.stored() == 2
-
-
 @pytest.mark.parametrize("body", [b"\xff\xff", request_of(1).body[:-3], b"\x0a\x05hello"])
 def test_what_does_not_parse_is_invalid_argument_and_stores_nothing(running, body):
     with pytest.raises(grpc.RpcError) as caught:
-        running.raw(body)
+        call_of(running, body)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert running.stored() == 0
 
@@ -120,26 +90,19 @@ def test_what_is_too_large_is_resource_exhausted(running):
 
 
 def test_a_full_queue_is_resource_exhausted_with_the_time_to_retry_after(tmp_path):
-    running = Running(tmp_path, queue_records=100)
-    writer = running.receiver._writer
-    gate, original = threading.Event(), writer._store
-    writer._store = lambda tickets: (gate.wait(20), original(tickets))[1]
-    try:
-        first = running.traces.Export.future(request_of(60).message, timeout=20)
-        until(lambda: writer._waiting, "the first request at the writer", every=0.001)
-        with pytest.raises(grpc.RpcError) as caught:
-            running.traces.Export(request_of(41).message, timeout=10)
+    with closing(Receiving(tmp_path, queue_records=100)) as running:
+        with running.stuck_database():
+            first = running.traces.Export.future(request_of(60).message, timeout=20)
+            until(lambda: running.receiver._writer._waiting, "the first request at the writer", every=0.001)
+            with pytest.raises(grpc.RpcError) as caught:
+                running.traces.Export(request_of(41).message, timeout=10)
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        trailers = dict(caught.value.trailing_metadata())
         retry = RetryInfo()
-        assert Status.FromString(trailers["grpc-status-details-bin"]).details[0].Unpack(retry)
+        details = dict(caught.value.trailing_metadata())["grpc-status-details-bin"]
+        assert Status.FromString(details).details[0].Unpack(retry)
         assert retry.retry_delay.seconds == 1
-        gate.set()
         first.result()
         assert running.stored() == 60
-    finally:
-        gate.set()
-        running.close()
 
 
 def test_log_records_are_stored_and_metrics_without_a_temporality_are_rejected(running):
@@ -172,7 +135,7 @@ def test_another_method_is_unimplemented(running):
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def exporter(running: Running, kind: str):
+def exporter(running: Receiving, kind: str):
     http = f"http://127.0.0.1:{running.receiver.http_port}/v1/traces"
     if kind == "http":
         return HttpExporter(http)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import socket
-import threading
-import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
-import httpx
 import pytest
 from backendkit import TRACE, Request, add_span
 from google.protobuf.json_format import MessageToJson
@@ -21,44 +19,18 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from polling import until
 from prometheus_client.parser import text_string_to_metric_families
+from receiving import JSON, PROTOBUF, Receiving
 
 from dashcam.store import sqlite_file
-from dashcam.store.receiver import Receiver
 from dashcam.store.settings import LocalSettings
 from observability.settings import SettingError, from_environ
-
-PROTOBUF = {"Content-Type": "application/x-protobuf"}
-JSON = {"Content-Type": "application/json"}
-
-
-class Running:
-    """A receiver on free ports."""
-
-    def __init__(self, folder, **overrides):
-        self.settings = LocalSettings(
-            state_dir=folder, otlp_grpc_port=0, otlp_http_port=0, max_request_mib=1, **overrides
-        )
-        self.receiver = Receiver(self.settings)
-        self.receiver.start()
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.receiver.http_port}")
-
-    def close(self):
-        self.http.close()
-        self.receiver.stop()
-
-    def stored(self, table="span_block"):
-        with closing(sqlite_file.open_reader(self.settings.database)) as db:
-            return db.execute(f"SELECT coalesce(sum(n), 0) FROM {table}").fetchone()[0]
-
-    def names(self):
-        with closing(sqlite_file.open_reader(self.settings.database)) as db:
-            return set(db.execute("SELECT service, name, kind FROM operation"))
 
 
 @pytest.fixture
 def running(tmp_path):
-    made = Running(tmp_path)
+    made = Receiving(tmp_path, max_request_mib=1)
     yield made
     made.close()
 
@@ -123,7 +95,8 @@ def test_json_is_stored_and_answered_in_json(running):
         "application/json",
         {},
     )
-    assert running.names() == {("car", "GET /cars", 2)}
+    with closing(sqlite_file.open_reader(running.settings.database)) as db:
+        assert set(db.execute("SELECT service, name, kind FROM operation")) == {("car", "GET /cars", 2)}
 
 
 @pytest.mark.parametrize(
@@ -291,36 +264,25 @@ def test_a_connection_that_breaks_off_or_is_no_http_stores_nothing_and_harms_nob
 
 
 def test_a_full_queue_is_a_429_with_retry_after_and_nothing_of_it_is_stored(tmp_path):
-    running = Running(tmp_path, queue_records=100)
-    writer = running.receiver._writer
-    gate, original = threading.Event(), writer._store
-    writer._store = lambda tickets: (gate.wait(20), original(tickets))[1]
-    answers = []
+    with closing(Receiving(tmp_path, max_request_mib=1, queue_records=100)) as running:
 
-    def post() -> None:
-        answers.append(running.http.post("/v1/traces", content=body(60), headers=PROTOBUF, timeout=30))
+        def post(count: int):
+            return running.http.post("/v1/traces", content=body(count), headers=PROTOBUF)
 
-    first = threading.Thread(target=post)
-    try:
-        first.start()
-        deadline = time.monotonic() + 30
-        while not writer._waiting:
-            assert time.monotonic() < deadline, "the first request did not reach the writer"
-            time.sleep(0.001)
-        refused = running.http.post("/v1/traces", content=body(41), headers=PROTOBUF)
-        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
-        assert Status.FromString(refused.content).code == 8
-        gate.set()
-        first.join()
-        assert answers[0].status_code == 200
+        with ThreadPoolExecutor(1) as pool:
+            with running.stuck_database():
+                first = pool.submit(post, 60)
+                until(
+                    lambda: running.receiver._writer._waiting, "the first request at the writer", every=0.001
+                )
+                refused = post(41)
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+            assert Status.FromString(refused.content).code == 8
+            assert first.result().status_code == 200
         assert running.stored() == 60
-        metrics = running.http.get("/metrics").text
-        assert 'dashcam_receiver_records_total{outcome="refused",signal="traces"} 41.0' in metrics
-        assert running.http.post("/v1/traces", content=body(41), headers=PROTOBUF).status_code == 200
-    finally:
-        gate.set()
-        first.join()
-        running.close()
+        refusals = {"outcome": "refused", "signal": "traces"}
+        assert running.counted("dashcam_receiver_records_total", **refusals) == 41
+        assert post(41).status_code == 200
 
 
 def test_a_store_that_fails_is_a_503_with_retry_after_and_makes_the_receiver_not_ready(running):
@@ -418,8 +380,8 @@ def test_metrics_are_on_the_page_that_prometheus_scrapes(running, encoding):
 
 def test_no_page_of_a_browser_may_send_unless_its_origin_is_listed(tmp_path):
     asked = {"Origin": "http://localhost:5000", "Access-Control-Request-Method": "POST"}
-    closed = Running(tmp_path / "closed")
-    opened = Running(tmp_path / "opened", cors_origins=("http://localhost:5000",))
+    closed = Receiving(tmp_path / "closed")
+    opened = Receiving(tmp_path / "opened", cors_origins=("http://localhost:5000",))
     try:
         refused = closed.http.options("/v1/traces", headers=asked)
         assert "access-control-allow-origin" not in refused.headers

@@ -9,8 +9,6 @@ It has these attributes, each address without a trailing slash:
     receiver                         OTLP over HTTP, /readyz and /metrics
     console prometheus alertmanager
     jaeger                           Jaeger's query API: the console's, or Jaeger's own with BACKEND=jaeger
-    lines_searchable                 seconds within which what a request leaves must be searchable
-    traces_searchable
     state_dir                        a Path: logs/, backend/, prometheus/, …
     settings, environ                the settings it runs under, and the same as variables for `make`
     status()                         what `make status` knows
@@ -67,15 +65,6 @@ class RunningStack:
     @property
     def jaeger(self) -> str:
         return url(self.settings.jaeger_port) if self.settings.backend == JAEGER else self.console
-
-    @property
-    def lines_searchable(self) -> float:
-        return 2.0
-
-    @property
-    def traces_searchable(self) -> float:
-        # A whole trace is sampled: its decision is waited for, then batches of the Collector and of Jaeger.
-        return 6.0 if self.settings.backend == JAEGER else 2.0
 
     @property
     def prometheus(self) -> str:

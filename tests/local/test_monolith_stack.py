@@ -42,7 +42,7 @@ def test_the_dashboards_of_both_show_the_monolith(start_stack: Callable[..., Run
         empty[:] = [str(each) for group in asked.values() for each in group if not query(each.query)]
         return not empty
 
-    until(answered, lambda: f"data in {empty}", within=120, every=1)
+    until(answered, lambda: f"data in {empty}", every=1)
     routes = {
         job: {
             row["metric"]["http_route"]

@@ -81,7 +81,7 @@ def _paged(bench: Bench) -> Answers:
     query = TraceQuery(LAST.name, since, int(time.time() * 1e6), tags={"error": "true"}, limit=1)
     (failed,) = until(lambda: bench.sources.traces.search(query), "a trace that fails in the last service")
     (alert, *_) = until(
-        lambda: [a.name for a in bench.sources.metrics.alerts() if "Burn" in a.name], "an alert", within=30
+        lambda: [a.name for a in bench.sources.metrics.alerts() if "Burn" in a.name], "an alert"
     )
     return {
         "--trace": _asked(bench, 0, "--trace", failed.trace_id),
@@ -97,7 +97,7 @@ def _from_a_file(bench: Bench) -> Mapping[str, Any]:
     path = bench.settings.state_dir / "incident.zip"
     environ = {**os.environ, **{name: str(value) for name, value in bench.settings.as_environ().items()}}
     command = [str(DASHCAM), "export", str(path), "--since", "2m", "--json"]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     with opened(path) as file:
         # What came last may have come later to the one than to the other, and a search has a limit in bytes.
@@ -149,7 +149,7 @@ def _asked(bench: Bench, status: int, *options: str) -> Any:
     """The JSON that `dashcam diagnose` answers about the bench's stack."""
     command = [DASHCAM, "diagnose", *options, "--json"]
     environ = {**os.environ, **bench.settings.as_environ()}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)  # type: ignore[arg-type]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300)  # type: ignore[arg-type]
     assert done.returncode == status, done.stdout + done.stderr
     return json.loads(done.stdout)
 

@@ -80,7 +80,7 @@ def test_prometheus_scrapes_every_target(stack: Any) -> None:
         return {target["labels"]["job"]: target["health"] + target["lastError"] for target in targets}
 
     expected = dict.fromkeys((*SERVICES, "receiver", "otlp", "console", "prometheus", "alertmanager"), "up")
-    until(lambda: health() == expected, lambda: f"every target to be up: {health()}", within=60)
+    until(lambda: health() == expected, lambda: f"every target to be up: {health()}")
 
 
 def test_prometheus_knows_its_alertmanager_and_the_generated_rules(stack: Any) -> None:
@@ -88,7 +88,7 @@ def test_prometheus_knows_its_alertmanager_and_the_generated_rules(stack: Any) -
         known: list[dict[str, str]] = ask_prometheus(stack, "alertmanagers")["activeAlertmanagers"]
         return known
 
-    until(alertmanagers, "Prometheus to find Alertmanager", within=60)
+    until(alertmanagers, "Prometheus to find Alertmanager")
     loaded = {group["file"] for group in ask_prometheus(stack, "rules")["groups"]}
     assert loaded == {str(path) for path in (ROOT / "dashboards" / "generated" / "rules").glob("*.yml")}
 
@@ -130,13 +130,12 @@ def test_a_service_that_is_killed_is_back_by_itself(stack: Any) -> None:
 
     os.kill(before, signal.SIGKILL)
 
-    until(lambda: pids(stack)[LAST.name] not in (0, before), "it to be started again", within=60)
-    until(lambda: stack.status().ready, "the stack to be ready again", within=30)
+    until(lambda: pids(stack)[LAST.name] not in (0, before), "it to be started again")
+    until(lambda: stack.status().ready, "the stack to be ready again")
     # Not asked once: the worker of the one that was killed answers for it until it notices, and then ends.
     until(
         lambda: httpx.get(stack.service(LAST.name) + LAST.example, timeout=30).json(),
         "it to answer again",
-        within=30,
     )
 
 
@@ -158,11 +157,10 @@ def test_two_stacks_run_side_by_side_and_down_ends_only_its_own(
 
     # Reads, writes, and what is wrong on purpose; the catalogue does not grow.
     wanted = {"200", "201", "204", "303", "304", "404", "422"}
-    until(lambda: wanted <= kinds().keys(), lambda: f"all kinds of traffic, so far {kinds()}", within=60)
+    until(lambda: wanted <= kinds().keys(), lambda: f"all kinds of traffic, so far {kinds()}")
     until(
         lambda: httpx.get(f"{other.car}/cars", timeout=30).json()["total"] == cars,
         "the traffic to have deleted its cars",
-        within=60,
     )
     assert not any(status.startswith("5") for status in kinds())
 

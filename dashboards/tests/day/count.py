@@ -28,13 +28,15 @@ _BEGAN = f"({_FIRING} unless {_FIRING} offset {_EVERY})"
 _SAMPLE = re.compile(r"(\{[^{}]*\}) ([^\s,]+)")
 
 
-def firings(series: Iterable[Series], folder: Path) -> Counter[str]:
-    """How many times each alert began to fire, over all its labels."""
-    files = [str(_rules(name, folder)) for name in FILES]
-    query = f"sum by (alertname) (count_over_time({_BEGAN}[{MINUTES}m:{_EVERY}]))"
+def firings(
+    series: Iterable[Series], folder: Path, names: Iterable[str] = FILES, minutes: int = MINUTES
+) -> Counter[str]:
+    """How many times each alert of these files began to fire in the first `minutes`, over all its labels."""
+    files = [str(_rules(name, folder)) for name in names]
+    query = f"sum by (alertname) (count_over_time({_BEGAN}[{minutes}m:{_EVERY}]))"
     # What nobody expects: promtool then says what there is.
     expected = [{"labels": '{alertname="none"}', "value": 1}]
-    check = {"expr": query, "eval_time": f"{MINUTES - 1}m", "exp_samples": expected}
+    check = {"expr": query, "eval_time": f"{minutes - 1}m", "exp_samples": expected}
     test = {"interval": "1m", "input_series": list(series), "promql_expr_test": [check]}
     page = write(
         folder / "day_test.yml", {"rule_files": files, "evaluation_interval": _EVERY, "tests": [test]}

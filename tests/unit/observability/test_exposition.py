@@ -17,7 +17,6 @@ from observability import schema
 from observability.metrics import handover, merging, slices
 from observability.metrics.exposition import OwnMetrics, render
 from observability.metrics.meters import Families
-from observability.metrics.negotiation import content_type
 from observability.metrics.registry_reader import RegistryReader
 from observability.metrics.slices import Slices
 from observability.metrics.snapshot import decode, encode
@@ -106,11 +105,6 @@ def test_a_negative_zero_is_a_zero() -> None:
     for value in (-0.0, 0.0):
         gauge.labels(str(value)).set(value)
     assert b"} -0.0\n" not in render(OwnMetrics(registry).snapshot(), True)
-
-
-def test_the_form_is_negotiated() -> None:
-    assert content_type("application/openmetrics-text; version=1.0.0, text/plain;q=0.5")[1]
-    assert content_type("") == ("text/plain; version=0.0.4; charset=utf-8", False)
 
 
 def test_a_snapshot_survives_its_way_as_bytes(registry: CollectorRegistry) -> None:

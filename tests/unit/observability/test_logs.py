@@ -17,7 +17,6 @@ import pytest
 from flask import Flask
 
 from observability import schema
-from observability.configuration import TelemetrySettings
 from observability.logs import handler as logs
 from observability.logs import lines, output
 from observability.metrics.meters import Families
@@ -99,11 +98,6 @@ def test_half_of_a_surrogate_pair_does_not_make_a_line_that_strict_readers_refus
     text = lines.JsonLines("demo").format(record("half \ud83d", whole="\U0001f697"))
     assert orjson.loads(text)["message"] == "half ?"
     assert orjson.loads(text)["extra"] == {"whole": "\U0001f697"}
-
-
-def test_a_record_cannot_overwrite_the_fields_of_the_line() -> None:
-    line = line_of(record(severity="FATAL", service="other", timestamp="yesterday"))
-    assert (line["severity"], line["service"]) == ("INFO", "demo")
 
 
 @pytest.mark.parametrize(
@@ -387,10 +381,6 @@ def test_the_level_of_an_access_line_follows_the_status(
 def test_the_same_complaint_of_the_exporter_is_not_repeated() -> None:
     once = logs.OncePer(60)
     assert [once.filter(record()) for _ in range(3)] == [True, False, False]
-
-
-def test_defaults_are_what_a_container_wants() -> None:
-    assert (TelemetrySettings().log_level, TelemetrySettings().log_format) == ("INFO", "auto")
 
 
 @pytest.mark.parametrize(

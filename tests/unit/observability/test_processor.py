@@ -133,21 +133,6 @@ def test_a_full_queue_drops_the_newest_and_counts_them(make: Make, exporter: Exp
     assert exporter.names == ["in flight", "a", "b", "c"]
 
 
-def test_every_span_is_counted_once(make: Make, exporter: Exporter) -> None:
-    setup = make(capacity=50, batch=7, delay=0.001)
-    threads = [threading.Thread(target=setup.end, args=[str(n)] * 1 + ["x"] * 99) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    setup.queue.shutdown(5)
-    setup.end("late")
-    dropped = setup.processed("queue_full")
-    assert setup.processed() + dropped == 800
-    assert setup.processed() == setup.exported() == len(exporter.names)
-    assert setup.processed("already_shutdown") == 1
-
-
 def test_a_failed_export_is_counted_by_its_reason_and_the_next_one_goes_on(
     make: Make, exporter: Exporter
 ) -> None:
@@ -161,17 +146,6 @@ def test_a_failed_export_is_counted_by_its_reason_and_the_next_one_goes_on(
     assert (setup.exported("503"), setup.exported()) == (2, 1)
     assert setup.processed() == 3
     assert setup.count("otel_sdk_exporter_operation_duration_seconds_count", "503") == 1
-
-
-def test_an_exporter_that_raises_does_not_end_the_thread(make: Make, exporter: Exporter) -> None:
-    setup = make(delay=60)
-    exporter.error = ValueError("no")
-    setup.end("a")
-    assert setup.queue.force_flush(5000)
-    exporter.error = None
-    setup.end("b")
-    assert setup.queue.force_flush(5000)
-    assert (setup.exported("ValueError"), setup.exported()) == (1, 1)
 
 
 def test_ending_a_span_does_not_wait_for_the_exporter(make: Make, exporter: Exporter) -> None:
