@@ -65,6 +65,9 @@ def source_files(folder: Path) -> Iterator[str]:
     """The paths of the source files below a folder, without hidden folders and those that tools fill."""
     count = 0
     for here, folders, files in os.walk(folder):
+        if "pyvenv.cfg" in files:  # an environment of Python, whatever it is called
+            folders[:] = []
+            continue
         folders[:] = [name for name in folders if name not in _SKIPPED and not name.startswith(".")]
         for name in files:
             if name.endswith(_ENDINGS) and count < _MOST:

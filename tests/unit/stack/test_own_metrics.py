@@ -89,6 +89,7 @@ def test_metrics_are_found_on_the_ports_it_listens_on_and_scraped_until_it_ends(
     [
         ({}, False),
         ({"package-lock.json": '{"node_modules/prom-client": {}}'}, False),
+        ({"mine/pyvenv.cfg": "", "mine/lib/site-packages/a.py": "import prometheus_client"}, False),
         ({"telemetry.js": "fetch('http://127.0.0.1:4318/v1/metrics')"}, False),
         ({"package.json": '{"dependencies": {"prom-client": "15"}}'}, True),
         ({"routes.py": "@app.get('/metrics')"}, True),
@@ -98,6 +99,7 @@ def test_a_program_that_shows_no_page_of_metrics_has_no_request_for_it_in_its_lo
     tmp_path: Path, serving: Callable[[str], Serving], shows: dict[str, str], asked: bool
 ) -> None:
     for name, text in shows.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     server = serving(NO_PAGE)
     MetricsFinder(tmp_path, "orders", "orders-1", None, print).look(server.ports)
