@@ -1,9 +1,10 @@
 """Database statements: a client span and a duration for each, by the stable database conventions.
 
-A listener on SQLAlchemy's engines of the whole process, made before or after. It is our own because the
-official instrumentation (0.66b1) has no durations, puts the database's name into `db.operation.name`,
-adds a span for every checkout of a pooled connection and misses engines that exist already
-(docs/adr/0012).
+A listener on SQLAlchemy's engines of the whole process, made before or after. SQLAlchemy is loaded by who
+uses it: where it is only installed, it would be a third of the memory that all of this takes. The listener
+is our own because the official instrumentation (0.66b1) has no durations, puts the database's name into
+`db.operation.name`, adds a span for every checkout of a pooled connection and misses engines that exist
+already (docs/adr/0012).
 
 `db.query.text` is the statement with its placeholders; literals in it are replaced by `?`, and the text
 of a database error is never recorded, for it may quote a row.
@@ -13,17 +14,22 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import logging
 import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import wrapt
 from opentelemetry import metrics, trace
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from observability import schema
+
+_logger = logging.getLogger(__name__)
 
 _VERBS = frozenset(
     {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "ALTER", "DROP", "TRUNCATE", "PRAGMA"}
@@ -70,29 +76,44 @@ def parse(statement: str) -> Statement:
 
 
 def install(tracers: trace.TracerProvider, meters: metrics.MeterProvider) -> Callable[[], None]:
-    """Listen to every engine of the process. Answers the function that undoes it.
+    """Listen to every engine of the process. Return the function that undoes it.
 
     Where SQLAlchemy is not installed there is nothing to do.
     """
     if importlib.util.find_spec("sqlalchemy") is None:
         return lambda: None
-    from sqlalchemy import event
-    from sqlalchemy.engine import Engine
+    listening = _Listening(_Listener(tracers, meters))
+    wrapt.register_post_import_hook(listening.loaded, "sqlalchemy")
+    return listening.close
 
-    listener = _Listener(tracers, meters)
-    listeners = (
-        ("before_cursor_execute", listener.before),
-        ("after_cursor_execute", listener.after),
-        ("handle_error", listener.failed),
-    )
-    for name, function in listeners:
-        event.listen(Engine, name, function)
 
-    def undo() -> None:
-        for name, function in listeners:
-            event.remove(Engine, name, function)
+class _Listening:
+    """The events that are listened to, from the time that SQLAlchemy is loaded until it is closed."""
 
-    return undo
+    def __init__(self, listener: _Listener) -> None:
+        self._listener: _Listener | None = listener
+        self._undo = ExitStack()
+
+    def loaded(self, library: Any) -> None:
+        """SQLAlchemy is there; raised here, an error would be one of importing it."""
+        listener = self._listener
+        if listener is None:
+            return
+        try:
+            for name, function in (
+                ("before_cursor_execute", listener.before),
+                ("after_cursor_execute", listener.after),
+                ("handle_error", listener.failed),
+            ):
+                library.event.listen(library.engine.Engine, name, function)
+                self._undo.callback(library.event.remove, library.engine.Engine, name, function)
+        except Exception:
+            _logger.warning("SQLAlchemy's statements are not seen: listening to it failed", exc_info=True)
+            self.close()
+
+    def close(self) -> None:
+        self._listener = None  # what waits for a library that is never loaded keeps this object for ever
+        self._undo.close()
 
 
 class _Listener:

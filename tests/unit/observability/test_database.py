@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -94,19 +96,28 @@ def test_a_statement_is_measured_with_an_exemplar(app: Flask, instrumented: Any,
     assert found["span_id"] == f"{got.spans[0].context.span_id:016x}"
 
 
-def test_engines_made_afterwards_are_seen_too(app: Flask, instrumented: Any) -> None:
-    telemetry = instrumented(app)
-    late = sa.create_engine("sqlite:////nowhere/cars.db", creator=_memory, poolclass=sa.pool.StaticPool)
-    with capture(telemetry) as got, late.connect() as connection:
-        connection.execute(sa.text("SELECT 1")).all()
-    assert got.span("SELECT").attributes["db.namespace"] == "cars.db"
-    late.dispose()
+LATE = """
+import sqlite3, sys
+from flask import Flask
+from observability import instrument
+from observability.testing import capture, settings
+
+closed = instrument(Flask("closed"), "closed", settings=settings())
+closed.shutdown()
+telemetry = instrument(Flask("subject"), "subject", settings=settings())
+print("sqlalchemy" in sys.modules)
+import sqlalchemy as sa
+
+late = sa.create_engine("sqlite:////nowhere/cars.db", creator=lambda: sqlite3.connect(":memory:"))
+with capture(telemetry) as got, late.connect() as connection:
+    connection.execute(sa.text("SELECT 1")).all()
+print([(span.name, span.attributes["db.namespace"]) for span in got.spans])
+"""
 
 
-def _memory() -> Any:
-    import sqlite3
-
-    return sqlite3.connect(":memory:")
+def test_sqlalchemy_is_loaded_by_who_uses_it_alone_and_its_engines_are_seen_all_the_same() -> None:
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["False", "[('SELECT', 'cars.db')]"], done.stderr
 
 
 def test_an_error_has_its_kind_and_never_its_text(app: Flask, instrumented: Any, engine: sa.Engine) -> None:
