@@ -60,7 +60,7 @@ def _asking(application: Any) -> Status:
 @pytest.mark.parametrize("part", [_store, _console, _receiver])
 def test_only_names_of_this_machine_and_allowed_ones_are_answered(part: Any, tmp_path: Path) -> None:
     local = ["localhost", "LOCALHOST.:1", "console.localhost:8080", "127.8.8.8", "[::1]:16686"]
-    foreign = ["evil.example", "evil.example:1", "10.0.0.1"]
+    foreign = ["evil.example", "evil.example:1", "10.0.0.1", "localhost.evil.example"]
     malformed = ["localhost, evil.example", "", "[", "[]"]
     with part(tmp_path, allowed_hosts=("dashcam.example",)) as status:
         found = {host: status(host) for host in [*local, *foreign, *malformed, "Dashcam.example:80"]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
@@ -29,6 +31,11 @@ def open_console() -> Open:
 @pytest.fixture
 def console(open_console: Open) -> FlaskClient:
     return open_console()
+
+
+def text_of(page: str) -> str:
+    """What a reader sees of a page, in one line."""
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
 
 
 class Markup(HTMLParser):

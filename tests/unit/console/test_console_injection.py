@@ -69,6 +69,7 @@ QUOTED = "%3Cscript%3Ealert(1)%3C/script%3E"
         f"/trace/{OTHER}?find={QUOTED}",
         f"/trace/{OTHER}/span/d1",
         f"/trace/{OTHER}...{OTHER}",
+        f"/trace/{OTHER}/flame",
         f"/logs?service={QUOTED}&q={QUOTED}&fields=a%3D{QUOTED}&{DURING}",
         "/logs/live?place=5",
         f"/monitor?service={QUOTED}&{DURING}",

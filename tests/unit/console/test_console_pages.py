@@ -11,6 +11,7 @@ import recorded
 from flask import Flask
 from flask.testing import FlaskClient
 from recorded import OTHER, START, TRACE, Recorded
+from unit.console.conftest import text_of
 
 from dashcam.console import ConsoleSettings, register
 from dashcam.console.app import CONTENT_SECURITY_POLICY
@@ -32,11 +33,10 @@ PAGES = (
     "/runbooks/ServiceDown",
     "/services/car",
     f"/download?of=trace&trace={TRACE}",
+    f"/trace/{TRACE}/flame",
+    "/flame?service=car",
+    "/flame?service=car&operation=x",
 )
-
-
-def text_of(page: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
 
 @pytest.mark.parametrize("path", PAGES)

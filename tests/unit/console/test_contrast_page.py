@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import recorded
 from recorded import Recorded
+from unit.console.conftest import text_of
 
 
 def trace(number: int, *, bad: bool) -> dict[str, Any]:
@@ -39,10 +40,6 @@ def opened(open_console: Any) -> Any:
         f"/api/traces/{39:032x}": {"data": [TRACES[39]], "total": 1, "errors": None},
     }
     return open_console(jaeger=Recorded(answers))
-
-
-def text_of(page: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
 
 def test_what_the_failed_share_is_named_with_counts_and_a_search_for_it(opened: Any, markup: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,13 +11,10 @@ import recorded
 from exampleservices import CATALOGUE
 from flask.testing import FlaskClient
 from recorded import Recorded
+from unit.console.conftest import text_of
 
 from dashcam.console import ConsoleSettings, create_app
 from dashcam.registry import catalogue
-
-
-def text_of(page: str) -> str:
-    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
 
 
 def samples(*labels: dict[str, str], value: float = 1) -> dict[str, Any]:

@@ -251,23 +251,6 @@ def test_a_trace_in_otlp_that_is_cut_says_so(store, monkeypatch):
     assert store.get(f"/api/v3/traces/{TRACE.hex()}")["incomplete"] is True
 
 
-def test_services_and_operations_are_listed_sorted(store):
-    request = Request()
-    add_span(request.resource("web"), "GET /", kind=2)
-    add_span(request.resource("car"), "SELECT", span=2, kind=3)
-    add_span(request.resource("car"), "GET /cars", span=3, kind=2)
-    add_span(request.resource("car"), "GET /cars", span=4, kind=1)
-    store.spans(request)
-    assert store.get("/api/services")["data"] == ["car", "web"]
-    assert store.get("/api/operations", service="car")["data"] == [
-        {"name": "GET /cars", "spanKind": "internal"},
-        {"name": "GET /cars", "spanKind": "server"},
-        {"name": "SELECT", "spanKind": "client"},
-    ]
-    assert store.get("/api/operations", service="car", spanKind="client")["total"] == 1
-    assert store.get("/api/services/car/operations")["data"] == ["GET /cars", "SELECT"]
-
-
 def test_links_between_services_are_counted_in_whatever_order_spans_come(store):
     parts = [("web", 1, 0), ("car", 2, 1), ("price", 3, 2), ("car", 4, 2)]
     for parts_of_trace, number in ((parts, 1), (parts[::-1], 2)):

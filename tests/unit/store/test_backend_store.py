@@ -20,7 +20,7 @@ from dashcam.store import sqlite_file
 from dashcam.store.otlp import decode_traces
 from dashcam.store.records import Batch
 from dashcam.store.sqlite_file import StoreError
-from dashcam.store.writer import Full, Unavailable, Unstorable
+from dashcam.store.writer import Unavailable, Unstorable
 
 
 def request_of(count: int, first: int = 0, **attributes) -> Request:
@@ -40,12 +40,6 @@ def filler(number: int) -> str:
 def count(store: Store, table: str = "span_block") -> int:
     with closing(sqlite_file.open_reader(store.settings.database)) as db:
         return db.execute(f"SELECT coalesce(sum(n), 0) FROM {table}").fetchone()[0]
-
-
-def test_a_batch_is_readable_as_soon_as_it_is_acknowledged(store):
-    for i in range(5):
-        store.spans(request_of(10, first=10 * i))
-        assert count(store) == 10 * (i + 1)
 
 
 def test_a_batch_that_cannot_be_stored_leaves_nothing_and_takes_no_other_along(store):
@@ -69,32 +63,6 @@ def test_a_batch_that_cannot_be_stored_leaves_nothing_and_takes_no_other_along(s
     assert count(store) == 4
     store.spans(request_of(2, first=100))
     assert count(store) == 6
-
-
-def test_a_full_queue_refuses_at_once(tmp_path):
-    store = Store(tmp_path, queue_records=100)
-    gate = threading.Event()
-    original = store.writer._store
-    store.writer._store = lambda tickets: (gate.wait(10), original(tickets))[1]
-    try:
-        tickets = [
-            store.writer.submit(Batch(spans=decode_traces(request_of(60, first=60 * i).message).spans))
-            for i in range(1)
-        ]
-        until(lambda: not store.writer._queue, "the writer to take the first batch", every=0.001)
-        tickets.append(
-            store.writer.submit(Batch(spans=decode_traces(request_of(40, first=200).message).spans))
-        )
-        with pytest.raises(Full, match="100 records of"):
-            store.writer.submit(Batch(spans=decode_traces(request_of(1, first=300).message).spans))
-        gate.set()
-        for ticket in tickets:
-            store.writer.wait(ticket, 10)
-        assert count(store) == 100
-        store.spans(request_of(1, first=300))
-    finally:
-        gate.set()
-        store.close()
 
 
 def test_a_batch_that_waits_too_long_is_withdrawn(store):
@@ -249,25 +217,6 @@ def test_a_query_before_the_receiver_ran_is_a_503_that_says_so(tmp_path):
         response = client.get(path)
         assert response.status_code == 503
         assert "is the receiver running?" in response.get_data(as_text=True)
-
-
-@pytest.mark.parametrize("host", ["localhost", "localhost:16686", "127.0.0.1:1", "[::1]:16686", "127.8.8.8"])
-def test_the_names_of_this_machine_are_answered(store, host):
-    assert store.client.get("/api/services", headers={"Host": host}).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        ("evil.example", 421),
-        ("evil.example:16686", 421),
-        ("10.0.0.1", 421),
-        ("localhost.evil.example", 421),
-        ("", 400),
-    ],
-)
-def test_a_page_that_points_its_own_name_here_is_refused(store, host, status):
-    assert store.client.get("/api/services", headers={"Host": host}).status_code == status
 
 
 def test_kill_9_loses_no_span_that_was_acknowledged(tmp_path):
