@@ -43,10 +43,11 @@ class Service:
     def state(self) -> str:
         """`down` where no instance answers a scrape, `firing`, `failing` above 1% of errors, or `ok`.
 
-        `unknown` where there is neither a scrape nor a figure to judge it by.
+        `unknown` where there is neither a scrape nor a figure to judge it by, and where only its spans say
+        that it answers: it was just started and not scraped yet, or its metrics cannot be reached.
         """
         if self.figures.get("up") == 0:
-            return "down"
+            return "unknown" if self.from_spans else "down"
         if any(alert.state == "firing" for alert in self.alerts):
             return "firing"
         if self.figures.get("errors", 0.0) > FAILING:

@@ -14,6 +14,7 @@ from dashcam.console.parameters import Window
 from dashcam.console.service_health import Service
 from dashcam.model.logs import LogLine, LogPage
 from dashcam.model.traces import Span, Trace
+from dashcam.sources import Sample
 
 WINDOW = Window(0, 100_000_000, "100s")
 
@@ -69,6 +70,15 @@ def gathered(given: Any) -> dict[str, Service]:
 )
 def test_a_service_is_ok_only_where_something_says_so(figures: dict[str, float], state: str) -> None:
     assert Service("shop", figures, "", [], "").state == state
+
+
+def test_a_service_that_was_just_started_is_not_down_before_its_first_scrape() -> None:
+    given = sources({"shop": [trace(span(1))]})
+    given.metrics.instant = lambda promql, at=None: (
+        [Sample({"job": "shop"}, 1.0, 0.0)] if "(up)" in promql else []
+    )
+    assert gathered(given)["shop"].state == "unknown"
+    assert Service("shop", {"up": 0.0}, "", [], "").state == "down", "nor do spans say otherwise"
 
 
 def test_a_service_without_metrics_is_judged_by_its_spans_and_it_is_said() -> None:
