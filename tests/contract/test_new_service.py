@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,10 @@ IGNORED = shutil.ignore_patterns(
     ),
     *("__pycache__", "*_cache", ".hypothesis", "mutants"),
 )
-NAME = "parcels"
+SERVICES = load().services
+# Of which there is none yet, for a checkout may have services of its own.
+NAME, OTHER = [name for name in ("parcels", "letters", "crates") if name not in load().names][:2]
+PORT = next(port for port in count(8310) if port not in {service.port for service in SERVICES})
 
 
 class Checkout:
@@ -70,9 +74,9 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def checkout(bare: Checkout) -> Iterator[Checkout]:
     """With a further service; each test leaves it as it was, and in the end nothing is left of it."""
     before = bare.contents()
-    done = bare.scaffold("new", NAME, "--port", "8310", "--about", "Sends parcels: to wherever.")
+    done = bare.scaffold("new", NAME, "--port", str(PORT), "--about", "Sends parcels: to wherever.")
     assert done.returncode == 0, done.stderr
-    assert f"{NAME} is there, on port 8310" in done.stdout
+    assert f"{NAME} is there, on port {PORT}" in done.stdout
     yield bare
     removed = bare.scaffold("remove", NAME)
     assert removed.returncode == 0, removed.stderr
@@ -121,19 +125,18 @@ def test_a_new_service_is_complete_and_green(checkout: Checkout) -> None:
 def test_every_list_of_services_has_it(checkout: Checkout) -> None:
     asked = (
         "from dashcam.stack.settings import read; from dashcam.stack import programs; from dashcam.cluster "
+        f"import forwards; print(read({{}}).ports()['{NAME.upper()}_PORT'], read({{}}).admin_port('{NAME}'), "
+        f"[each.local for each in forwards.forwards() if each.service == '{NAME}'], "
+        f"[each.address for each in programs.programs(read({{}})) if each.name == '{NAME}'])"
     )
-    asked += "import forwards; print(read({}).ports()['PARCELS_PORT'], read({}).admin_port('parcels'), "
-    asked += "[each.local for each in forwards.forwards() if each.service == 'parcels'], "
-    asked += "[each.address for each in programs.programs(read({})) if each.name == 'parcels'])"
     done = checkout.python("-c", asked)
-    assert done.stdout.split() == ["8310", "18310", "[8310]", "['http://127.0.0.1:8310/parcels?limit=1']"], (
-        done
-    )
+    address = f"http://127.0.0.1:{PORT}/{NAME}?limit=1"
+    assert done.stdout.split() == [f"{PORT}", f"{PORT + 10000}", f"[{PORT}]", f"['{address}']"], done
     services = checkout.run("make", "-s", "services").stdout.split()
     assert services == [*load().names, NAME]
     for page in ("docs/configuration.md", "k8s/base/services/generated/kustomization.yaml"):
         assert NAME in (checkout.root / page).read_text().lower()
-    assert "parcels-latency" in (checkout.root / "dashboards/generated/rules/slo.yml").read_text()
+    assert f"{NAME}-latency" in (checkout.root / "dashboards/generated/rules/slo.yml").read_text()
 
 
 @pytest.mark.parametrize(
@@ -142,9 +145,9 @@ def test_every_list_of_services_has_it(checkout: Checkout) -> None:
         (["Parcels"], "NAME='Parcels' cannot be used"),
         (["car"], "NAME='car' is taken by a service of services/catalogue.yaml"),
         ([NAME], f"NAME='{NAME}' is taken by a service"),
-        (["letters", "--port", "5001"], "PORT=5001 is taken: 5001 is the port of car"),
-        (["letters", "--owner", "nobody"], "'nobody': not among the owners"),
-        (["letters", "--about", "No full stop"], "give one line, a sentence with a full stop"),
+        ([OTHER, "--port", "5001"], "PORT=5001 is taken: 5001 is the port of car"),
+        ([OTHER, "--owner", "nobody"], "'nobody': not among the owners"),
+        ([OTHER, "--about", "No full stop"], "give one line, a sentence with a full stop"),
     ],
 )
 def test_what_is_refused_leaves_nothing_behind(checkout: Checkout, arguments: list[str], says: str) -> None:
@@ -156,9 +159,9 @@ def test_what_is_refused_leaves_nothing_behind(checkout: Checkout, arguments: li
 def test_a_generator_that_fails_leaves_nothing_behind(checkout: Checkout) -> None:
     generator = checkout.root / "dashboards" / "src" / "__main__.py"
     text = generator.read_text()
-    ill = 'import sys\nif "letters:" in open("services/catalogue.yaml").read():\n    sys.exit("ill")\n'
+    ill = f'import sys\nif "{OTHER}:" in open("services/catalogue.yaml").read():\n    sys.exit("ill")\n'
     generator.write_text(text.replace("\nimport click", f"\n{ill}import click", 1))
-    done = checkout.scaffold("new", "letters")
+    done = checkout.scaffold("new", OTHER)
     generator.write_text(text)
     assert done.returncode == 1
     assert "dashboards.src cannot make its files:\nill" in done.stderr
@@ -182,11 +185,12 @@ def test_what_was_changed_is_not_deleted_by_mistake(checkout: Checkout) -> None:
 def test_what_others_depend_on_is_not_deleted_at_all(checkout: Checkout) -> None:
     page = checkout.root / "services/catalogue.yaml"
     text = page.read_text()
-    page.write_text(text.replace("depends_on: [orders, car]", f"depends_on: [orders, car, {NAME}]"))
+    page.write_text(text.replace("depends_on: [", f"depends_on: [{NAME}, ", 1))
     done = checkout.scaffold("remove", NAME, "--force")
     page.write_text(text)
     assert done.returncode == 1
-    assert f"web depends on {NAME}: take {NAME} out of depends_on" in done.stderr
+    first = next(service.name for service in SERVICES if service.depends_on)
+    assert f"{first} depends on {NAME}: take {NAME} out of depends_on" in done.stderr
 
 
 def test_an_unknown_service_cannot_be_removed(checkout: Checkout) -> None:
