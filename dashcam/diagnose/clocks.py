@@ -79,8 +79,10 @@ def wrong(traces: Sequence[Trace]) -> list[Clock]:
     ahead = _offsets(known, {name: len(each) for name, each in instances.items()})
     found = []
     for name, offset in ahead.items():
+        if abs(offset) < APART:
+            continue
         shown = [pair for edge, pair in pairs.items() if name in edge and pair.sample]
-        if abs(offset) < APART or not shown:
+        if not shown:
             continue
         pair = max(shown, key=lambda one: len(one.deltas))
         assert pair.sample is not None

@@ -222,8 +222,7 @@ def details(sources: Sources, seen: Observed, onset: float | None) -> Observed:
     try:
         traced = sources.traces.services()
         asked = searches.asked_for(sources, traced, seen.start, seen.end)
-        for start, end in times:
-            traces += searches.traces_of(sources, asked, traced, start, end)
+        traces = searches.traces_of(sources, asked, traced, times)
     except SourceError as error:
         away[error.source] = str(error)
     lines: list[LogLine] = []
@@ -235,14 +234,13 @@ def details(sources: Sources, seen: Observed, onset: float | None) -> Observed:
             lines += searches.warnings(sources, start, end)
             part, unknown = searches.said(sources, start, end)
             said, unheard = [*said, *part], [*unheard, *unknown]
-        heard = {service: searches.last_line(sources, service, seen.start, seen.end) for service in traced}
+        heard = searches.last_lines(sources, traced, (seen.start, seen.end), said, unheard)
     except SourceError as error:
         away[error.source] = str(error)
-    unique = {trace.trace_id: trace for trace in traces}
     seen = replace(
         seen,
         before=(),
-        during=sorted(unique.values(), key=lambda trace: trace.start),
+        during=traces,
         lines_during=lines,
         said=said,
         unheard=unheard,
@@ -289,7 +287,7 @@ def past(sources: Sources, seen: Observed) -> Observed:
     start = seen.start - max(LEAST_PAST, PAST * (seen.end - seen.start))
     try:
         asked = searches.asked_for(sources, seen.traced, start, seen.start)
-        traces = searches.traces_of(sources, asked, seen.traced, start, seen.start)
+        traces = searches.traces_of(sources, asked, seen.traced, [(start, seen.start)])
         lines = searches.warnings(sources, start, seen.start)
         said, unheard = searches.said(sources, start, seen.start)
         longer = {

@@ -109,10 +109,17 @@ def callees(found: Iterable[Visit]) -> dict[str, set[str]]:
         for child in visit.tree.children(visit.span):
             if child.service != visit.span.service:
                 direct.setdefault(visit.span.service, set()).add(child.service)
-    reached = {service: set(called) for service, called in direct.items()}
-    for _ in reached:
-        for called in reached.values():
-            called |= {far for near in tuple(called) for far in direct.get(near, ())}
+    return {service: _reached(service, direct) for service in direct}
+
+
+def _reached(service: str, direct: Mapping[str, set[str]]) -> set[str]:
+    """Every service that is on a way from this one."""
+    reached: set[str] = set()
+    ahead = set(direct[service])
+    while ahead:
+        near = ahead.pop()
+        reached.add(near)
+        ahead |= direct.get(near, set()) - reached
     return reached
 
 

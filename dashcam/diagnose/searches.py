@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from dashcam.sources import LogLine, LogQuery, Sources, Trace, TraceQuery
+from dashcam.sources import Incomplete, LogLine, LogQuery, Sources, Trace, TraceQuery
 
 TRACES, SLICES = 90, 4
 """Traces asked for in each slice of the time before the fault, and since, for each service that is asked."""
 PROBE = 5
 """Traces that tell in which other services' traces a service is."""
+ERROR = {"error": "true"}
+AT_ONCE = 4
+"""Searches that are under way at the same time."""
 LINES = 400
 """Lines of warnings and worse that are asked for in each slice."""
 SAID, PAGE = 8000, 2000
@@ -19,37 +22,63 @@ SAID, PAGE = 8000, 2000
 
 def asked_for(sources: Sources, services: Sequence[str], start: float, end: float) -> list[str]:
     """The services whose traces hold those of all others: where traces begin, and who is in none of them."""
-    probes = [TraceQuery(one, int(start * 1e6), int(end * 1e6), limit=PROBE) for one in services]
-    with ThreadPoolExecutor(4) as pool:
-        found = [trace for traces in pool.map(sources.traces.search, probes) for trace in traces]
-    begin = {trace.root.service for trace in found if trace.root}
-    within = {service for trace in found if trace.root for service in trace.services}
+    probes = [_query(one, (start, end), limit=PROBE) for one in services]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = [trace for traces in pool.map(sources.traces.summaries, probes) for trace in traces]
+    begin = {trace.root_service for trace in found if trace.root_service}
+    within = {service for trace in found if trace.root_service for service in trace.services}
     return sorted(begin | (set(services) - within))
 
 
 def traces_of(
-    sources: Sources, asked: Sequence[str], every: Sequence[str], start: float, end: float
+    sources: Sources, asked: Sequence[str], every: Sequence[str], times: Sequence[tuple[float, float]]
 ) -> list[Trace]:
-    """Traces spread over the time, as the newest show only its last seconds; failed ones once more."""
-    width = (end - start) / SLICES
-    if width <= 0:
-        return []
-    queries = [
-        TraceQuery(
-            service, int((start + n * width) * 1e6), int((start + (n + 1) * width) * 1e6), limit=TRACES
-        )
-        for service in asked
+    """Traces spread over each of the times, as the newest show only its last seconds; failed ones once more.
+
+    Each time begins where the one before ends. Most of hundreds of services have few traces, and fewer that
+    failed: one answer for the whole time holds them all, and only where it does not are its parts asked for.
+    """
+    slices = [
+        (start + n * width, start + (n + 1) * width)
+        for start, end in times
+        if (width := (end - start) / SLICES) > 0
         for n in range(SLICES)
     ]
-    queries += [
-        TraceQuery(service, int(start * 1e6), int(end * 1e6), tags={"error": "true"}, limit=TRACES)
-        for service in every
-    ]
-    with ThreadPoolExecutor(4) as pool:
-        found = {
-            trace.trace_id: trace for traces in pool.map(sources.traces.search, queries) for trace in traces
-        }
-    return sorted(found.values(), key=lambda trace: trace.start)
+    if not slices:
+        return []
+    whole, found = (times[0][0], times[-1][1]), _Found(sources)
+    known = found.asked({service: [_query(service, whole)] for service in asked})
+    found.asked({one: [_query(one, part) for part in slices] for one in asked if one not in known})
+    others = {one: [_query(one, whole, ERROR)] for one in every if one not in known}
+    known = found.asked(others)
+    found.asked({one: [_query(one, time, ERROR) for time in times] for one in others if one not in known})
+    return sorted(found.traces.values(), key=lambda trace: trace.start)
+
+
+class _Found:
+    """The traces that searches find, each once."""
+
+    def __init__(self, sources: Sources) -> None:
+        self.traces: dict[str, Trace] = {}
+        self._search = sources.traces.search
+
+    def asked(self, queries: Mapping[str, Sequence[TraceQuery]]) -> set[str]:
+        """Take in what the queries of each service find; for which services no answer was cut."""
+        every = [(service, query) for service, some in queries.items() for query in some]
+        cut = set()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            answers = pool.map(lambda one: self._search(one[1]), every)
+            for (service, query), found in zip(every, answers, strict=True):
+                self.traces |= {trace.trace_id: trace for trace in found}
+                if len(found) >= query.limit or isinstance(found, Incomplete):
+                    cut.add(service)
+        return queries.keys() - cut
+
+
+def _query(
+    service: str, time: tuple[float, float], tags: Mapping[str, str] | None = None, limit: int = TRACES
+) -> TraceQuery:
+    return TraceQuery(service, int(time[0] * 1e6), int(time[1] * 1e6), tags=tags or {}, limit=limit)
 
 
 def broke(trace: Trace) -> bool:
@@ -57,10 +86,31 @@ def broke(trace: Trace) -> bool:
     return any(span.failed and span.kind == "server" for span in trace.spans)
 
 
-def last_line(sources: Sources, service: str, start: float, end: float) -> float:
-    """Return when the service last wrote a line, in Unix seconds; `start` where it wrote none."""
-    found = sources.logs.search(LogQuery(service, start=int(start * 1e6), end=int(end * 1e6), limit=1)).lines
-    return found[0].time / 1e6 if found else start
+def last_lines(
+    sources: Sources,
+    services: Sequence[str],
+    time: tuple[float, float],
+    said: Sequence[LogLine],
+    unheard: Sequence[tuple[int, int]],
+) -> dict[str, float]:
+    """Return when each service last wrote a line, in Unix seconds; the time's start where it wrote none.
+
+    `said` are all lines of the time but those in stretches of `unheard`: who wrote none of them is asked for.
+    """
+    heard = dict.fromkeys(services, time[0])
+    known = max((until for _, until in unheard), default=0)
+    newest: dict[str, int] = {}
+    for line in said:
+        if line.time >= known:
+            newest[line.service] = max(line.time, newest.get(line.service, 0))
+    for service in services:
+        last = newest.get(service)
+        if last is None and unheard:
+            query = LogQuery(service, start=int(time[0] * 1e6), end=int(time[1] * 1e6), limit=1)
+            last = next((line.time for line in sources.logs.search(query).lines), None)
+        if last is not None:
+            heard[service] = last / 1e6
+    return heard
 
 
 def warnings(sources: Sources, start: float, end: float) -> list[LogLine]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -18,6 +18,8 @@ from dashcam.model.summaries import TraceSummary
 from dashcam.model.traces import Trace, microseconds
 from dashcam.sources.errors import SourceRefused, SourceUnreadable
 from dashcam.sources.transport import JsonSource
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class TraceQuery:
         return required | {name: value for name, value in optional.items() if value}
 
 
-class Incomplete(list[dict[str, Any]]):
-    """The `resourceSpans` of an answer of which the store says that it lacks some of what was asked for."""
+class Incomplete(list[T]):
+    """What was found, of which the store says that it lacks some of what was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,11 @@ class Jaeger(JsonSource):
         return sorted(str(name) for name in self._data(f"/api/services/{quote(service, safe='')}/operations"))
 
     def search(self, query: TraceQuery) -> list[Trace]:
-        """The traces that match, newest first, at most `query.limit`."""
-        traces = [self._trace(data) for data in self._data("/api/traces", query.params())]
-        return sorted(traces, key=lambda trace: trace.start, reverse=True)
+        """The traces that match, newest first, at most `query.limit`; Incomplete where the store says so."""
+        body = self._body("/api/traces", query.params())
+        traces = [self._trace(data) for data in body.get("data") or ()]
+        traces.sort(key=lambda trace: trace.start, reverse=True)
+        return Incomplete(traces) if body.get("errors") else traces
 
     def summaries(self, query: TraceQuery) -> list[TraceSummary]:
         """The traces that :meth:`search` finds, in short, newest first.
@@ -180,10 +184,16 @@ class Jaeger(JsonSource):
             raise self.unreadable("its dependencies have another shape") from error
 
     def _data(self, path: str, params: Mapping[str, str | int | Sequence[str]] | None = None) -> list[Any]:
+        return self._body(path, params).get("data") or []
+
+    def _body(
+        self, path: str, params: Mapping[str, str | int | Sequence[str]] | None = None
+    ) -> Mapping[str, Any]:
+        """An answer whose `data` is a list, or missing where it is empty."""
         body = self.ask(path, params)
         if not isinstance(body, dict) or not isinstance(body.get("data"), list | None):
             raise self.unreadable(f"its answer to {path} has no list `data`")
-        return body.get("data") or []
+        return body
 
     def _trace(self, data: Any) -> Trace:
         try:

@@ -75,11 +75,11 @@ def summaries(db: sqlite3.Connection, trace_ids: Iterable[bytes]) -> list[TraceS
                 found.pop(trace, None)  # half of it would be wrong
             continue
         (n,) = db.execute("SELECT n FROM span_block WHERE id = ?", (block,)).fetchone()
-        for trace, *row in db.execute(_SQL, (block, block + n - 1)):
-            if trace in mine:
-                made = _Row(*row)
-                room -= _ROW_BYTES + len(made.tokens) + len(made.name)
-                found.setdefault(trace, []).append(made)
+        marks = ",".join("?" * len(mine))
+        for trace, *row in db.execute(f"{_SQL} AND s.trace IN ({marks})", (block, block + n - 1, *mine)):
+            made = _Row(*row)
+            room -= _ROW_BYTES + len(made.tokens) + len(made.name)
+            found.setdefault(trace, []).append(made)
     return [_summary(trace_id, found[trace_id]) for trace_id in wanted if trace_id in found]
 
 

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from dashcam.diagnose import evidence, observe
-from dashcam.sources import LogQuery, Series, Sources, TraceQuery
+from dashcam.sources import Incomplete, LogQuery, Series, Sources, TraceQuery
 
 START, END, ONSET = 10_000.0, 10_600.0, 10_300.0
 
 
 class Asked:
-    """Sources that answer next to nothing, and keep what they were asked."""
+    """Sources that answer next to nothing, of traces that there are more, and keep what they were asked."""
 
     def __init__(self, scrape: float) -> None:
         self.scrape = scrape
@@ -22,7 +22,7 @@ class Asked:
 
     def sources(self) -> Sources:
         metrics = SimpleNamespace(range=self._range, alerts=list)
-        traces = SimpleNamespace(services=lambda: ["shop"], search=self._traces)
+        traces = SimpleNamespace(services=lambda: ["shop"], search=self._traces, summaries=lambda query: [])
         logs = SimpleNamespace(search=self._lines)
         return cast(Sources, SimpleNamespace(metrics=metrics, traces=traces, logs=logs))
 
@@ -35,7 +35,7 @@ class Asked:
 
     def _traces(self, query: TraceQuery) -> list[Any]:
         self.traces.append(query)
-        return []
+        return Incomplete()
 
     def _lines(self, query: LogQuery) -> Any:
         self.lines.append(query)
