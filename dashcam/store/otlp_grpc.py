@@ -36,6 +36,10 @@ _CALLS = 256
 """Calls that are read or wait to be; one beyond is told at once to come again."""
 
 
+_LATE = 0.05
+"""Seconds before a call's deadline in which its end is taken for its sender's."""
+
+
 class OtlpGrpc:
     """The gRPC server. `port` is the one it got, also where 0 was asked for."""
 
@@ -118,7 +122,7 @@ def _handler(behavior: Behavior) -> grpc.RpcMethodHandler[bytes, Message]:
 
 def _exporting(intake: Intake, signal: str) -> Behavior:
     def export(messages: Iterator[bytes], context: grpc.ServicerContext) -> Message:
-        body = [*itertools.islice(messages, 1)]  # which is let go of once it is decoded
+        body = _read(messages, context, intake, signal)  # which is let go of once it is decoded
         if not body:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
         try:
@@ -132,6 +136,25 @@ def _exporting(intake: Intake, signal: str) -> Behavior:
         raise AssertionError("abort raises")
 
     return export
+
+
+def _read(
+    messages: Iterator[bytes], context: grpc.ServicerContext, intake: Intake, signal: str
+) -> list[bytes]:
+    """The call's message, or none where it has none. Raises RpcError where the call ended before that.
+
+    The transport refuses a message beyond its limit by itself, which looks here as if the sender had broken
+    the call off. It does so only once the message is asked for, and a sender breaks off when its time is
+    over: what ends in between, with time left, was too large and is counted so.
+    """
+    waited_for = context.is_active()
+    try:
+        return [*itertools.islice(messages, 1)]
+    except grpc.RpcError:
+        left = context.time_remaining()
+        if waited_for and (left is None or left > _LATE):
+            intake.count("grpc", signal, "too_large")
+        raise
 
 
 def _turning_away(intake: Intake, signal: str) -> Behavior:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 from contextlib import closing
 
 import grpc
@@ -79,7 +80,12 @@ def test_an_id_of_a_wrong_length_is_invalid_argument_for_the_whole_request(runni
     assert running.stored() == 0
 
 
-def test_what_is_too_large_is_resource_exhausted(running):
+def too_large(running):
+    labels = {"transport": "grpc", "signal": "traces", "outcome": "too_large"}
+    return running.counted("dashcam_receiver_requests_total", **labels)
+
+
+def test_what_is_too_large_is_resource_exhausted_and_counted(running):
     request = request_of(1)
     add_span(request.resource("car"), attributes={"big": "x" * 2**20})
     for compression in (None, grpc.Compression.Gzip):
@@ -87,6 +93,23 @@ def test_what_is_too_large_is_resource_exhausted(running):
             running.traces.Export(request.message, compression=compression, timeout=10)
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert running.stored() == 0
+    until(lambda: too_large(running) == 2, lambda: f"2 to be counted, not {too_large(running)}")
+
+
+def test_a_call_that_its_sender_gives_up_is_not_counted_as_too_large(running):
+    hold = threading.Event()
+
+    def nothing():
+        yield from (hold.wait(20) and b"" for _ in range(1))
+
+    call = running.channel.stream_unary(TRACES, lambda data: data, lambda data: data)
+    with pytest.raises(grpc.RpcError) as caught:
+        call(nothing(), timeout=0.5)
+    hold.set()
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    pool = running.receiver._grpc._server._state.thread_pool
+    until(lambda: pool.calls == 0, lambda: f"no call to be left, not {pool.calls}")
+    assert too_large(running) == 0
 
 
 def test_a_full_queue_is_resource_exhausted_with_the_time_to_retry_after(tmp_path):
