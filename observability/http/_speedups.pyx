@@ -34,7 +34,6 @@ from opentelemetry.instrumentation import propagators
 from opentelemetry.sdk.trace import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import NonRecordingSpan, NoOpTracer, SpanContext, SpanKind, get_current_span
-from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from prometheus_client.samples import Exemplar
 from werkzeug.wsgi import ClosingIterator
@@ -49,7 +48,7 @@ from observability.http.conventions import OTHER
 from observability.logs.lines import JsonLines, second
 from observability.exemplars import promised
 from observability.logs.handler import LineHandler
-from observability.traces.propagation import TRACE_RESPONSE, Chosen
+from observability.traces.propagation import SPAN_IN_CONTEXT, TRACE_RESPONSE, Chosen
 from observability.traces.keeper import Keeper
 from observability.traces.sampling import HeadSampler
 from observability.traces.tracer import FLAGS as _FLAGS
@@ -674,7 +673,7 @@ cdef class Way:
         current = made(Context, dict, NOTHING)
         if context:
             PyDict_Update(current, context)
-        PyDict_SetItem(current, _SPAN_KEY, self.span)
+        PyDict_SetItem(current, SPAN_IN_CONTEXT, self.span)
         self._token = CURRENT.set(current)
         return True
 

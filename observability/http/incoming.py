@@ -26,7 +26,6 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.propagators import get_global_response_propagator
 from opentelemetry.instrumentation.wsgi import default_response_propagation_setter
 from opentelemetry.trace import SpanKind, Status, StatusCode
-from opentelemetry.trace.propagation import _SPAN_KEY
 
 from observability.exemplars import promised
 from observability.http import exceptions
@@ -37,6 +36,7 @@ from observability.http.exceptions import SPAN_KEY
 from observability.http.server_metrics import ServerMetrics
 from observability.traces import propagation
 from observability.traces.local_trace import ERROR, keep
+from observability.traces.propagation import SPAN_IN_CONTEXT
 from observability.traces.spans import RecordedSpan
 from observability.traces.tracer import SpanTracer
 
@@ -121,7 +121,7 @@ class Request(Exchange):
             span = tracer.start_span(name, context, kind)
         self.span = self._environ[SPAN_KEY] = span
         self._context_id = context_id
-        self._token = contexts.attach(Context({**context, _SPAN_KEY: span}))
+        self._token = contexts.attach(Context({**context, SPAN_IN_CONTEXT: span}))
 
     def end(self, escaping: BaseException | None, context_id: int) -> None:
         """The view's context is torn down, in case it is that of the request and not a copy."""

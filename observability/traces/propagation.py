@@ -22,6 +22,8 @@ from observability.traces.b3 import B3Multi, B3Single
 from observability.traces.w3c import Baggage, TraceContext
 
 TRACE_RESPONSE = "traceresponse"
+(SPAN_IN_CONTEXT,) = trace.set_span_in_context(trace.INVALID_SPAN, Context())
+"""Where OpenTelemetry keeps the current span in a context."""
 
 
 def propagator(names: Sequence[str], trusting: bool = True) -> TextMapPropagator:

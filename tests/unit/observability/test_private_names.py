@@ -24,7 +24,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.instrumentation import propagators
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.sdk.trace import Span, SynchronousMultiSpanProcessor, Tracer, TracerProvider
-from opentelemetry.trace import SpanKind, TraceState, propagation
+from opentelemetry.trace import SpanKind, TraceState
 from opentelemetry.util.http import get_excluded_urls
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -84,7 +84,6 @@ NAMES: dict[str, Callable[[], object]] = {
     "OpenTelemetry instrumentation.propagators._RESPONSE_PROPAGATOR": lambda: (
         propagators._RESPONSE_PROPAGATOR
     ),
-    "OpenTelemetry trace.propagation._SPAN_KEY": lambda: propagation._SPAN_KEY,
     "logging Logger._cache and _logRecordFactory": lambda: (
         vars(logging.getLogger())["_cache"],
         vars(logging)["_logRecordFactory"],
