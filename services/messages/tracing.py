@@ -82,14 +82,19 @@ class MessageTracing:
         with self._tracer.start_as_current_span(
             f"process {delivery.destination}", parent, SpanKind.CONSUMER, named, links
         ) as span:
-            yield failure
-            if failure.error is not None:
-                span.record_exception(failure.error)
-            if failure.type:
-                span.set_attribute("error.type", failure.type)
-                span.set_status(StatusCode.ERROR, failure.type)
-            duration = metric(signals.PROCESS_DURATION).labels(*labels, failure.type)
-            duration.observe(time.perf_counter() - began)
+            try:
+                yield failure
+            except Exception as error:  # a dead letter that cannot be sent, which the span records by itself
+                failure.type = type(error).__qualname__
+                raise
+            finally:
+                if failure.error is not None:
+                    span.record_exception(failure.error)
+                if failure.type:
+                    span.set_attribute("error.type", failure.type)
+                    span.set_status(StatusCode.ERROR, failure.type)
+                duration = metric(signals.PROCESS_DURATION).labels(*labels, failure.type)
+                duration.observe(time.perf_counter() - began)
 
     def dead(self, delivery: Delivery, group: str, reason: str) -> None:
         """A message was given up."""

@@ -219,6 +219,25 @@ def test_a_dead_letter_that_cannot_be_stored_stays_in_its_queue(dealer: Flask, b
     assert len(broker.queues["orders.requests"]) == 1
 
 
+def test_the_time_of_a_message_counts_also_where_giving_it_up_fails(
+    dealer: Flask, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("no such subject")
+
+    monkeypatch.setattr(broker, "publish", fail)
+    broker.queues["orders.requests"] = [Delivery("bad", "orders.requests", b"{", {})]
+    with capture(telemetry(dealer)) as got, pytest.raises(ValueError, match="subject"):
+        broker.deliver("orders.requests")
+    assert got.sample("messaging_process_duration_seconds_count", error_type="ValueError") == 1
+    span = got.span("process orders.requests")
+    assert span.attributes["error.type"] == "ValueError"
+    assert [event.attributes["exception.type"].rpartition(".")[2] for event in span.events] == [
+        "Poison",
+        "ValueError",
+    ]
+
+
 def test_a_broker_that_does_not_confirm_is_seen_and_loses_nothing(orders: Flask, broker: FakeBroker) -> None:
     broker.away = True
     with capture(telemetry(orders)) as got:
