@@ -164,6 +164,12 @@ def _row(table: str, number: int, row: Mapping[str, Any], places: _Places) -> No
             raise places.bad(table, number, key, f"{key!r} is no key of [[{table}]]: use {known}")
         for complaint in complaints(value, declared[key], {}):
             raise places.bad(table, number, key, f"{key} = {value!r}: {complaint.remedy}")
+    if first := row.get("replaces", ()):  # callers and Prometheus go to the ports of what it replaces
+        prefix = first[0].upper().replace("-", "_")
+        for key, variable in (("port", f"{prefix}_PORT"), ("metrics_port", f"{prefix}_ADMIN_PORT")):
+            if key in row:
+                told = f"a program that replaces {first[0]!r} is given its ports: set {variable} instead"
+                raise places.bad(table, number, key, f"{key} = {row[key]}: {told}")
 
 
 def schema() -> dict[str, Any]:

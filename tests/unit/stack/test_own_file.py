@@ -72,6 +72,13 @@ def test_the_file_is_read(file: Path) -> None:
         ("[[logs]]", "[[log]]", 17, "'log' is not known here: use [[programs]], [[targets]], [[logs]]"),
         ('{ A = "b" }', "{ A = 1 }", 7, "give a string"),
         ("[[logs]]", "[[logs", 17, "not TOML"),
+        (
+            "port = 5055",
+            'port = 1\nreplaces = ["car"]',
+            6,
+            "port = 1: a program that replaces 'car' is given",
+        ),
+        ("port = 5055", 'replaces = ["car"]\nmetrics_port = 1', 7, "given its ports: set CAR_ADMIN_PORT"),
     ],
 )
 def test_a_mistake_names_line_value_and_remedy(file: Path, good: str, bad: str, line: int, says: str) -> None:
