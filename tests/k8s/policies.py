@@ -30,8 +30,6 @@ LOG_AGENTS = {
 """Of which there is one: both run as root, for log files are root's."""
 NODE_AGENTS = {**LOG_AGENTS, "node-exporter": {"/"}}
 """Those that may mount host paths, and which."""
-SHOWN = {"web": "/", "orders": "/orders"}
-"""Which services the world may reach, below which path."""
 KEEPERS = {"argocd", "flux-system"}
 """Where the programs live that keep a cluster as a repository says."""
 
@@ -344,26 +342,25 @@ def variables_are_defined_before_they_are_used(manifests: Manifests) -> Iterator
 
 
 @policy
-def only_pages_and_orders_are_shown_to_the_world(manifests: Manifests) -> Iterator[str]:
-    for each, name, path in [*_behind_ingresses(manifests), *_behind_routes(manifests)]:
-        if SHOWN.get(name) != path:
-            yield f"{each} shows {path} of {name}"
+def only_web_is_shown_to_the_world(manifests: Manifests) -> Iterator[str]:
+    for each, name in [*_behind_ingresses(manifests), *_behind_routes(manifests)]:
+        if name != "web":
+            yield f"{each} shows {name}"
     for service in manifests.of("Service"):
         elsewhere = service["spec"].get("externalName", "").endswith(".svc.cluster.local")
         if service["spec"].get("type", "ClusterIP") != ("ExternalName" if elsewhere else "ClusterIP"):
             yield f"{shown(service)} is {service['spec']['type']}"
 
 
-def _behind_ingresses(manifests: Manifests) -> Iterator[tuple[str, str, str]]:
+def _behind_ingresses(manifests: Manifests) -> Iterator[tuple[str, str]]:
     for ingress in manifests.of("Ingress"):
         for rule in ingress["spec"]["rules"]:
             for path in rule["http"]["paths"]:
-                yield shown(ingress), path["backend"]["service"]["name"], path["path"]
+                yield shown(ingress), path["backend"]["service"]["name"]
 
 
-def _behind_routes(manifests: Manifests) -> Iterator[tuple[str, str, str]]:
+def _behind_routes(manifests: Manifests) -> Iterator[tuple[str, str]]:
     for route in manifests.of("HTTPRoute"):
         for rule in route["spec"]["rules"]:
             for backend in rule["backendRefs"]:
-                for match in rule["matches"]:
-                    yield shown(route), backend["name"], match["path"]["value"]
+                yield shown(route), backend["name"]

@@ -176,7 +176,7 @@ DEFECTS: list[tuple[str, str, Mutation]] = [
     ),
     ("variables_are_defined_before_they_are_used", "the other order", lambda o: car(o)["env"].reverse()),
     (
-        "only_pages_and_orders_are_shown_to_the_world",
+        "only_web_is_shown_to_the_world",
         "a NodePort",
         lambda o: find(o, "Service", "grafana")["spec"].update(type="NodePort"),
     ),
