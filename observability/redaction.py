@@ -41,9 +41,16 @@ _NAME_AND_VALUE = r"([^=&;?#\s]{1,128})=([^&;#\s\"'<>]*)"
 _PARAMETER = re.compile(rf"([?&;]){_NAME_AND_VALUE}")
 _QUERY_PARAMETER = re.compile(rf"(^|[?&;]){_NAME_AND_VALUE}")
 _PARAMETERS = frozenset(
-    ("sig", "code", "auth", "jwt", "otp", "assertion", "client_assertion", "samlresponse")
+    (
+        *("sig", "code", "auth", "jwt", "otp", "key", "pass", "pw"),
+        *("assertion", "client_assertion", "samlresponse"),
+    )
 )
-"""Names of query parameters that are secret; as keys of anything else they are not."""
+"""Names of query parameters that are secret; as keys of anything else they are not.
+
+`key` is not on the conventions' list, but is how Google's APIs and others take the caller's key. A harmless
+one is hidden with it, which costs less than a secret that is kept.
+"""
 _DECODED = 2
 """How often the value of a parameter, which may be a URL itself, is decoded to look at it."""
 _COOKIE = re.compile(r"""((?:set-)?cookie["']?\s{0,4}[=:]\s{0,4})[^\r\n]+""", re.IGNORECASE)

@@ -23,7 +23,10 @@ LISTED = ("AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature")
 QUERIES = [
     *(f"{name}={SECRET}" for name in LISTED),
     *(f"a=1&{name}={SECRET}&b=2" for name in LISTED),
-    *(f"{name}={SECRET}" for name in ("code", "auth", "jwt", "passphrase", "token", "client_secret")),
+    *(
+        f"{name}={SECRET}"
+        for name in ("code", "auth", "jwt", "passphrase", "token", "client_secret", "key", "Pass")
+    ),
     *(f"x=1;{name}={SECRET}" for name in ("X-Amz-Security-Token", "X-Amz-Credential")),
     f"to%6ben={SECRET}",
     f"%73%69%67={SECRET}",
@@ -44,7 +47,18 @@ def test_a_query_shows_no_secret_and_keeps_the_rest(query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["page=2&sort=name", "q=a%20b%26c", "barcode=5&design=x", "", "a=%ZZ", "=", "x=1&=&&", "assign=1"]
+    "text",
+    [
+        "page=2&sort=name",
+        "q=a%20b%26c",
+        "barcode=5&design=x",
+        "monkey=1&compass=n",
+        "",
+        "a=%ZZ",
+        "=",
+        "x=1&=&&",
+        "assign=1",
+    ],
 )
 def test_a_query_without_a_secret_stays_as_it_is(text: str) -> None:
     assert redaction.query(text) == text
