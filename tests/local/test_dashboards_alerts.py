@@ -148,6 +148,12 @@ class Outage:
     during: set[str]
     told_during: Told
     told: Told
+    missed: set[str]
+    """Other services of which a busy machine missed scrapes: that they were told to be down is no mistake."""
+
+    def of(self, told: Told, receiver: str, status: str) -> list[tuple[dict[str, str], list[str]]]:
+        noise = [({"service": name}, ["ServiceDown"]) for name in self.missed]
+        return [each for each in told.of(receiver, status) if each not in noise]
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +199,9 @@ def outage(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 lambda: Told(told.messages[told_before:]).of("page", "resolved"),
                 lambda: f"the message that it is over: {told.messages}",
             )
-            yield Outage(before, during, told_during, Told(told.messages[told_before:]))
+            unseen = server.query(f'min by (job) (min_over_time(up{{job!="{LAST.name}"}}[10m])) == 0')
+            missed = {labels["job"] for labels, _ in unseen}
+            yield Outage(before, during, told_during, Told(told.messages[told_before:]), missed)
 
 
 def test_healthy_services_under_traffic_fire_nothing(outage: Outage) -> None:
@@ -207,14 +215,15 @@ def test_an_outage_fires_the_cause_and_the_availability_of_those_it_hurts(outage
 
 
 def test_one_broken_dependency_notifies_once(outage: Outage) -> None:
-    assert outage.told_during.of("page", "firing") == [({"service": LAST.name}, ["ServiceDown"])]
+    assert outage.of(outage.told_during, "page", "firing") == [({"service": LAST.name}, ["ServiceDown"])]
     assert outage.told_during.of("ticket", "firing") == [], "no ticket for what the page explains"
 
 
 def test_the_alerts_resolve_when_the_cause_is_mended_and_the_message_says_so(outage: Outage) -> None:
     told = outage.told
-    assert len(told.of("page", "firing")) == 1, f"the mending told nobody of it: {told.messages}"
-    assert [group for group, _ in told.of("page", "resolved")] == [{"service": LAST.name}], told.messages
+    assert len(outage.of(told, "page", "firing")) == 1, f"the mending told nobody of it: {told.messages}"
+    resolved = [group for group, _ in outage.of(told, "page", "resolved")]
+    assert resolved == [{"service": LAST.name}], told.messages
 
 
 def test_watchdog_reaches_its_receiver_all_along(outage: Outage) -> None:

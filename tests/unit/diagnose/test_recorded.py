@@ -38,6 +38,11 @@ def seen(name: str) -> Observed:
     return recording.read(RECORDED[name])
 
 
+@cache
+def judged(name: str) -> Diagnosis:
+    return judge(seen(name))
+
+
 def until(one: Series, moment: float) -> Series:
     return dataclasses.replace(one, points=tuple(point for point in one.points if point[0] < moment))
 
@@ -74,13 +79,13 @@ def test_there_is_a_recording_for_most_scenarios() -> None:
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_the_cause_is_named_first(name: str) -> None:
-    met, named = load()[name].judged(judge(seen(name)))
+    met, named = load()[name].judged(judged(name))
     assert met, named
 
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_every_signal_that_is_expected_speaks_for_it(name: str) -> None:
-    scenario, found = load()[name], judge(seen(name))
+    scenario, found = load()[name], judged(name)
     assert scenario.silent(found) == ()
     assert {signal for one in scenario.expect for signal in one.signals} <= {"metrics", "traces", "logs"}
 
@@ -127,7 +132,7 @@ def test_three_times_the_load_is_no_cause(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_each_cause_rests_on_an_answer_that_is_shown_with_a_command(name: str) -> None:
-    found = judge(seen(name))
+    found = judged(name)
     said = report.text(found)
     for cause in (*found.causes, *found.telemetry):
         assert cause.evidence
@@ -165,7 +170,7 @@ def test_without_metrics_it_says_so_first_and_is_not_healthy(name: str) -> None:
 @pytest.mark.parametrize("name", FROM_TRACES)
 def test_without_logs_the_place_is_the_same_and_no_log_is_quoted(name: str) -> None:
     found = judge(dataclasses.replace(seen(name), lines_before=[], lines_during=[]))
-    first, whole = found.causes[0], judge(seen(name)).causes[0]
+    first, whole = found.causes[0], judged(name).causes[0]
     assert (first.kind, first.service, first.subject) == (whole.kind, whole.service, whole.subject)
     assert not [e for cause in found.causes for e in cause.evidence if e.signal == "logs"]
 
