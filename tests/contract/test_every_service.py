@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -52,3 +53,23 @@ def test_an_address_that_is_not_there_is_a_problem_with_its_trace(app: Flask) ->
     answer = app.test_client().get("/nothing/here", headers={"Accept": "application/json"})
     assert answer.status_code == 404
     assert answer.headers["traceresponse"].startswith("00-")
+
+
+ASKED = [
+    *itertools.product(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "BREW"), (b"",)),
+    *itertools.product(("POST", "PUT", "PATCH"), (b"{", b'{"a": 1e999}', b"[[]]")),
+]
+QUERIES = ("", "?x=y&y=nan&discount=%FF&min_rating=x&release_date=0&page=-1&sort=%00&point=x&self=x")
+
+
+@pytest.mark.parametrize("value", ["%00", "%FF", "9" * 40])
+def test_no_method_path_query_or_body_is_an_error_of_the_service(app: Flask, name: str, value: str) -> None:
+    client = app.test_client()
+    away = {503} if CATALOGUE.service(name).depends_on else set()
+    wrong = []
+    for rule, (method, body), query in itertools.product(app.url_map.iter_rules(), ASKED, QUERIES):
+        path = re.sub(r"<[^>]+>", value, rule.rule) + query
+        answer = client.open(path, method=method, data=body, content_type="application/json")
+        if answer.status_code >= 500 and answer.status_code not in away:
+            wrong.append(f"{method} {path} with {body!r}: {answer.status}")
+    assert wrong == []
