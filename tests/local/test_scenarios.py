@@ -96,7 +96,7 @@ def _from_a_file(bench: Bench) -> Mapping[str, Any]:
     """What an exported file of the stack tells, beside what the stack itself tells of the same time."""
     path = bench.settings.state_dir / "incident.zip"
     environ = {**os.environ, **{name: str(value) for name, value in bench.settings.as_environ().items()}}
-    command = [str(DASHCAM), "export", str(path), "--since", "2m", "--json"]
+    command = [str(DASHCAM), "export", str(path), "--since", "2m", "--json", "--force"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     with opened(path) as file:
