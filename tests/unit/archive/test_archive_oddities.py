@@ -466,7 +466,7 @@ def text_of(tmp_path: Path, any_name: bool = False) -> tuple[str, exporting._Cou
 def test_metrics_that_promtool_does_not_read_are_left_out_and_named(tmp_path: Path) -> None:
     text, counts, metrics = text_of(tmp_path)
     assert metrics.asked[0] == '{__name__="http.server \\"x\\"\\\\duration"}'
-    assert text == f'# TYPE up unknown\nup{{job="j"}} 1.0 {NOW}.000\n# EOF\n'
+    assert text == f'# TYPE up unknown\nup{{job="j"}} 1.0 {NOW}.000\n'
     assert counts.samples == 1
     assert counts.cut == [f"metrics with names or labels that promtool here does not read: {DOTTED}, up"]
 
@@ -507,7 +507,6 @@ def test_metrics_of_any_name_are_quoted_where_promtool_reads_that(tmp_path: Path
         "# TYPE up unknown",
         f'up{{job="j"}} 1.0 {NOW}.000',
         f'up{{"service.name"="a"}} 1.0 {NOW}.000',
-        "# EOF",
     ]
     assert (counts.samples, counts.cut) == (3, [])
 

@@ -290,7 +290,9 @@ def prometheus(**answers: Any) -> Recorded:
 
 def test_the_overview_shows_figures_state_and_the_map(open_console: Any) -> None:
     source = prometheus(
-        up=recorded.vector(car=0, web=1), histogram_quantile=recorded.vector(car=0.25, web=0.01)
+        up=recorded.vector(car=0, web=1),
+        histogram_quantile=recorded.vector(car=0.25, web=0.01),
+        http_server_request_duration_seconds_count=recorded.vector(car=0.1, web=0.1),
     )
     source.answers["/api/v1/alerts"] = recorded.alerts(
         recorded.alert("Burning", service="web"), recorded.alert("Watchdog", severity="none")
