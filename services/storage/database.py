@@ -29,6 +29,9 @@ from services.storage.versions import Versions
 
 logger = logging.getLogger(__name__)
 
+MIGRATING = 3600.0
+"""Seconds that a change of the tables may take, whatever has become of the server meanwhile."""
+
 _AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, sqlite3.OperationalError)
 """What SQLAlchemy and the driver raise when the database is away, locked too long, full or read-only."""
 
@@ -216,7 +219,7 @@ class Database:
         with self._in_time(at_least=2.0), self._writer.begin() as connection:
             if versions.are_at_the_last(connection):
                 return
-        with self._writer.begin() as connection:
+        with self._in_time(at_least=MIGRATING), self._writer.begin() as connection:
             if not self._sqlite:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": self._schema.lock})
                 # The limit of a statement is for requests; changing a large table takes what it takes.

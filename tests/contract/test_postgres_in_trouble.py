@@ -5,14 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import carapps
 import polling
 import postgres
 import psycopg
 import pytest
+import sqlalchemy as sa
 from flask import Flask
+
+from services.storage import database
+from services.storage.versions import Versions
 
 LIMIT = 2.0
 """Seconds that a transaction may wait."""
@@ -86,6 +90,26 @@ def test_a_server_that_hangs_leaves_a_thread_for_what_needs_no_database(
     assert code == 200
     seven_hang = len(asked) - 7
     assert answered_before <= seven_hang, "it was answered while the others were still waiting"
+
+
+def test_a_server_that_hangs_in_a_migration_holds_its_thread_no_longer_than_one_may_take(
+    url: str, own_cluster: postgres.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate = Versions.upgrade
+    with ExitStack() as stopped, monkeypatch.context() as slow:
+
+        def hangs(self: Versions, connection: sa.Connection, service: str) -> bool:
+            stopped.enter_context(own_cluster.stopped())
+            return migrate(self, connection, service)
+
+        slow.setattr(database, "MIGRATING", LIMIT)
+        slow.setattr(Versions, "upgrade", hangs)
+        began = time.monotonic()
+        with carapps.car_app(url, database_timeout=LIMIT) as app:
+            assert LIMIT <= time.monotonic() - began < 3 * LIMIT + SPARE
+            slow.undo()
+            stopped.close()
+            assert status(app, "/cars")[0] == 200, "the next one brings the tables up to date"
 
 
 @contextmanager
