@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dashcam.diagnose import processes
-from dashcam.diagnose.findings import HARM, SHED, Cause
+from dashcam.diagnose.findings import AFTER, HARM, SHED, Cause
 from dashcam.diagnose.observe import Observed
 
 DEPENDENT = frozenset(
@@ -78,6 +78,8 @@ def follows(cause: Cause, root: Cause, below: Mapping[str, set[str]], seen: Obse
         return f"{cause.service} has stopped calling {root.service} and refuses at once"
     if downstream and root.kind in UNANSWERED and cause.kind in ("statements", "calls"):
         return f"{cause.service} asks again what is not answered: {root.summary}"
+    if downstream and root.kind in UNANSWERED and AFTER in cause.details:
+        return f"what {cause.service} does after its answer waits for messages: {root.summary}"
     if root.kind in OF_MESSAGES.get(cause.kind, ()) and _same_queue(root, cause):
         return f"it is of the same queue as: {root.summary}"
     if root.service == cause.service and _sheds(cause) and root.kind == "failing" and not _sheds(root):

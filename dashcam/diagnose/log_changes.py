@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dashcam.diagnose import evidence
-from dashcam.diagnose.findings import HARM, Cause
+from dashcam.diagnose.findings import AFTER, HARM, Cause
 from dashcam.diagnose.log_patterns import pattern
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.ongoing import over
@@ -100,7 +100,7 @@ class _Changed:
     """A change in what the requests of one operation say.
 
     `bad` are those since then that are not as before, `good` the others since, `called` the services that
-    they called until then.
+    they called until then. `after`: it was said once they were answered.
     """
 
     change: Change
@@ -108,6 +108,7 @@ class _Changed:
     bad: Sequence[Served]
     good: Sequence[Served]
     called: frozenset[str]
+    after: bool = False
 
 
 def _said(
@@ -152,7 +153,9 @@ def _went(here: Sequence[Served], what: Said, said: Sayings, seen: Observed) -> 
         return None
     endings = {_status(one) for one in here if what in said.get(id(one), ())}
     alike = sum(_status(one) in endings for one in found.bad)
-    return found if 2 * alike > len(found.bad) else None
+    saying = [one for one in here if what in said.get(id(one), ())]
+    after = sum(said[id(one)][what] > one.answered for one in saying)
+    return replace(found, after=2 * after > len(saying)) if 2 * alike > len(found.bad) else None
 
 
 def _said_by_now(here: Sequence[Served], what: Said, said: Sayings, seen: Observed) -> list[Served]:
@@ -226,7 +229,9 @@ def _cause(
     elif found.came:
         summary = f"{service} reports errors: {first.operation} says «{_short(line)}»"
     else:
-        summary = f"{service} works differently: {first.operation} does not say «{_short(line)}» any more"
+        text = pattern(_short(line))
+        summary = f"{service} works differently: {first.operation} does not say «{text}» any more"
+    after = {AFTER: "its work goes on then"} if found.after else {}
     return Cause(
         "unanswered" if blamed else "new log line" if found.came else "missing log line",
         service,
@@ -236,7 +241,7 @@ def _cause(
         1.0 - found.change.was / found.change.before,
         since=first.start / 1e6,
         until=over([one.visits[0] for one in found.bad], [one.visits[0] for one in found.good], seen.end),
-        details={"operation": first.operation, "message": line.message[:300]},
+        details={"operation": first.operation, "message": line.message[:300], **after},
         evidence=(evidence.log(seen, line, found.change.now, pattern(line.message), str(found.change)),),
         chance=found.change.chance * tried,
         traces=frozenset(one.trace_id for one in found.bad),

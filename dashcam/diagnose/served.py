@@ -33,6 +33,11 @@ class Served:
         return self.visits[0].span.start
 
     @property
+    def answered(self) -> int:
+        """When its caller had the answer, in microseconds."""
+        return self.start + self.visits[0].span.duration
+
+    @property
     def trace_id(self) -> str:
         return self.visits[0].trace.trace_id
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from unit.diagnose.made import span, trace
 
 from dashcam.diagnose import log_changes
-from dashcam.diagnose.findings import Cause
+from dashcam.diagnose.findings import AFTER, Cause
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.traced import traced
 from dashcam.sources import LogLine, Trace
@@ -70,6 +70,8 @@ def test_an_error_that_no_request_wrote_before_is_a_cause() -> None:
 def test_a_line_that_every_request_wrote_and_none_does_now_is_a_cause() -> None:
     (cause,) = found(BEFORE, DURING, USUAL)
     assert (cause.kind, cause.service) == ("missing log line", "shop")
+    assert "«item * priced»" in cause.summary
+    assert AFTER not in cause.details
 
 
 def test_a_line_that_may_still_be_underway_is_not_missed() -> None:
@@ -101,6 +103,7 @@ def test_a_line_that_is_written_after_the_answer_is_not_missed_until_it_is_late(
     assert found(done, underway, said, **now) == []
     (cause,) = found(done, underway, said, heard={"shop": 95.0}, end=96.0)
     assert cause.kind == "missing log line"
+    assert AFTER in cause.details
     assert found(done, underway, said, end=96.0, live=False)
     assert found(done, underway, said, end=76.0, live=False) == []
 

@@ -8,7 +8,7 @@ import pytest
 from unit.diagnose.made import series, span, trace
 
 from dashcam.diagnose import repeats, volumes
-from dashcam.diagnose.findings import HARM, WASTE, Cause
+from dashcam.diagnose.findings import AFTER, HARM, WASTE, Cause
 from dashcam.diagnose.follows import follows
 from dashcam.diagnose.observe import Observed
 from dashcam.diagnose.traced import traced
@@ -125,3 +125,14 @@ def test_what_is_done_again_because_it_fails_below_follows_from_that(kind: str) 
         follows(elsewhere, dataclasses.replace(failing, traces=frozenset({"b"})), {"shop": {"stock"}}, seen)
         is None
     )
+
+
+def test_work_after_the_answer_that_no_broker_takes_is_not_another_cause() -> None:
+    """What waits behind a refused message is in no trace of the refusal."""
+    full = Cause("queue full", "nats", "orders", "nats is full", HARM, 1.0, traces=frozenset({"a"}))
+    missed = Cause("missing log line", "shop", "POST /", "it is not sent", HARM, 1.0, traces=frozenset("bcd"))
+    seen, below = Observed(0.0, 200.0), {"shop": {"nats"}}
+    assert follows(missed, full, below, seen) is None, "said before the answer: of no message"
+    later = dataclasses.replace(missed, details={AFTER: "its work goes on then"})
+    assert "nats is full" in (follows(later, full, below, seen) or "")
+    assert follows(later, full, {}, seen) is None, "it sends nothing there"
