@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from dashcam.diagnose.message_spans import role
 from dashcam.sources import Incomplete, LogLine, LogQuery, Sources, Trace, TraceQuery
 
 TRACES, SLICES = 90, 4
@@ -82,8 +83,8 @@ def _query(
 
 
 def broke(trace: Trace) -> bool:
-    """Whether a server span of the trace failed."""
-    return any(span.failed and span.kind == "server" for span in trace.spans)
+    """Whether a request or a message of the trace failed: at its server, its sender or its consumer."""
+    return any(span.failed and (span.kind == "server" or role(span)) for span in trace.spans)
 
 
 def last_lines(

@@ -87,6 +87,14 @@ def steady(until: float, since: float = 0.0, **changes: Any) -> list[Message]:
     return [Message(float(at), **changes) for at in range(int(since) + 1, int(until))]
 
 
+def test_a_broker_that_is_away_is_told_by_the_messages_that_were_tried_before_rates_show_it() -> None:
+    """Those behind them wait for their turn, and no later trace tells of it."""
+    tried = [Message(58.0 + n / 2, refused="no response") for n in range(3)]
+    found = observed(traces([*steady(58), *tried]), onset=62.0)
+    assert first(found).kind == "broker away"
+    assert "mq:9000" in first(found).summary
+
+
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize(
     ("fault", "kind", "told"),
