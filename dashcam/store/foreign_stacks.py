@@ -32,7 +32,7 @@ def text_of(value: Any, deepest: int = _DEEPEST) -> str:
         return uncoloured(value) if "\n" in value.strip() else ""
     if isinstance(value, list):
         return _of_list(value, deepest)
-    return _of_error(value, deepest) if isinstance(value, dict) and deepest else ""
+    return _of_error(value, deepest) if isinstance(value, dict) and deepest > 0 else ""
 
 
 def _of_list(values: list[Any], deepest: int) -> str:

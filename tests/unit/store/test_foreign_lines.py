@@ -504,6 +504,15 @@ def test_a_time_that_a_line_tells_of_is_not_its_own(line):
     assert read(line)["timestamp"].startswith("2026-11-22T15:06:40")
 
 
+def test_an_error_within_errors_is_followed_to_the_causes_that_people_read_and_no_further():
+    def within(depth: int) -> list:
+        return ["a", "b"] if depth == 0 else [{"stack": within(depth - 1)}]
+
+    assert "a\nb" in read({"message": "m", "error": within(2)})["exception.stacktrace"]
+    for far in (within(30), {"stack": within(30)}):
+        assert "exception.stacktrace" not in read({"message": "m", "error": far})
+
+
 @pytest.mark.parametrize(
     "line",
     [
