@@ -15,8 +15,8 @@ HARM, WASTE = 1, 2
 STOPPED = 0
 SHED = "refused"
 """The detail that says of failures that they were refused at once: others keep the service from them."""
-AFTER = "said after the answer"
-"""The detail of a line that is missed of the work which goes on once a request is answered."""
+AFTER = "said"
+"""The detail that says of a missed line that work said it which goes on once a request is answered."""
 
 
 @dataclass(frozen=True)

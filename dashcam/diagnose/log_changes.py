@@ -151,9 +151,9 @@ def _went(here: Sequence[Served], what: Said, said: Sayings, seen: Observed) -> 
     found = _changed(calm, [what not in said.get(id(one), ()) for one in calm], came=False)
     if found is None or found.change.was > (1 - HABIT) * found.change.before:
         return None
-    endings = {_status(one) for one in here if what in said.get(id(one), ())}
-    alike = sum(_status(one) in endings for one in found.bad)
     saying = [one for one in here if what in said.get(id(one), ())]
+    endings = {_status(one) for one in saying}
+    alike = sum(_status(one) in endings for one in found.bad)
     after = sum(said[id(one)][what] > one.answered for one in saying)
     return replace(found, after=2 * after > len(saying)) if 2 * alike > len(found.bad) else None
 
@@ -231,7 +231,7 @@ def _cause(
     else:
         text = pattern(_short(line))
         summary = f"{service} works differently: {first.operation} does not say «{text}» any more"
-    after = {AFTER: "its work goes on then"} if found.after else {}
+    after = {AFTER: "after the answer"} if found.after else {}
     return Cause(
         "unanswered" if blamed else "new log line" if found.came else "missing log line",
         service,

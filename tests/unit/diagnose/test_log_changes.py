@@ -104,6 +104,8 @@ def test_a_line_that_is_written_after_the_answer_is_not_missed_until_it_is_late(
     (cause,) = found(done, underway, said, heard={"shop": 95.0}, end=96.0)
     assert cause.kind == "missing log line"
     assert AFTER in cause.details
+    unheard = {"unheard": [(int(76e6), int(90e6))]}  # when they would have said it
+    assert found(done, underway, said, heard={"shop": 95.0}, end=96.0, **unheard) == []
     assert found(done, underway, said, end=96.0, live=False)
     assert found(done, underway, said, end=76.0, live=False) == []
 

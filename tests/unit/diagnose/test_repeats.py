@@ -133,6 +133,6 @@ def test_work_after_the_answer_that_no_broker_takes_is_not_another_cause() -> No
     missed = Cause("missing log line", "shop", "POST /", "it is not sent", HARM, 1.0, traces=frozenset("bcd"))
     seen, below = Observed(0.0, 200.0), {"shop": {"nats"}}
     assert follows(missed, full, below, seen) is None, "said before the answer: of no message"
-    later = dataclasses.replace(missed, details={AFTER: "its work goes on then"})
+    later = dataclasses.replace(missed, details={AFTER: "after the answer"})
     assert "nats is full" in (follows(later, full, below, seen) or "")
     assert follows(later, full, {}, seen) is None, "it sends nothing there"
